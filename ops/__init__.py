@@ -1,0 +1,1 @@
+"""What computes: plain functions and frozen values, tested without Dagster or MLflow."""
