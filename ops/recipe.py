@@ -1,0 +1,176 @@
+"""The recipe: everything about one pipeline from source to report, as one frozen value.
+
+It is pure data that every layer reads; finding, reading and checking recipe files is `pipelines/recipe.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from ops.augmentation.config import Augmentation
+from ops.cleaning.split import Split
+from ops.config import Config
+from ops.evaluation.baselines.base import Baseline
+from ops.launch import LaunchConfig
+from ops.nn.models.base import Model
+from ops.registry import union
+from ops.sources.base import Source
+from ops.steps import Step
+from ops.tasks.base import Task
+from ops.tokenization.base import Tokenizer
+from ops.training.config import TrainingConfig
+
+AnySource = union("ops.sources", base=Source)
+CleaningStep = union("ops.cleaning", "ops.deduplication", base=Step)
+NormalizationStep = union("ops.normalization", base=Step)
+AnyTokenizer = union("ops.tokenization", base=Tokenizer)
+AnyTask = union("ops.tasks", base=Task)
+AnyModel = union("ops.nn.models", base=Model)
+AnyBaseline = union("ops.evaluation.baselines", base=Baseline)
+
+Cron = Annotated[str, Field(pattern=r"^\S+ \S+ \S+ \S+ \S+$")]
+
+
+class Partitions(Config):
+    """How a corpus is cut into parts that are built, backfilled and retried on their own; exactly one key."""
+
+    by: Literal["package", "file"] | None = None
+    """One partition for each natural part of the source: each package, or each file."""
+    hash: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """This many partitions, by a hash of the row's content."""
+    single: Literal[True] | None = None
+    """One partition that holds everything."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Partitions:
+        if sum(value is not None for value in (self.by, self.hash, self.single)) != 1:
+            raise ValueError("give exactly one of by, hash, single")
+        return self
+
+
+class Evaluation(Config):
+    """How the trained model is judged on the test split."""
+
+    bootstrap: Annotated[int, Field(ge=100, le=100_000)] = 1000
+    """Number of bootstrap resamples behind each 95% interval."""
+    baseline: AnyBaseline
+    """The classical model that is fitted and judged on the same split."""
+    samples: Annotated[int, Field(ge=0, le=50)] = 8
+    """Number of samples, and of wrong predictions, that the report shows."""
+
+
+class Automation(Config):
+    """What starts the recipe by itself; schedules and sensors are switched on in the web page."""
+
+    data: Cron = "0 2 * * *"
+    """Cron expression of the data schedule (default: every night at 2)."""
+    training: Cron = "0 4 * * 0"
+    """Cron expression of the training schedule (default: Sundays at 4)."""
+    watch: str | None = None
+    """A folder: when files appear or change in it, the data part is run."""
+
+
+class Recipe(Config):
+    """One pipeline from source to report."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+    """Name of the recipe: prefix of its assets and its folder in the store."""
+    description: Annotated[str, Field(min_length=1)]
+    """What the model is for, in a sentence; the report opens with it."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Seed of everything random: augmentation, initial weights, order of examples, bootstrap."""
+    owners: list[Annotated[str, Field(pattern=r"^(team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+)$")]] = []
+    """Owners shown on each asset: an e-mail address, or `team:name`."""
+    source: AnySource
+    """Where the raw corpus comes from."""
+    partitions: Partitions
+    """How the corpus is cut into partitions."""
+    cleaning: list[CleaningStep] = []
+    """Steps from the raw to the clean corpus, in order."""
+    split: Split = Split()
+    """How rows are divided into train, valid and test."""
+    normalization: list[NormalizationStep] = []
+    """Steps that bring clean rows into the form that the model reads, in order."""
+    augmentation: Augmentation | None = None
+    """Altered copies of training rows."""
+    tokenizer: AnyTokenizer | None = None
+    """How text becomes tokens; required for text, not allowed for images."""
+    task: AnyTask
+    """What the model is for."""
+    model: AnyModel
+    """The model."""
+    training: TrainingConfig
+    """How the model is trained."""
+    launch: LaunchConfig = LaunchConfig()
+    """On how many nodes and processes training runs."""
+    evaluation: Evaluation
+    """How the model is judged."""
+    automation: Automation = Automation()
+    """Schedules and the watched folder."""
+
+    def partition_keys(self) -> list[str]:
+        """The keys of the corpus's partitions, in order."""
+        if self.partitions.hash is not None:
+            width = len(str(self.partitions.hash - 1))
+            return [f"{index:0{width}d}" for index in range(self.partitions.hash)]
+        if self.partitions.single:
+            return ["all"]
+        return list(self.source.natural_partitions() or [])
+
+    def part(self, *names: str) -> dict[str, Any]:
+        """The named keys as JSON-able data, defaults filled in: what a stage's fingerprint covers."""
+        return self.model_dump(mode="json", include=set(names))
+
+    @property
+    def deduplication(self) -> int | None:
+        """Index of the exact-duplicates step in `cleaning`, if there is one."""
+        return next((i for i, step in enumerate(self.cleaning) if step.kind == "exact_duplicates"), None)
+
+    def problems(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """What is wrong between keys that are each right alone: (path of the key, message)."""
+        return [*self._step_problems(), *self._task_problems(), *self._partition_problems()]
+
+    def _step_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
+        modality = self.task.modality
+        found: list[tuple[tuple[str | int, ...], str]] = [
+            ((part, index, "kind"), f"step {step.kind!r} does not work on {modality}")
+            for part in ("cleaning", "normalization")
+            for index, step in enumerate(getattr(self, part))
+            if modality not in step.applies_to
+        ]
+        if self.augmentation is not None:
+            found += [
+                (("augmentation", "steps", index, "kind"), f"step {step.kind!r} does not work on {modality}")
+                for index, step in enumerate(self.augmentation.steps)
+                if modality not in step.applies_to
+            ]
+        copies = [i for i, step in enumerate(self.cleaning) if step.kind == "exact_duplicates"]
+        found += [(("cleaning", index, "kind"), "exact_duplicates is there twice") for index in copies[1:]]
+        return found
+
+    def _task_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        modality, columns = self.task.modality, self.source.columns
+        for key in ("input", "label"):
+            if getattr(self.task, key) not in columns:
+                message = f"the source has no column {getattr(self.task, key)!r}, it has {', '.join(columns)}"
+                found.append((("task", key), message))
+        if modality == "text" and self.tokenizer is None:
+            found.append((("task", "kind"), f"{self.task.kind} needs a tokenizer"))
+        if modality != "text" and self.tokenizer is not None:
+            found.append((("tokenizer",), f"{self.task.kind} reads {modality}, which is not tokenised"))
+        for part in ("model", "evaluation"):
+            judged = self.model if part == "model" else self.evaluation.baseline
+            if judged.modality != modality:
+                path = ("model", "kind") if part == "model" else ("evaluation", "baseline", "kind")
+                found.append((path, f"{judged.kind} reads {judged.modality}, {self.task.kind} gives {modality}"))
+        return found
+
+    def _partition_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
+        by = self.partitions.by
+        if by is not None and by != self.source.natural:
+            natural = f"by: {self.source.natural}, " if self.source.natural else ""
+            return [(("partitions", "by"), f"{self.source.kind} has no {by}s; it can be cut {natural}hash or single")]
+        return []

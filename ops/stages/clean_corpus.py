@@ -1,0 +1,54 @@
+"""clean_corpus: the cleaning steps applied to one partition, and each row's place in train, valid or test."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from ops.recipe import Recipe
+from ops.stages.spec import Build, Input, Stage
+from ops.steps import Facts, apply_steps
+from ops.storage import Counts
+
+
+def _config(recipe: Recipe) -> dict[str, Any]:
+    return recipe.part("cleaning", "split", "seed")
+
+
+def _modules(recipe: Recipe) -> list[str]:
+    return [type(recipe.split).__module__, *(type(step).__module__ for step in recipe.cleaning)]
+
+
+def _build(build: Build) -> Counts:
+    recipe = build.recipe
+    table = build.one("raw_corpus").parquet("data.parquet")
+    duplicates: pl.DataFrame | None = None
+    if "duplicates" in build.inputs:
+        duplicates = build.one("duplicates").parquet("duplicates.parquet")
+    applied = apply_steps(table, recipe.cleaning, Facts(build.partition, recipe.seed, duplicates=duplicates))
+    clean = recipe.split.assign(applied.kept)
+    build.output.parquet("data.parquet", clean)
+    excerpt = table.select("id", *_excerpt(table, recipe.task.input))
+    build.output.parquet("dropped.parquet", applied.dropped.join(excerpt, on="id", how="left", maintain_order="left"))
+    splits = dict(clean.group_by("split").len().sort("split").iter_rows())
+    build.output.facts({"splits": splits})
+    return Counts(table.height, clean.height, dropped=applied.dropped_by_reason, changed=applied.changed)
+
+
+def _excerpt(table: pl.DataFrame, column: str) -> list[pl.Expr]:
+    """The start of a dropped text, so that a person can judge the decision; images are looked up by their id."""
+    return [pl.col(column).str.head(200).alias("excerpt")] if table.schema[column] == pl.String else []
+
+
+def clean_corpus_stage(duplicates: bool) -> Stage:
+    """The stage, with the duplicates fold as an input where the recipe has one."""
+    return Stage(
+        name="clean_corpus",
+        description="The rows that every cleaning step keeps, with their split; the dropped rows lie beside, with reasons.",
+        partitioned=True,
+        inputs=(Input("raw_corpus"), *((Input("duplicates"),) if duplicates else ())),
+        config=_config,
+        build=_build,
+        modules=_modules,
+    )

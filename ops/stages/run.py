@@ -1,0 +1,102 @@
+"""Building one partition of one stage: fingerprint, reuse or build, commit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ops.errors import SatietyError
+from ops.recipe import Recipe
+from ops.stages.code import code_versions
+from ops.stages.spec import ALL, Build, Services, Stage
+from ops.storage import Counts, Output, Store, Version, canonical_json, sha256_bytes
+
+Digests = Mapping[str, Mapping[str, str]]
+"""For each input stage the digest of each of its partitions."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """One partition of one stage as it lies in the store, and whether this call built it."""
+
+    stage: str
+    partition: str
+    version: Version
+    built: bool
+
+
+def partitions_of(stage: Stage, recipe: Recipe) -> list[str]:
+    """The keys a stage is built for, in order."""
+    return recipe.partition_keys() if stage.partitioned else [ALL]
+
+
+def ingredients(stage: Stage, recipe: Recipe, partition: str, digests: Digests) -> dict[str, str]:
+    """Everything the result depends on, flat and by name, so that two of them can be compared key by key.
+
+    Keys: `code.<module>`, `config.<path>`, `input.<stage>[<partition>]` and `external`.
+    """
+    found = {f"code.{m}": v for m, v in code_versions([stage.module, *stage.modules(recipe)]).items()}
+    found |= {f"config.{path}": value for path, value in _flat(stage.config(recipe))}
+    found |= {f"input.{s}[{p}]": digest for s, parts in digests.items() for p, digest in parts.items()}
+    if stage.external is not None:
+        found["external"] = stage.external(recipe, partition)
+    return dict(sorted(found.items()))
+
+
+def fingerprint(stage: Stage, partition: str, parts: Mapping[str, str]) -> str:
+    """SHA-256 (first 32 hex) over stage, partition and ingredients: what would be built."""
+    return sha256_bytes(canonical_json({"stage": stage.name, "partition": partition, "parts": dict(parts)}))[:32]
+
+
+def build_stage(stage: Stage, recipe: Recipe, partition: str, store: Store, services: Services | None = None) -> Built:
+    """Build one partition from the current versions of its inputs, or reuse the version that is there already.
+
+    Raises:
+        SatietyError: an input has no current version, or the stage's own error with the place added.
+    """
+    inputs = current_inputs(stage, recipe, partition, store)
+    digests = {name: {key: version.digest for key, version in parts.items()} for name, parts in inputs.items()}
+    parts = ingredients(stage, recipe, partition, digests)
+    slot = store.slot(recipe.name, stage.name, partition)
+    wanted = fingerprint(stage, partition, parts)
+
+    def write(output: Output) -> Counts | None:
+        return stage.build(Build(recipe, partition, inputs, output, lambda: slot.work(wanted), services or Services()))
+
+    try:
+        version, built = slot.commit(wanted, parts, write)
+    except SatietyError as error:
+        error.where = error.where or f"{recipe.name}/{stage.name}[{partition}]"
+        raise
+    return Built(stage.name, partition, version, built)
+
+
+def current_inputs(stage: Stage, recipe: Recipe, partition: str, store: Store) -> dict[str, dict[str, Version]]:
+    """The current versions that a stage reads, by input stage and partition key."""
+    from ops.stages.chain import stage_named
+
+    found: dict[str, dict[str, Version]] = {}
+    for wanted in stage.inputs:
+        source = stage_named(recipe, wanted.stage)
+        keys = partitions_of(source, recipe) if wanted.every or not source.partitioned else [partition]
+        found[wanted.stage] = {key: _current(store, recipe, wanted.stage, key) for key in keys}
+    return found
+
+
+def _current(store: Store, recipe: Recipe, stage: str, partition: str) -> Version:
+    version = store.slot(recipe.name, stage, partition).current()
+    if version is None:
+        raise SatietyError(
+            f"{stage}[{partition}] has not been built", where=recipe.name, hint=f"satiety run {recipe.name}"
+        )
+    return version
+
+
+def _flat(value: Any, path: str = "") -> list[tuple[str, str]]:
+    if isinstance(value, dict) and value:
+        return [pair for key, item in value.items() for pair in _flat(item, f"{path}.{key}" if path else str(key))]
+    if isinstance(value, list) and value:
+        return [pair for index, item in enumerate(value) for pair in _flat(item, f"{path}[{index}]")]
+    return [(path, json.dumps(value, ensure_ascii=False, sort_keys=True))]

@@ -1,0 +1,109 @@
+"""What a stage is: its inputs, the part of the recipe and the code that its result depends on, and its function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ops.errors import SatietyError
+from ops.recipe import Recipe
+from ops.storage import Counts, Output, Version
+
+ALL = "all"
+"""Key of the one partition of a stage that is not partitioned."""
+
+Record = dict[str, Any]
+
+
+class Launch(Protocol):
+    """Starts the training processes and returns when they have ended well; raises a `SatietyError` otherwise."""
+
+    def __call__(self, run_file: Path, recipe: Recipe, on_record: Callable[[Record], None]) -> None:
+        """Run the workers on the resolved `run_file`, handing on each metrics record as it appears."""
+
+
+def _no_launch(run_file: Path, recipe: Recipe, on_record: Callable[[Record], None]) -> None:
+    raise SatietyError("this stage starts training processes and was given no launcher", where=str(run_file))
+
+
+@dataclass(frozen=True)
+class Services:
+    """What a stage may ask of the outside, handed down by the caller (ops knows neither Dagster nor MLflow).
+
+    Attributes:
+        launch: starts training.
+        on_record: receives each metrics record while training runs.
+    """
+
+    launch: Launch = _no_launch
+    on_record: Callable[[Record], None] = field(default=lambda record: None)
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input stage: its partition of the same key (`every=False`), or all of its partitions (`every=True`)."""
+
+    stage: str
+    every: bool = False
+
+
+@dataclass(frozen=True)
+class Build:
+    """Everything one call of a stage's function gets.
+
+    Attributes:
+        recipe: the whole recipe; the function may only read what the stage's `config` names.
+        partition: the key at hand, or `ALL`.
+        inputs: for each input stage its versions by partition key, in partition order.
+        output: where results are written.
+        work: a folder that survives a crash, for checkpoints; None before it is asked for.
+        services: the launcher and the listener.
+    """
+
+    recipe: Recipe
+    partition: str
+    inputs: Mapping[str, Mapping[str, Version]]
+    output: Output
+    work: Callable[[], Path]
+    services: Services
+
+    def one(self, stage: str) -> Version:
+        """The only version of an input: the same partition's, or that of a stage without partitions."""
+        (version,) = self.inputs[stage].values()
+        return version
+
+    def every(self, stage: str) -> Mapping[str, Version]:
+        """All versions of an input, by partition key in partition order."""
+        return self.inputs[stage]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One kind of output of the graph.
+
+    Attributes:
+        name: name of the asset and of the folder in the store.
+        description: one sentence for the web page and the docs.
+        partitioned: whether it is mapped over partitions or folds them.
+        inputs: the stages it reads.
+        config: the part of a recipe that its result depends on, as JSON-able data.
+        modules: names of the modules whose code makes the result, beside the stage's own.
+        build: the function.
+        external: digest of what it reads from outside the store, for a partition.
+    """
+
+    name: str
+    description: str
+    partitioned: bool
+    inputs: tuple[Input, ...]
+    config: Callable[[Recipe], dict[str, Any]]
+    build: Callable[[Build], Counts | None]
+    modules: Callable[[Recipe], list[str]] = field(default=lambda recipe: [])
+    external: Callable[[Recipe, str], str] | None = None
+
+    @property
+    def module(self) -> str:
+        """The module that defines the stage's function."""
+        return self.build.__module__
