@@ -1,0 +1,70 @@
+"""shards: normalised rows with their class as a number, and altered copies of the training rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from ops.recipe import Recipe
+from ops.stages.spec import Build, Input, Stage
+from ops.steps import Facts, Outcome, apply_steps
+from ops.storage import Counts
+
+
+def _config(recipe: Recipe) -> dict[str, Any]:
+    return recipe.part("task", "normalization", "augmentation", "seed")
+
+
+def _modules(recipe: Recipe) -> list[str]:
+    steps = [type(step).__module__ for step in recipe.normalization]
+    if recipe.augmentation is not None:
+        steps += [type(recipe.augmentation).__module__, *(type(s).__module__ for s in recipe.augmentation.steps)]
+    return steps
+
+
+def _build(build: Build) -> Counts:
+    recipe, task = build.recipe, build.recipe.task
+    table = build.one("clean_corpus").parquet("data.parquet", ["id", task.input, task.label, "split"])
+    statistics = build.one("statistics").json("statistics.json")
+    facts = Facts(build.partition, recipe.seed, statistics=statistics)
+    labelled = _number_classes(table, task.label, statistics["classes"])
+    applied = apply_steps(labelled.kept, recipe.normalization, facts)
+    shard = applied.kept.with_columns(pl.lit(0, pl.Int32).alias("copy"))
+    added = 0
+    if recipe.augmentation is not None:
+        outcome = recipe.augmentation.apply(shard, facts)
+        shard, added = outcome.kept, outcome.added
+    build.output.parquet("data.parquet", shard)
+    dropped = pl.concat([labelled.dropped, applied.dropped])
+    build.output.parquet("dropped.parquet", dropped)
+    reasons = {"unknown_class": labelled.dropped.height} if labelled.dropped.height else {}
+    return Counts(
+        rows_in=table.height,
+        rows_out=shard.height,
+        added=added,
+        dropped=reasons | applied.dropped_by_reason,
+        changed=applied.changed,
+    )
+
+
+def _number_classes(table: pl.DataFrame, label: str, classes: list[str]) -> Outcome:
+    """Replace the label by its place among the sorted classes; rows of a class that training has not are dropped."""
+    numbers = pl.DataFrame({"__name": classes, "label": range(len(classes))}, schema_overrides={"label": pl.Int32})
+    name = pl.col(label).cast(pl.String).alias("__name")
+    numbered = table.with_columns(name).join(numbers, on="__name", how="left", maintain_order="left")
+    names = ["__name"] if label == "label" else ["__name", label]
+    known = pl.col("label").is_not_null()
+    outcome = Outcome.split(numbered, keep=known, step="classes", reason="unknown_class", evidence=pl.col("__name"))
+    return Outcome(outcome.kept.drop(names), outcome.dropped)
+
+
+SHARDS = Stage(
+    name="shards",
+    description="Normalised rows with numbered classes, and altered copies of the training rows.",
+    partitioned=True,
+    inputs=(Input("clean_corpus"), Input("statistics")),
+    config=_config,
+    build=_build,
+    modules=_modules,
+)
