@@ -1,0 +1,1 @@
+"""The kinds of models: one module each, found by `ops.registry`."""

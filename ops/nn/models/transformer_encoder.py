@@ -1,0 +1,84 @@
+"""A Transformer encoder that classifies texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from ops.errors import ConfigError
+from ops.nn.models.base import Model
+from ops.nn.spec import ImageSpec, TextSpec
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class TransformerEncoder(Model):
+    """A pre-norm Transformer encoder over tokens, pooled to one vector, with a linear head.
+
+    Vaswani et al. (2017), with the normalisation in front of each part (Xiong et al., 2020).
+    """
+
+    modality: ClassVar[str] = "text"
+
+    kind: Literal["transformer_encoder"] = "transformer_encoder"
+    """A Transformer encoder for text."""
+    dim: Annotated[int, Field(ge=4, le=4096)] = 128
+    """Width: length of the vector of each token."""
+    depth: Annotated[int, Field(ge=1, le=96)] = 2
+    """Number of blocks."""
+    heads: Annotated[int, Field(ge=1, le=128)] = 4
+    """Number of attention heads; divides `dim`."""
+    feed_forward: Annotated[int, Field(ge=1, le=32_768)] | None = None
+    """Width inside the feed-forward layers; four times `dim` by default."""
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    """Share of values that are zeroed in training, after the embedding and in each block."""
+    positions: Literal["learned", "sinusoidal"] = "learned"
+    """How the model knows the order of tokens: a trained table, or sines and cosines."""
+    pooling: Literal["mean", "cls"] = "mean"
+    """How a text becomes one vector: the mean of its tokens, or an extra token in front."""
+
+    @model_validator(mode="after")
+    def _heads_divide_dim(self) -> TransformerEncoder:
+        if self.dim % self.heads:
+            raise ValueError(f"heads: {self.heads} does not divide dim: {self.dim}")
+        if self.positions == "sinusoidal" and self.dim % 2:
+            raise ValueError(f"sinusoidal positions need an even dim, not {self.dim}")
+        return self
+
+    @property
+    def inner(self) -> int:
+        """Width inside the feed-forward layers."""
+        return self.feed_forward or 4 * self.dim
+
+    def build(self, spec: TextSpec | ImageSpec, classes: int) -> nn.Module:
+        """The network: (tokens (B, T) int64, lengths (B,) int64) to logits (B, C)."""
+        from ops.nn.text_classifier import TextClassifier
+
+        spec = self._text(spec)
+        return TextClassifier(
+            vocabulary=spec.vocabulary,
+            max_length=spec.max_length,
+            classes=classes,
+            dim=self.dim,
+            depth=self.depth,
+            heads=self.heads,
+            inner=self.inner,
+            dropout=self.dropout,
+            positions=self.positions,
+            pooling=self.pooling,
+        )
+
+    def flops(self, spec: TextSpec | ImageSpec, classes: int, length: int | None = None) -> int:
+        """Operations of one text's forward pass; see `Model.flops`."""
+        from ops.nn.flops import encoder_flops
+
+        tokens = (length or self._text(spec).max_length) + (self.pooling == "cls")
+        return encoder_flops(tokens, self.dim, self.depth, self.inner) + 2 * self.dim * classes
+
+    def _text(self, spec: TextSpec | ImageSpec) -> TextSpec:
+        self.check(spec)
+        if not isinstance(spec, TextSpec):
+            raise ConfigError(f"{self.kind} reads text", where="model")
+        return spec

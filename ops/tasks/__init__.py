@@ -1,0 +1,1 @@
+"""What models are for: one module for each task, found by `ops.registry`."""

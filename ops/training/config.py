@@ -1,0 +1,84 @@
+"""How a model is trained: every setting of a recipe's `training`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from ops.config import Config
+from ops.errors import NotThereYet
+from ops.registry import PLANNED
+
+
+class _PlannedValue(NotThereYet, ValueError):
+    """A value that this version does not have yet; a `ValueError`, so that pydantic adds where it stands."""
+
+
+class TrainingConfig(Config):
+    """How a model is trained."""
+
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Passes over the training examples; give this or `steps`."""
+    steps: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Updates of the weights; give this or `epochs`."""
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    """Examples in one update, over all processes together."""
+    bucketing: bool = True
+    """Put texts of like length into one batch, which spares padding."""
+    optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
+    """AdamW; SGD with Nesterov momentum; or Muon for the blocks' matrices and AdamW for the rest."""
+    learning_rate: Annotated[float, Field(gt=0.0, le=100.0)] = 0.002
+    """Learning rate after the warm-up (with Muon: that of AdamW's share)."""
+    muon_learning_rate: Annotated[float, Field(gt=0.0, le=100.0)] = 0.02
+    """Learning rate of Muon after the warm-up."""
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.95
+    """Momentum of SGD and Muon."""
+    betas: Annotated[tuple[float, float], Field(strict=False)] = (0.9, 0.98)
+    """Decay of AdamW's running means of gradient and squared gradient."""
+    weight_decay: Annotated[float, Field(ge=0.0, le=100.0)] = 0.05
+    """Decay of matrices towards zero, times the learning rate; biases and norms do not decay."""
+    warmup: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
+    """Share of all steps in which the learning rate rises from zero."""
+    schedule: Literal["constant", "linear", "cosine", "trapezoid"] = "trapezoid"
+    """The learning rate after the warm-up: flat; falling to zero in a line or half a cosine; or flat, then a line."""
+    cooldown: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    """Share of all steps, at the end, in which a trapezoid falls to zero."""
+    clip_norm: Annotated[float, Field(gt=0.0)] | None = 1.0
+    """Longest gradient; a longer one is scaled down. Null switches it off."""
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of the target that is spread over all classes."""
+    log_every: Annotated[int, Field(ge=1)] = 10
+    """Steps between two lines of metrics; each is the mean since the last."""
+    evaluate_every: Annotated[int, Field(ge=1)] | None = None
+    """Steps between evaluations on the validation split; once an epoch by default, and always at the end."""
+    checkpoint_every: Annotated[int, Field(ge=1)] = 200
+    """Steps between checkpoints."""
+    keep_checkpoints: Annotated[int, Field(ge=2, le=1000)] = 2
+    """Checkpoints that are kept; the one before the newest is what a damaged newest falls back to."""
+    select: Literal["best", "last"] = "best"
+    """Which weights are the result: those with the least validation loss, or the last."""
+    precision: Literal["float32"] = "float32"
+    """Type of weights and activations."""
+    strategy: Literal["ddp"] = "ddp"
+    """How processes share the work: each has the whole model and a part of each batch, gradients are averaged."""
+
+    @model_validator(mode="after")
+    def _exactly_one_length(self) -> TrainingConfig:
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give exactly one of epochs, steps")
+        return self
+
+    @field_validator("betas")
+    @classmethod
+    def _betas_below_one(cls, betas: tuple[float, float]) -> tuple[float, float]:
+        if not all(0.0 <= beta < 1.0 for beta in betas):
+            raise ValueError("each of betas is at least 0 and below 1")
+        return betas
+
+    @field_validator("strategy", mode="before")
+    @classmethod
+    def _strategy_is_there(cls, value: object) -> object:
+        if isinstance(value, str) and value in PLANNED:
+            raise _PlannedValue(f"{PLANNED[value]} is planned and not there yet", hint="this version has ddp")
+        return value

@@ -1,0 +1,123 @@
+"""The resolved run: everything that the training processes are told, as one JSON file (`run.json`)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import Field, ValidationError
+
+from ops.config import Config
+from ops.errors import ConfigError, IntegrityError
+from ops.nn.models.base import Model
+from ops.nn.spec import ImageSpec, InputSpec, TextSpec
+from ops.registry import discover
+from ops.tasks.base import Task
+from ops.training.config import TrainingConfig
+
+
+Kind = TypeVar("Kind", bound=Config)
+
+
+class CacheInput(Config):
+    """One partition of the token cache."""
+
+    partition: str
+    """Key of the partition."""
+    path: str
+    """Folder with `data.bin` and `index.parquet`, whose files the parent has verified."""
+    files: dict[str, str] = {}
+    """SHA-256 (hex) by file name, checked again before use; those of the folder's manifest by default."""
+
+
+class RunSpec(Config):
+    """What `run.json` holds."""
+
+    task: dict[str, Any]
+    """The recipe's task."""
+    model: dict[str, Any]
+    """The recipe's model."""
+    training: TrainingConfig
+    """The recipe's training."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    """Seed of initial weights, order of examples and dropout."""
+    classes: Annotated[list[str], Field(min_length=1)]
+    """Names of the classes, in the order of their numbers."""
+    inputs: Annotated[list[CacheInput], Field(min_length=1)]
+    """Partitions of the token cache, in order."""
+    input: InputSpec | None = None
+    """What the model reads; by default the facts of the first input's manifest."""
+    work: str
+    """Folder for metrics, logs, checkpoints and the result."""
+    world_size: Annotated[int, Field(ge=1)] = 1
+    """Number of processes that are expected."""
+    resume: bool = True
+    """Whether to go on from the newest whole checkpoint."""
+
+    @property
+    def folder(self) -> Path:
+        """The work folder."""
+        return Path(self.work)
+
+    def task_value(self) -> Task:
+        """The task as its own kind."""
+        return _kind(self.task, "ops.tasks", Task, "task")
+
+    def model_value(self) -> Model:
+        """The model as its own kind."""
+        return _kind(self.model, "ops.nn.models", Model, "model")
+
+    def input_spec(self) -> TextSpec | ImageSpec:
+        """What the model reads."""
+        return self.input or _spec_of(Path(self.inputs[0].path))
+
+
+def read_run(path: Path) -> RunSpec:
+    """Read and check a `run.json`.
+
+    Raises:
+        ConfigError: it is not there, no JSON, or says something that is not allowed.
+    """
+    try:
+        return RunSpec.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"cannot read the run: {error.strerror}", where=str(path)) from error
+    except ValidationError as error:
+        raise ConfigError(_first(error), where=str(path)) from error
+
+
+def _kind(value: dict[str, Any], package: str, base: type[Kind], where: str) -> Kind:
+    kinds = discover(package, base=base)
+    kind = kinds.get(str(value.get("kind")))
+    if kind is None:
+        raise ConfigError(f"there is no {where} {value.get('kind')!r}", where=where, hint=f"one of {', '.join(kinds)}")
+    try:
+        # Through JSON, where a strict model takes a list for a tuple.
+        found = kind.model_validate_json(json.dumps(value))
+    except ValidationError as error:
+        raise ConfigError(_first(error), where=where) from error
+    if not isinstance(found, base):
+        raise ConfigError(f"{where} is no {base.__name__}", where=where)
+    return found
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else str(first["msg"])
+
+
+def _spec_of(folder: Path) -> TextSpec | ImageSpec:
+    """The input spec from the facts that the token cache put into its manifest."""
+    try:
+        facts = json.loads((folder / "manifest.json").read_bytes()).get("facts", {})
+    except (OSError, ValueError, AttributeError) as error:
+        raise IntegrityError(f"the token cache has no readable manifest: {error}", where=str(folder)) from error
+    known = {name: facts[name] for spec in (TextSpec, ImageSpec) for name in spec.model_fields if name in facts}
+    modality = "image" if "height" in known else "text"
+    known["modality"] = modality
+    try:
+        return (ImageSpec if modality == "image" else TextSpec).model_validate(known)
+    except ValidationError as error:
+        raise IntegrityError(f"the token cache's facts are not whole: {_first(error)}", where=str(folder)) from error
