@@ -1,0 +1,58 @@
+"""Tokens in, logits out."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ops.nn.encoder import Encoder
+from ops.nn.pooling import make_pooling
+from ops.nn.positions import make_positions
+
+
+class TextClassifier(nn.Module):
+    """Embedding, positions, encoder, pooling, and a linear head that starts at zero (all classes equally likely)."""
+
+    def __init__(
+        self,
+        *,
+        vocabulary: int,
+        max_length: int,
+        classes: int,
+        dim: int,
+        depth: int,
+        heads: int,
+        inner: int,
+        dropout: float,
+        positions: str,
+        pooling: str,
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, dim)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+        self.pooling = make_pooling(pooling, dim)
+        self.positions = make_positions(positions, max_length + self.pooling.extra, dim)
+        self.dropout = nn.Dropout(dropout)
+        self.encoder = Encoder(dim, depth, heads, inner, dropout)
+        self.head = nn.Linear(dim, classes)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (B, C).
+
+        Args:
+            tokens: (B, T) int64; what is behind an example's length does not matter.
+            lengths: (B,) int64; an empty text counts as its first padding token.
+        """
+        x, mask = self.pooling.prepare(self.embedding(tokens), length_mask(lengths, tokens.shape[1]))
+        x = self.encoder(self.dropout(self.positions(x)), mask)
+        logits: Tensor = self.head(self.pooling(x, mask))
+        return logits
+
+
+def length_mask(lengths: Tensor, positions: int) -> Tensor | None:
+    """(B,) to (B, T): true for the first `length` positions, at least one; None if all texts fill all positions."""
+    if bool((lengths >= positions).all()):
+        return None
+    return torch.arange(positions, device=lengths.device) < lengths.clamp(min=1)[:, None]
