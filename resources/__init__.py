@@ -1,0 +1,1 @@
+"""What is outside: the store's place, the processes of this machine, torchrun and MLflow."""
