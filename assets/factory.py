@@ -1,0 +1,128 @@
+"""From a stage to a Dagster asset: key, group, partitions, dependencies, versions, metadata and checks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import dagster as dg
+
+from assets.look import Look, Versions, column_schema, counts_by_reason
+from ops.recipe import Recipe
+from ops.stages.code import code_versions
+from ops.stages.run import Built
+from ops.stages.spec import Input, Stage
+from ops.storage import canonical_json
+from resources.workspace import Workspace
+
+
+def asset_key(recipe: Recipe, stage: str) -> dg.AssetKey:
+    """`<recipe>/<stage>`."""
+    return dg.AssetKey([recipe.name, stage])
+
+
+def partitions_def(recipe: Recipe) -> dg.StaticPartitionsDefinition:
+    """The recipe's partitions; equal for all its assets, so that keys map to themselves."""
+    return dg.StaticPartitionsDefinition(recipe.partition_keys())
+
+
+def code_version(recipe: Recipe, stage: Stage) -> str:
+    """What Dagster compares to see that an asset is out of date: the code and the part of the recipe behind it."""
+    ingredients = {"code": code_versions([stage.module, *stage.modules(recipe)]), "config": stage.config(recipe)}
+    return hashlib.sha256(canonical_json(ingredients)).hexdigest()[:16]
+
+
+def dependency(recipe: Recipe, wanted: Input, partitioned: bool) -> dg.AssetDep:
+    """An input as a Dagster dependency; a fold depends on all partitions."""
+    mapping = dg.AllPartitionMapping() if wanted.every and partitioned else None
+    return dg.AssetDep(asset_key(recipe, wanted.stage), partition_mapping=mapping)
+
+
+def common(recipe: Recipe, stage: Stage, look: Look) -> dict[str, Any]:
+    """The arguments that every asset of a recipe has, whether its body is one function or a graph."""
+    key = asset_key(recipe, stage.name)
+    return {
+        "key": key,
+        "group_name": recipe.name,
+        "description": stage.description,
+        "kinds": set(look.kinds),
+        "owners": recipe.owners,
+        "code_version": code_version(recipe, stage),
+        "check_specs": [check.spec(key) for check in look.checks],
+    }
+
+
+def stage_asset(recipe: Recipe, stage: Stage, look: Look, partitioned_inputs: bool = True) -> dg.AssetsDefinition:
+    """The asset of a stage that is one function."""
+
+    @dg.asset(
+        **common(recipe, stage, look),
+        deps=[dependency(recipe, wanted, partitioned_inputs) for wanted in stage.inputs],
+        partitions_def=partitions_def(recipe) if stage.partitioned else None,
+        backfill_policy=dg.BackfillPolicy.single_run() if stage.partitioned else None,
+    )
+    def body(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[None]:
+        keys = list(context.partition_keys) if stage.partitioned else None
+        built = workspace.build(recipe, stage, keys, on_built=lambda b, done, of: _log(context, b, done, of))
+        versions = {b.partition: b.version for b in built}
+        if stage.partitioned:
+            for b in built:
+                context.add_asset_metadata(partition_metadata(b), partition_key=b.partition)
+        return dg.MaterializeResult(
+            metadata=run_metadata(recipe, look, built),
+            data_version=dg.DataVersion(data_version(versions)),
+            check_results=[check.result(context.asset_key, recipe, versions) for check in look.checks],
+        )
+
+    return body
+
+
+def data_version(versions: Versions) -> str:
+    """The digest of the one version; for a run over several partitions the digest of their digests."""
+    digests = {key: version.digest for key, version in versions.items()}
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    return hashlib.sha256(canonical_json(digests)).hexdigest()[:32]
+
+
+def partition_metadata(built: Built) -> dict[str, Any]:
+    """What the web page shows for one partition."""
+    manifest = built.version.manifest
+    found: dict[str, Any] = {"digest": manifest.digest, "fingerprint": manifest.fingerprint, "reused": not built.built}
+    if manifest.counts is not None:
+        found["dagster/partition_row_count"] = manifest.counts.rows_out
+    return found
+
+
+def run_metadata(recipe: Recipe, look: Look, built: Iterable[Built]) -> dict[str, Any]:
+    """What the web page shows for the run: totals, schema, reasons, cost, where it lies, and the asset's own."""
+    built = list(built)
+    versions = {b.partition: b.version for b in built}
+    first = built[0].version
+    found: dict[str, Any] = {
+        "digest": data_version(versions),
+        "dagster/uri": dg.MetadataValue.path(str(first.path if len(built) == 1 else first.path.parent.parent)),
+        "partitions_built": sum(b.built for b in built),
+        "partitions_reused": sum(not b.built for b in built),
+        "bytes": sum(entry.bytes for v in versions.values() for entry in v.manifest.files),
+    }
+    counts = [v.manifest.counts for v in versions.values() if v.manifest.counts is not None]
+    if counts:
+        found["dagster/row_count"] = sum(c.rows_out for c in counts)
+        found["rows_in"] = sum(c.rows_in for c in counts)
+    if any(entry.name == "data.parquet" for entry in first.manifest.files):
+        found["dagster/column_schema"] = column_schema(first)
+    reasons = counts_by_reason(versions)
+    if reasons is not None:
+        found["rows_by_reason"] = reasons
+    costs = [v.cost for v in versions.values() if v.cost]
+    if costs:
+        found["cpu_seconds"] = round(sum(float(c.get("cpu_s", 0.0)) for c in costs), 3)
+        found["peak_memory_bytes"] = max(int(c.get("peak_rss_bytes", 0)) for c in costs)
+    return found | look.metadata(recipe, versions)
+
+
+def _log(context: dg.AssetExecutionContext, built: Built, done: int, of: int) -> None:
+    word = "built" if built.built else "fresh"
+    context.log.info(f"{built.stage}[{built.partition}] {word} ({done} of {of}), digest {built.version.digest}")

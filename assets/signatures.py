@@ -1,0 +1,33 @@
+"""The assets `signatures` and `duplicates`: what is compared, and what was decided."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from assets.factory import stage_asset
+from assets.look import ROWS_ACCOUNTED, Look, Versions
+from ops.recipe import Recipe
+from ops.stages.duplicates import DUPLICATES
+from ops.stages.signatures import SIGNATURES
+
+SIGNATURES_LOOK = Look(frozenset({"parquet", "polars"}), (ROWS_ACCOUNTED,))
+
+
+def _decided(recipe: Recipe, versions: Versions) -> dict[str, Any]:
+    facts = next(iter(versions.values())).manifest.facts
+    return {"rows": facts["rows"], "duplicates": facts["duplicates"], "by_reason": facts["by_reason"]}
+
+
+DUPLICATES_LOOK = Look(frozenset({"parquet", "polars"}), (), _decided)
+
+
+def signatures(recipe: Recipe) -> dg.AssetsDefinition:
+    """The asset of each row's hash."""
+    return stage_asset(recipe, SIGNATURES, SIGNATURES_LOOK)
+
+
+def duplicates(recipe: Recipe) -> dg.AssetsDefinition:
+    """The asset of the rows that repeat another anywhere in the corpus."""
+    return stage_asset(recipe, DUPLICATES, DUPLICATES_LOOK)

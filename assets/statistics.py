@@ -1,0 +1,44 @@
+"""The asset `statistics`, with the check that no test row is also a training row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from assets.factory import stage_asset
+from assets.look import Check, Look, Verdict, Versions
+from ops.recipe import Recipe
+from ops.stages.statistics import STATISTICS
+
+
+def _statistics(versions: Versions) -> dict[str, Any]:
+    found: dict[str, Any] = next(iter(versions.values())).json("statistics.json")
+    return found
+
+
+def _no_leak(recipe: Recipe, versions: Versions) -> Verdict:
+    shared = _statistics(versions)["shared_with_train"]
+    return Verdict(not any(shared.values()), {f"{split}_rows_in_train": rows for split, rows in shared.items()})
+
+
+def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
+    found = _statistics(versions)
+    splits = ("train", "valid", "test")
+    balance = [
+        dg.TableRecord({"class": name, **{split: found["counts"][split].get(name, 0) for split in splits}})
+        for name in found["classes"]
+    ]
+    return {"classes": len(found["classes"]), "class_balance": dg.MetadataValue.table(balance)}
+
+
+LOOK = Look(
+    frozenset({"json", "polars"}),
+    (Check("no_test_row_in_train", "No row of valid or test has the content of a training row.", _no_leak),),
+    _metadata,
+)
+
+
+def statistics(recipe: Recipe) -> dg.AssetsDefinition:
+    """The asset of what the training rows say of the whole corpus."""
+    return stage_asset(recipe, STATISTICS, LOOK)

@@ -1,0 +1,93 @@
+"""model: training through torchrun, from the token caches to weights, and what was measured on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ops.errors import TrainingFailed
+from ops.recipe import Recipe
+from ops.stages.spec import Build, Input, Stage
+from ops.storage.files import write_file
+
+RESULT_FILES = ("model.safetensors", "model.json", "history.jsonl", "valid.json")
+
+
+def _config(recipe: Recipe) -> dict[str, Any]:
+    # The number of ranks changes the order of floating-point sums, hence the bits; where they run does not.
+    return {**recipe.part("task", "model", "training", "seed"), "world_size": recipe.launch.world_size}
+
+
+def _modules(recipe: Recipe) -> list[str]:
+    return ["ops.training.worker", type(recipe.task).__module__, type(recipe.model).__module__]
+
+
+def _build(build: Build) -> None:
+    work = build.work()
+    result = work / "result"
+    # A crash after training and before the commit leaves the finished result: nothing is trained twice.
+    if not (result / "done.json").is_file():
+        run_file = work / "run.json"
+        write_file(run_file, json.dumps(run_spec(build, work), indent=1, sort_keys=True).encode())
+        build.services.launch(run_file, build.recipe, build.services.on_record)
+    if not (result / "done.json").is_file():
+        raise TrainingFailed("the training processes ended well but left no result", where=str(work))
+    for name in RESULT_FILES:
+        build.output.adopt(name, result / name)
+    build.output.cost(json.loads((result / "cost.json").read_text(encoding="utf-8")))
+    build.output.facts({"valid": json.loads((result / "valid.json").read_text(encoding="utf-8"))})
+
+
+def run_spec(build: Build, work: Path) -> dict[str, Any]:
+    """What the workers need and nothing else: settings, classes, the form of the input, verified cache folders."""
+    recipe = build.recipe
+    statistics = build.one("statistics").json("statistics.json")
+    caches = build.every("token_cache")
+    return {
+        **recipe.part("task", "model", "training", "seed"),
+        "classes": statistics["classes"],
+        "input": input_spec(build, statistics),
+        "inputs": [
+            {
+                "partition": partition,
+                "path": str(version.path),
+                "files": {entry.name: entry.sha256 for entry in version.manifest.files},
+            }
+            for partition, version in caches.items()
+        ],
+        "work": str(work),
+        "world_size": recipe.launch.world_size,
+        "resume": True,
+    }
+
+
+def input_spec(build: Build, statistics: dict[str, Any]) -> dict[str, Any]:
+    """The form of one example: a vocabulary and longest length, or an image's shape and pixel moments."""
+    if build.recipe.tokenizer is not None:
+        version = build.one("tokenizer")
+        longest = max(int(v.manifest.facts["longest"]) for v in build.every("token_cache").values())
+        return {
+            "kind": "text",
+            "vocabulary": version.manifest.facts["vocabulary"],
+            "max_length": max(longest, 1),
+            "pad": build.recipe.tokenizer.pad,
+        }
+    return {"kind": "image", **statistics["image"]}
+
+
+def model_stage(vocabulary: bool) -> Stage:
+    """The stage, with the tokenizer as an input where the recipe has one."""
+    return Stage(
+        name="model",
+        description="The trained model, its learning curve and what the training cost.",
+        partitioned=False,
+        inputs=(
+            Input("token_cache", every=True),
+            Input("statistics"),
+            *((Input("tokenizer"),) if vocabulary else ()),
+        ),
+        config=_config,
+        build=_build,
+        modules=_modules,
+    )
