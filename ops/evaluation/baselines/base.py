@@ -1,0 +1,91 @@
+"""What a classical baseline is: settings in, predictions and their measured cost out."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.config import Config
+from ops.errors import BadData
+from ops.evaluation.cost import Cost
+from ops.evaluation.measure import Meter
+from ops.evaluation.metrics import Labels
+
+Inputs = Sequence[str] | NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a fitted baseline says, before its cost is known.
+
+    Attributes:
+        predictions: class indices of shape (test rows,).
+        parameters: numbers that were fitted.
+        flops: bound on the floating-point operations of fitting.
+        flops_how: its formula.
+        note: what a reader must know about the fit, or nothing.
+    """
+
+    predictions: NDArray[np.int64]
+    parameters: int
+    flops: float | None = None
+    flops_how: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A baseline's predictions on the test rows with its name and what it took to fit and predict."""
+
+    title: str
+    predictions: NDArray[np.int64]
+    cost: Cost
+    note: str = ""
+
+
+class Baseline(Config):
+    """One kind of classical classifier. A subclass adds `kind: Literal[...]`, `title`, its settings and `guess`."""
+
+    applies_to: ClassVar[frozenset[str]] = frozenset()
+    title: ClassVar[str] = ""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Modules imported before the clock starts."""
+
+    def fit_predict(self, train_inputs: Inputs, train_labels: Labels, test_inputs: Inputs) -> Fitted:
+        """Fit on the training rows and predict the test rows, on one thread, the same for the same rows.
+
+        Args:
+            train_inputs: texts, or images as uint8 of shape (rows, height, width, channels).
+            train_labels: class indices of shape (rows,).
+            test_inputs: as `train_inputs`.
+
+        Raises:
+            BadData: no rows, or not one label per row.
+        """
+        labels = np.asarray(train_labels)
+        if len(labels) == 0 or len(labels) != len(train_inputs):
+            raise BadData(f"{self.title}: {len(train_inputs)} training rows with {len(labels)} labels")
+        for module in self.needs:
+            importlib.import_module(module)
+        threads = importlib.import_module("threadpoolctl")  # comes with scikit-learn, without types
+        with threads.threadpool_limits(limits=1), Meter() as meter:
+            guess = self._guess(train_inputs, labels, test_inputs)
+        cost = meter.cost(parameters=guess.parameters, flops=guess.flops, flops_how=guess.flops_how)
+        return Fitted(self.title, guess.predictions, cost, guess.note)
+
+    def guess(self, train_inputs: Any, train_labels: Labels, test_inputs: Any) -> Guess:
+        """Fit and predict; at least two classes occur in `train_labels`."""
+        raise TypeError(f"{type(self).__name__} has no guess")
+
+    def _guess(self, train_inputs: Inputs, labels: Labels, test_inputs: Inputs) -> Guess:
+        if len(test_inputs) == 0:
+            return Guess(np.zeros(0, dtype=np.int64), 0)
+        if len(np.unique(labels)) == 1:  # nothing to separate
+            only = np.full(len(test_inputs), labels[0], dtype=np.int64)
+            return Guess(only, 0, note="All training rows are of one class.")
+        return self.guess(train_inputs, labels, test_inputs)

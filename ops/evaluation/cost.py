@@ -1,0 +1,91 @@
+"""What a computation took: the cost record, the energy estimate, and figures with SI prefixes."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from ops.config import Config
+
+WATTS_PER_CORE = 12.0
+WATTS_PER_GIGABYTE = 0.3725
+ESTIMATE = f"CPU-seconds x {WATTS_PER_CORE:g} W + wall seconds x peak GB x {WATTS_PER_GIGABYTE:g} W"
+
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
+
+
+class Energy(Config):
+    """Energy in joules, and how the figure came about."""
+
+    joules: float = Field(ge=0, allow_inf_nan=False)
+    """Joules."""
+
+    method: Literal["measured", "estimated"]
+    """`measured` by a counter of the machine, or `estimated` from other figures."""
+
+    how: str
+    """The counter and what it covers, or the formula."""
+
+
+class Cost(Config):
+    """What training (and, for a baseline, predicting) took. A figure that nobody counted is null, not zero."""
+
+    parameters: int | None = Field(default=None, ge=0)
+    """Numbers that were fitted to the training rows."""
+
+    flops: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Floating-point operations."""
+
+    flops_how: str = ""
+    """How the operations were counted or bounded."""
+
+    cpu_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """User and system time over all threads and processes, in seconds."""
+
+    wall_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Time from start to end, in seconds."""
+
+    peak_bytes: int | None = Field(default=None, ge=0)
+    """Largest resident memory of the process (the sum over ranks), in bytes."""
+
+    energy: Energy | None = None
+    """Energy with its method."""
+
+
+def estimate_energy(cpu_seconds: float, wall_seconds: float, peak_bytes: int) -> Energy:
+    """Energy of processor and memory from busy time.
+
+    12 W for a busy core of unknown make and 0.3725 W for a gigabyte of memory are the defaults of Green Algorithms
+    (Lannelongue, Grealey and Inouye, 2021); cooling and idle machines are left out.
+    """
+    memory = wall_seconds * peak_bytes / 1e9 * WATTS_PER_GIGABYTE
+    return Energy(joules=cpu_seconds * WATTS_PER_CORE + memory, method="estimated", how=ESTIMATE)
+
+
+def si(value: float, unit: str = "", digits: int = 3) -> str:
+    """The value with an SI prefix and `digits` significant digits: `si(2460, "J")` is `2.46 kJ`."""
+    if not math.isfinite(value):
+        return f"{value} {unit}".strip()
+    size = abs(value)
+    power = min(int(math.log10(size) // 3), len(_PREFIXES) - 1) if size >= 1 else 0
+    scaled = _significant(value / 1000**power, digits)
+    if abs(float(scaled)) >= 1000 and power < len(_PREFIXES) - 1:  # 999.9 became 1000
+        power += 1
+        scaled = _significant(value / 1000**power, digits)
+    return f"{scaled} {_PREFIXES[power]}{unit}".strip()
+
+
+def whole(value: int) -> str:
+    """A count with commas between thousands."""
+    return f"{value:,d}"
+
+
+def _significant(value: float, digits: int) -> str:
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    fixed = f"{value:.{decimals}f}"
+    # Whole small numbers stay whole: 4, not 4.00.
+    return f"{value:.0f}" if value == int(value) and abs(value) < 10**digits else fixed

@@ -1,0 +1,119 @@
+"""The verdict: what the figures say, in words that do not say more than they do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ops.evaluation.cost import Cost, si, whole
+from ops.evaluation.schema import CostRow, Difference, Estimate, Outcome, Role, Score, Verdict
+
+DASH = "\N{EN DASH}"
+MINUS = "\N{MINUS SIGN}"
+
+
+def figure(value: float) -> str:
+    """A score with three decimals."""
+    return f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign and three decimals."""
+    shown = f"{abs(value):.3f}"
+    return shown if float(shown) == 0 else f"{'+' if value > 0 else MINUS}{shown}"
+
+
+def span(estimate: Estimate) -> str:
+    """The interval of a score."""
+    return f"[{figure(estimate.low)}{DASH}{figure(estimate.high)}]"
+
+
+def signed_span(estimate: Estimate) -> str:
+    """The interval of a difference."""
+    return f"[{signed(estimate.low)}, {signed(estimate.high)}]"
+
+
+def judge(
+    scores: Sequence[Score],
+    differences: Sequence[Difference],
+    costs: Sequence[CostRow],
+    *,
+    test_rows: int,
+    train_rows: int,
+) -> Verdict:
+    """The verdict on accuracy.
+
+    The model counts as better or worse than the baseline only when the interval of the paired difference leaves out
+    zero, and as useful only when it is above the majority class in the same sense.
+    """
+    by_role = {score.role: score for score in scores}
+    against = {difference.role: difference for difference in differences}
+    baseline = by_role.get("baseline")
+    outcome = _outcome(against)
+    return Verdict(
+        outcome=outcome,
+        title=_title(outcome, baseline),
+        headline=_headline(outcome, by_role["model"], baseline, by_role["majority"])
+        + f" on {whole(test_rows)} test rows; trained on {whole(train_rows)} rows{_spent(costs)}.",
+        detail=_detail(against, costs),
+    )
+
+
+def _outcome(against: Mapping[Role, Difference]) -> Outcome:
+    if against["majority"].accuracy.low <= 0:
+        return "useless"
+    if "baseline" not in against:
+        return "better"
+    difference = against["baseline"].accuracy
+    if difference.low > 0:
+        return "better"
+    return "worse" if difference.high < 0 else "even"
+
+
+def _title(outcome: Outcome, baseline: Score | None) -> str:
+    if outcome == "useless":
+        return "No better than always guessing the most frequent class"
+    if baseline is None:
+        return "Better than the majority class; no classical baseline was run"
+    return {
+        "better": f"Better than {baseline.name}",
+        "even": f"No clear difference from {baseline.name}",
+        "worse": f"{baseline.name} is better than this model",
+    }[outcome]
+
+
+def _headline(outcome: Outcome, model: Score, baseline: Score | None, majority: Score) -> str:
+    own = f"{figure(model.accuracy.value)} {span(model.accuracy)}"
+    floor = f"{figure(majority.accuracy.value)} for the majority class"
+    if baseline is None:
+        return f"Accuracy {own} against {floor}"
+    other = f"{figure(baseline.accuracy.value)} {span(baseline.accuracy)}"
+    if outcome == "worse":
+        return f"{baseline.name} wins: accuracy {other} against {own} for the model and {floor}"
+    return f"Accuracy {own} against {other} for {baseline.name} and {floor}"
+
+
+def _spent(costs: Sequence[CostRow]) -> str:
+    cost = next((row.cost for row in costs if row.role == "model"), Cost())
+    parts = []
+    if cost.cpu_seconds is not None:
+        parts.append(f" in {si(cost.cpu_seconds)} CPU-seconds")
+    if cost.energy is not None:
+        parts.append(f" with {si(cost.energy.joules, 'J')} ({cost.energy.method})")
+    return "".join(parts)
+
+
+def _detail(against: Mapping[Role, Difference], costs: Sequence[CostRow]) -> str:
+    other = against.get("baseline") or against["majority"]
+    accuracy = f"{signed(other.accuracy.value)} {signed_span(other.accuracy)} in accuracy"
+    macro_f1 = f"{signed(other.macro_f1.value)} {signed_span(other.macro_f1)} in macro F1"
+    sentences = [f"Paired difference from {other.against}: {accuracy}, {macro_f1} (95% intervals over the test rows)."]
+    seconds = {row.role: row.cost.cpu_seconds for row in costs}
+    own, theirs = seconds.get("model"), seconds.get("baseline")
+    if own and theirs:
+        ratio = own / theirs
+        sentences.append(
+            f"The model took {si(ratio, digits=2)} times the CPU time of the baseline."
+            if ratio >= 1
+            else f"The baseline took {si(1 / ratio, digits=2)} times the CPU time of the model."
+        )
+    return " ".join(sentences)
