@@ -1,0 +1,44 @@
+"""Progress as events: stages publish, whoever listens (the command line) shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+Listener = Callable[["Event"], None]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One step of progress.
+
+    Attributes:
+        what: `stage` (a stage begins), `partition` (one is done), `record` (training has measured) or `done` (a stage ends).
+        stage: name of the stage.
+        data: `stage`: partitions; `partition`: key, built, rows, done, of; `record`: the metrics record.
+    """
+
+    what: str
+    stage: str
+    data: dict[str, Any]
+
+
+_listeners: list[Listener] = []
+
+
+def publish(what: str, stage: str, **data: Any) -> None:
+    """Tell all listeners of this process."""
+    for listener in tuple(_listeners):
+        listener(Event(what, stage, data))
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Have `listener` called with each event for the length of a `with` block."""
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
