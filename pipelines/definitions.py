@@ -1,0 +1,23 @@
+"""Everything that Dagster loads: the shipped recipes and those of the folders in SATIETY_RECIPES."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import dagster as dg
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The definitions of this code location."""
+    from pipelines.build import recipe_definitions, shared_definitions
+    from pipelines.recipe import extra_recipes, load_recipe
+    from resources.settings import Settings
+
+    # Single-run backfills are beta in Dagster's words; the tests drive them.
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    settings = Settings.load()
+    shipped = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
+    extra = [recipe_definitions(load_recipe(str(path)), settings) for path in extra_recipes()]
+    return dg.Definitions.merge(shipped, *extra, shared_definitions(settings))

@@ -1,0 +1,119 @@
+"""Running a recipe's job in this process, with Dagster's records kept where the web page finds them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from assets.factory import asset_key
+from ops.errors import ConfigError, Interrupted, SatietyError
+from ops.recipe import Recipe
+from pipelines.build import recipe_definitions, shared_definitions
+from pipelines.home import prepare_home
+from pipelines.jobs import RANGE_END, RANGE_START
+from resources.progress import Event, listening
+from resources.settings import Settings
+
+
+@dataclass
+class ExecuteResult:
+    """What a run did.
+
+    Attributes:
+        run_id: Dagster's id of the run (of the last one, where the partitions asked for are not neighbours).
+        built: `stage[partition]` of everything that was built.
+        reused: the same of everything that was there already.
+    """
+
+    run_id: str
+    built: list[str] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+
+
+def execute(
+    recipe: Recipe,
+    *,
+    stages: list[str] | None = None,
+    partitions: list[str] | None = None,
+    settings: Settings,
+    on_event: Callable[[Event], None] = lambda event: None,
+) -> ExecuteResult:
+    """Run the recipe's main job, or only the named stages, over all partitions or only the named ones.
+
+    Raises:
+        SatietyError: the error of the stage that failed, as the stage raised it.
+        Interrupted: a signal ended the run; what was committed stays.
+    """
+    os.environ["DAGSTER_HOME"] = str(prepare_home(settings))
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    # The command line shows progress itself; the run's full log is in the web page.
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    result = ExecuteResult(run_id="")
+
+    def follow(event: Event) -> None:
+        if event.what == "partition":
+            kept = result.built if event.data["built"] else result.reused
+            kept.append(f"{event.stage}[{event.data['key']}]")
+        on_event(event)
+
+    definitions = dg.Definitions.merge(recipe_definitions(recipe, settings), shared_definitions(settings))
+    with dg.DagsterInstance.get() as instance, listening(follow):
+        for tags in _ranges(recipe, partitions):
+            result.run_id = _run(definitions, recipe, stages, tags, instance)
+    return result
+
+
+def _run(
+    definitions: dg.Definitions, recipe: Recipe, names: list[str] | None, tags: dict[str, str], instance: Any
+) -> str:
+    chosen = None if names is None else [asset_key(recipe, name) for name in names]
+    job = definitions.resolve_job_def(recipe.name)
+    try:
+        done = job.execute_in_process(
+            instance=instance,
+            asset_selection=chosen,
+            tags={**tags, "satiety/recipe": recipe.name},
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=True,
+        )
+    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as error:
+        raise Interrupted("interrupted; everything that was committed is kept", where=recipe.name) from error
+    except Exception as error:
+        known = _cause(error)
+        if known is None:
+            raise
+        raise known from error
+    return str(done.run_id)
+
+
+def _cause(error: BaseException) -> SatietyError | None:
+    """The error of ours that Dagster has wrapped, if there is one."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, SatietyError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _ranges(recipe: Recipe, partitions: list[str] | None) -> list[dict[str, str]]:
+    """Run tags for the partitions: one run over all, or one for each stretch of neighbours."""
+    keys = recipe.partition_keys()
+    unknown = sorted(set(partitions or ()) - set(keys))
+    if unknown:
+        raise ConfigError(f"{recipe.name} has no partition {unknown[0]!r}", hint=f"it has {', '.join(keys)}")
+    wanted = [key in partitions for key in keys] if partitions else [True] * len(keys)
+    stretches: list[list[str]] = []
+    for index, key in enumerate(keys):
+        if wanted[index]:
+            if index and wanted[index - 1]:
+                stretches[-1].append(key)
+            else:
+                stretches.append([key])
+    return [{RANGE_START: stretch[0], RANGE_END: stretch[-1]} for stretch in stretches]
