@@ -17,6 +17,7 @@ help: ## List the targets
 	@echo "Variables: PYTHON=<interpreter of .venv>, ARGS=<for satiety, pytest or the benchmarks>, WORKERS=<pytest processes>"
 
 install: $(STAMP) ## Create .venv and install everything into it
+	@echo "Everything is installed: source $(BIN)/activate"
 
 demo: $(STAMP) ## Run the main job: recipe quickstart, from raw text to report
 	@$(BIN)/satiety run quickstart $(ARGS)

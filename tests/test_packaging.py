@@ -170,7 +170,8 @@ def test_only_a_whole_installation_in_this_place_counts(checkout: Path, tmp_path
     run = _make(checkout, "install", f"PYTHON={maker}")
     assert run.returncode == 0 and "Creating" not in run.stdout, run.stderr
     assert stamp.read_text() == f"{checkout}\n"
-    assert "pip" not in _make(checkout, "install", f"PYTHON={maker}").stdout
+    again = _make(checkout, "install", f"PYTHON={maker}").stdout
+    assert "pip" not in again and "Everything is installed" in again
 
     os.utime(checkout / "constraints.txt", (stamp.stat().st_mtime + 5,) * 2)
     assert "pip" in _make(checkout, "install", f"PYTHON={maker}").stdout
@@ -180,3 +181,55 @@ def test_only_a_whole_installation_in_this_place_counts(checkout: Path, tmp_path
     run = _make(moved, "install", f"PYTHON={maker}")
     assert run.returncode == 0 and "Creating .venv" in run.stdout, "a moved environment is made anew"
     assert (moved / ".venv" / ".installed").read_text() == f"{moved}\n"
+
+
+@pytest.fixture
+def bare_machine(tmp_path: Path) -> Path:
+    """A PATH with no browser and no git, where apt-get and make write down how they are called."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("bash", "sh", "dirname", "cat"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    calls = tmp_path / "calls"
+    _script(folder / "id", "echo 0")
+    _script(folder / "python3", "exit 0")
+    _script(folder / "timeout", 'shift; exec "$@"')
+    _script(folder / "apt-get", f'echo "apt-get $*" >> {calls}; exit "${{APT:-0}}"')
+    _script(folder / "make", f'echo "make $* CI=$CI stdin=$(cat)" >> {calls}; exit 7')
+    return folder
+
+
+def _ci(machine: Path, **extra: str) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    bash = str(machine / "bash")
+    run = subprocess.run(
+        [bash, str(ROOT / ".ci" / "run")],
+        env={"PATH": str(machine), **extra},
+        input="typed",
+        capture_output=True,
+        text=True,
+    )
+    return run, (machine.parent / "calls").read_text().splitlines()
+
+
+def test_ci_installs_what_is_missing_and_ends_as_the_tests_do(bare_machine: Path) -> None:
+    run, (update, install, make) = _ci(bare_machine)
+    assert run.returncode == 7 and not run.stderr
+    assert " update" in update and "install -y" in install and install.endswith(" git chromium")
+    assert make == "make test CI=true stdin="
+
+
+def test_ci_goes_on_with_a_warning_where_it_may_not_or_cannot_install(bare_machine: Path) -> None:
+    run, calls = _ci(bare_machine, APT="100")
+    assert run.returncode == 7 and "browser tests skip" in run.stderr and calls[-1].startswith("make test")
+
+    (bare_machine.parent / "calls").unlink()
+    _script(bare_machine / "id", "echo 1000")
+    run, calls = _ci(bare_machine)
+    assert run.returncode == 7 and "browser tests skip" in run.stderr and calls == ["make test CI=true stdin="]
+
+
+def test_ci_installs_nothing_where_nothing_is_missing(bare_machine: Path) -> None:
+    _script(bare_machine / "git", "exit 0")
+    _script(bare_machine / "chromium-browser", "exit 0")
+    run, calls = _ci(bare_machine)
+    assert run.returncode == 7 and not run.stderr and calls == ["make test CI=true stdin="]
