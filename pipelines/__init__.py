@@ -1,0 +1,1 @@
+"""What runs: finding and checking recipes, the plan, the command `satiety`, and the Dagster definitions."""
