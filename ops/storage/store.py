@@ -1,0 +1,283 @@
+"""The store and its slots: the one way to commit a result and to find it again.
+
+    <root>/<recipe>/<stage>/<partition>/<fingerprint>/    a version: its files, manifest.json, cost.json; never changes
+    <root>/<recipe>/<stage>/<partition>/current/          links to the version in use (see `current`)
+    <root>/<recipe>/<stage>/<partition>/history           fingerprints in order of use
+    <root>/.staging/  .locks/  .work/                     what is being written, by whom, and scratch that survives
+
+Which results are there is decided by fingerprints alone, never by clocks or modification times.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from ops.errors import ConfigError, IntegrityError
+from ops.storage import current, files, history, lock, names
+from ops.storage.counts import Counts
+from ops.storage.hashing import digest_of
+from ops.storage.manifest import COST, FORMAT, MANIFEST, Manifest, seal
+from ops.storage.output import Output
+from ops.storage.staging import LOCKS, owner_of, staging
+from ops.storage.version import Version, verify_file
+
+WORK = ".work"
+
+Write = Callable[[Output], Counts | None]
+
+
+@dataclass(frozen=True)
+class Store:
+    """A folder that holds the results of all recipes; made when the first one is committed.
+
+    Attributes:
+        root: the folder.
+    """
+
+    root: Path
+
+    def slot(self, recipe: str, stage: str, partition: str = names.UNPARTITIONED) -> Slot:
+        """The place of one stage's results for one partition.
+
+        Raises:
+            ConfigError: a name cannot be one.
+        """
+        names.partition_slug(partition)
+        return Slot(self, names.check_name(recipe, "recipe"), names.check_name(stage, "stage"), partition)
+
+    def slots(self) -> Iterator[Slot]:
+        """Every slot there is, sorted by path; strange folders are passed over."""
+        for folder in sorted(self.root.glob("[a-z0-9]*/[a-z0-9]*/*")):
+            recipe, stage, slug = folder.parts[-3:]
+            if not folder.is_dir():
+                continue
+            try:
+                yield self.slot(recipe, stage, names.partition_key(slug))
+            except ConfigError:
+                continue
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of one stage's results for one partition.
+
+    Attributes:
+        store: the store it belongs to.
+        recipe: the recipe's name.
+        stage: the stage's name.
+        partition: partition key, any text; `all` for an unpartitioned stage.
+    """
+
+    store: Store
+    recipe: str
+    stage: str
+    partition: str
+
+    @property
+    def _relative(self) -> Path:
+        return Path(self.recipe, self.stage, names.partition_slug(self.partition))
+
+    @property
+    def path(self) -> Path:
+        """The slot's folder."""
+        return self.store.root / self._relative
+
+    def fingerprints(self) -> list[str]:
+        """Fingerprints of all committed versions, sorted by name."""
+        if not self.path.is_dir():
+            return []
+        return sorted(path.name for path in self.path.iterdir() if names.is_fingerprint(path.name) and path.is_dir())
+
+    def version(self, fingerprint: str) -> Version | None:
+        """The committed version of this fingerprint, or None.
+
+        Where only `current/` has it (a fresh clone after `dvc pull`), every file is verified and linked into a
+        version's folder first.
+
+        Raises:
+            IntegrityError: it is there but broken, or belongs elsewhere.
+        """
+        names.check_fingerprint(fingerprint)
+        version = self._open(fingerprint)
+        if version is None and self._restored() == fingerprint:
+            with self.lock_current():
+                version = self._open(fingerprint)
+                if version is None and self._restored() == fingerprint:
+                    version = self._adopt(fingerprint)
+        return version
+
+    def current(self) -> Version | None:
+        """The version in use, or None.
+
+        Raises:
+            IntegrityError: `current/` or the version behind it is broken.
+        """
+        if not (self.path / current.CURRENT).exists() and current.leftovers(self.path):
+            with self.lock_current():  # a swap without exchange is under way, or was interrupted
+                current.repair(self.path)
+        fingerprint = self._restored()
+        return None if fingerprint is None else self.version(fingerprint)
+
+    def commit(self, fingerprint: str, inputs: Mapping[str, str], write: Write) -> tuple[Version, bool]:
+        """Build and commit a version, unless it is there; `current/` shows it afterwards.
+
+        Args:
+            fingerprint: what is to be built.
+            inputs: digests of the input versions by name, kept in the manifest.
+            write: writes the result's files and returns the rows' books, or None for a stage without rows.
+
+        Returns:
+            The version, and whether it was built now (False: it was there, or another process was faster).
+
+        Raises:
+            IntegrityError: the rows do not add up, or what is there is broken; nothing was committed.
+            DiskFull, StorageError: the result could not be written; nothing is at its name.
+        """
+        version = self.version(fingerprint)
+        built = False
+        if version is None:
+            target = f"{self._relative}/{fingerprint}"
+            with lock.hold(self.lock_path(fingerprint), target, lambda: owner_of(self.store.root, target)):
+                version = self.version(fingerprint)
+                if version is None:
+                    version, built = self._build(fingerprint, inputs, write)
+                self.point(version)  # under the lock, so that gc does not take it for one nobody uses
+        else:
+            self.point(version)
+        return version, built
+
+    def point(self, version: Version) -> None:
+        """Make `current/` show a committed version of this slot; does nothing where it does."""
+        if version.path.parent != self.path:
+            raise ConfigError(f"{version.path} is no version of {self._relative}")
+        clean = not current.leftovers(self.path) and history.read_history(self.path)[-1:] == [version.path.name]
+        if clean and current.points_at(self.path, version):
+            return
+        with self.lock_current():
+            history.record(self.path, version.path.name)
+            current.point_at(self.path, version)
+
+    def work(self, fingerprint: str) -> Path:
+        """A scratch folder for building this fingerprint; it survives crashes until gc finds the version committed."""
+        folder = self.work_path(fingerprint)
+        files.make_folder(folder)
+        return folder
+
+    def work_path(self, fingerprint: str) -> Path:
+        """Where `work` is, without making it."""
+        return self.store.root / WORK / self._relative / names.check_fingerprint(fingerprint)
+
+    def lock_path(self, name: str) -> Path:
+        """Lock file of a fingerprint, or of `current`."""
+        return self.store.root / LOCKS / self._relative / f"{name}.lock"
+
+    def lock_current(self) -> AbstractContextManager[None]:
+        """The lock under which `current/` and the history change."""
+        return lock.hold(self.lock_path(current.CURRENT), f"{self._relative}/current")
+
+    def _open(self, fingerprint: str) -> Version | None:
+        folder = self.path / fingerprint
+        if not folder.is_dir() or not any(folder.iterdir()):
+            return None
+        version = Version.open(folder)
+        self.check_place(version.manifest, fingerprint, folder)
+        return version
+
+    def check_place(self, manifest: Manifest, fingerprint: str, folder: Path) -> None:
+        """Raise IntegrityError unless the manifest found in a folder is of this slot and fingerprint."""
+        found = (manifest.recipe, manifest.stage, manifest.partition, manifest.fingerprint)
+        if found != (self.recipe, self.stage, self.partition, fingerprint):
+            raise IntegrityError(f"the manifest belongs to {'/'.join(found)}", where=str(folder / MANIFEST))
+
+    def _restored(self) -> str | None:
+        """Fingerprint that `current/` shows, or None where there is no such folder."""
+        folder = self.path / current.CURRENT
+        if not folder.is_dir() or not any(folder.iterdir()):
+            return None
+        manifest = Manifest.load(folder / MANIFEST)
+        self.check_place(manifest, manifest.fingerprint, folder)
+        return manifest.fingerprint
+
+    def _adopt(self, fingerprint: str) -> Version:
+        folder = self.path / current.CURRENT
+        found = Version.open(folder)
+        for entry in found.manifest.files:
+            verify_file(folder / entry.name, entry)
+        with staging(self.store.root, f"{self._relative}/{fingerprint}") as new:
+            current.populate(new, found)
+            self._publish(new, fingerprint)
+        history.record(self.path, fingerprint)
+        return Version.open(self.path / fingerprint)
+
+    def _build(self, fingerprint: str, inputs: Mapping[str, str], write: Write) -> tuple[Version, bool]:
+        meter = _Meter()
+        with staging(self.store.root, f"{self._relative}/{fingerprint}") as folder:
+            output = Output(folder)
+            counts = write(output)
+            if counts is not None:
+                counts.check(where=str(self._relative))
+            entries, facts, cost = output.finished()
+            manifest = Manifest(
+                format=FORMAT,
+                recipe=self.recipe,
+                stage=self.stage,
+                partition=self.partition,
+                fingerprint=fingerprint,
+                digest=digest_of((entry.name, entry.bytes, entry.sha256) for entry in entries),
+                inputs=dict(inputs),
+                counts=counts,
+                facts=facts,
+                files=entries,
+            )
+            text = manifest.text()
+            files.write_file(folder / COST, seal({**meter.read(), **cost}))
+            files.write_file(folder / MANIFEST, text)
+            files.fsync_folder(folder)
+            built = self._publish(folder, fingerprint)
+        version = Version.open(self.path / fingerprint)
+        if not built:
+            version.check()
+        return version, built
+
+    def _publish(self, folder: Path, fingerprint: str) -> bool:
+        """Give a finished folder its name; False where another one has it already."""
+        files.make_folder(self.path)
+        won = files.rename_new(folder, self.path / fingerprint)
+        files.fsync_folder(self.path)
+        return won
+
+
+class _Meter:
+    """Wall time, CPU time and memory of one build; figures for people, never for decisions."""
+
+    def __init__(self) -> None:
+        self._started = datetime.now(UTC)
+        self._wall = time.perf_counter()
+        self._cpu = self._cpu_now()
+
+    @staticmethod
+    def _cpu_now() -> float:
+        times = os.times()
+        return times.user + times.system + times.children_user + times.children_system
+
+    def read(self) -> dict[str, Any]:
+        """wall_s; cpu_s of this process with its threads and ended children; peak_rss_bytes, the larger of the
+        process's own high-water mark so far and that of its largest ended child; started, UTC.
+        """
+        unit = 1 if sys.platform == "darwin" else 1024
+        peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        return {
+            "started": self._started.isoformat(timespec="seconds"),
+            "wall_s": round(time.perf_counter() - self._wall, 6),
+            "cpu_s": round(self._cpu_now() - self._cpu, 6),
+            "peak_rss_bytes": max(peaks) * unit,
+        }
