@@ -13,7 +13,7 @@ from ops.storage import Counts
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    return recipe.part("cleaning", "split", "seed")
+    return {**recipe.part("cleaning", "split", "seed"), "input": recipe.task.input}
 
 
 def _modules(recipe: Recipe) -> list[str]:
@@ -49,6 +49,7 @@ def clean_corpus_stage(duplicates: bool) -> Stage:
         partitioned=True,
         inputs=(Input("raw_corpus"), *((Input("duplicates"),) if duplicates else ())),
         config=_config,
+        keys=("cleaning", "split", "seed", "task"),
         build=_build,
         modules=_modules,
     )

@@ -35,6 +35,7 @@ DUPLICATES = Stage(
     partitioned=False,
     inputs=(Input("signatures", every=True),),
     config=_config,
+    keys=("cleaning",),
     build=_build,
     modules=_modules,
 )

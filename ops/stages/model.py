@@ -88,6 +88,7 @@ def model_stage(vocabulary: bool) -> Stage:
             *((Input("tokenizer"),) if vocabulary else ()),
         ),
         config=_config,
+        keys=("task", "model", "training", "seed", "launch"),
         build=_build,
         modules=_modules,
     )

@@ -58,6 +58,7 @@ RAW_CORPUS = Stage(
     partitioned=True,
     inputs=(),
     config=_config,
+    keys=("source", "partitions", "task"),
     build=_build,
     modules=lambda recipe: [type(recipe.source).__module__],
     external=_external,

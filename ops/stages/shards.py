@@ -65,6 +65,7 @@ SHARDS = Stage(
     partitioned=True,
     inputs=(Input("clean_corpus"), Input("statistics")),
     config=_config,
+    keys=("task", "normalization", "augmentation", "seed"),
     build=_build,
     modules=_modules,
 )

@@ -43,6 +43,7 @@ SIGNATURES = Stage(
     partitioned=True,
     inputs=(Input("raw_corpus"),),
     config=_config,
+    keys=("cleaning", "seed"),
     build=_build,
     modules=_modules,
 )

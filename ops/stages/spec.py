@@ -89,6 +89,7 @@ class Stage:
         partitioned: whether it is mapped over partitions or folds them.
         inputs: the stages it reads.
         config: the part of a recipe that its result depends on, as JSON-able data.
+        keys: the top-level keys of a recipe that `config` reads; DVC watches these.
         modules: names of the modules whose code makes the result, beside the stage's own.
         build: the function.
         external: digest of what it reads from outside the store, for a partition.
@@ -99,6 +100,7 @@ class Stage:
     partitioned: bool
     inputs: tuple[Input, ...]
     config: Callable[[Recipe], dict[str, Any]]
+    keys: tuple[str, ...]
     build: Callable[[Build], Counts | None]
     modules: Callable[[Recipe], list[str]] = field(default=lambda recipe: [])
     external: Callable[[Recipe, str], str] | None = None

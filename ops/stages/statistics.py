@@ -63,5 +63,6 @@ STATISTICS = Stage(
     partitioned=False,
     inputs=(Input("clean_corpus", every=True),),
     config=_config,
+    keys=("task",),
     build=_build,
 )

@@ -69,6 +69,7 @@ def token_cache_stage(vocabulary: bool) -> Stage:
         partitioned=True,
         inputs=(Input("shards"), *((Input("tokenizer"),) if vocabulary else ())),
         config=_config,
+        keys=("tokenizer", "task"),
         build=_build,
         modules=_modules,
     )

@@ -35,6 +35,7 @@ TOKENIZER = Stage(
     partitioned=False,
     inputs=(Input("shards", every=True),),
     config=_config,
+    keys=("tokenizer", "task"),
     build=_build,
     modules=lambda recipe: [type(recipe.tokenizer).__module__],
 )
