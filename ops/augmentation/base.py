@@ -1,0 +1,63 @@
+"""What a kind of change is: a value that alters rows, each by its own seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal
+
+import polars as pl
+from pydantic import Field
+
+from ops.config import Config
+
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+Border = Literal["constant", "replicate", "reflect"]
+
+Shape = tuple[int, int, int]
+"""Height, width, channels of raw images."""
+
+
+class Change(Config):
+    """One entry of `augmentation.steps`. A subclass adds `kind: Literal[...]`, its settings and `change`."""
+
+    applies_to: ClassVar[frozenset[str]] = frozenset({"text", "image", "table"})
+
+    probability: Probability = 1.0
+    """Share of the copies that are changed by this step."""
+
+    def change(self, values: pl.Series, seeds: Sequence[int], shape: Shape | None) -> pl.Series:
+        """Return the altered values, each a pure function of the value and its seed.
+
+        Args:
+            values: texts, or raw pixels.
+            seeds: one number below 2**64 for each value.
+            shape: the images' shape; None for text.
+        """
+        raise TypeError(f"{type(self).__name__} has no change")
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A transform of albumentations by name, with its arguments: data, so that only the engine needs the library."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+class ImageChange(Change):
+    """A change of images that albumentations knows; a subclass adds `transforms`."""
+
+    applies_to: ClassVar[frozenset[str]] = frozenset({"image"})
+
+    def transforms(self, shape: Shape) -> list[Transform]:
+        """The transforms to apply one after the other, for images of that shape."""
+        raise TypeError(f"{type(self).__name__} has no transforms")
+
+    def change(self, values: pl.Series, seeds: Sequence[int], shape: Shape | None) -> pl.Series:
+        """Return the images after the transforms, in the same shape."""
+        from ops.augmentation.engine import transformed
+
+        if shape is None:
+            raise TypeError("images have a shape")
+        return transformed(values, self.transforms(shape), seeds, shape)

@@ -1,0 +1,79 @@
+"""How many altered copies training rows get, and of what."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Annotated
+
+import polars as pl
+from pydantic import Field, model_validator
+
+from ops.augmentation.base import Change, Shape
+from ops.columns import require
+from ops.config import Config
+from ops.errors import BadData
+from ops.registry import union
+from ops.steps import Facts, Outcome
+
+if TYPE_CHECKING:
+    AnyChange = Change
+else:
+    AnyChange = union("ops.augmentation", base=Change)
+
+
+class Augmentation(Config):
+    """Altered copies of the training rows, made once and stored; valid and test rows are never touched.
+
+    The changes of a copy are drawn from (seed of the recipe, id of the row, number of the copy, place of the step), so
+    they do not depend on partitions, on the order of rows, or on how often anything ran. A copy has the id of its row
+    with `+<number>` behind it, and the number in the column `copy` (0 for the rows themselves).
+    """
+
+    copies: Annotated[int, Field(ge=0, le=100)] = 1
+    """Copies of each training row."""
+    steps: Annotated[list[AnyChange], Field(min_length=1)]
+    """The changes, applied to each copy in order."""
+    column: str = "image"
+    """The column that is altered."""
+
+    @model_validator(mode="after")
+    def _one_modality(self) -> Augmentation:
+        if not frozenset.intersection(*(step.applies_to for step in self.steps)):
+            raise ValueError("the steps are for different kinds of data")
+        return self
+
+    def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
+        """Return the rows followed by their copies: first copy of all training rows, second copy of all, and so on."""
+        require(table, ["id", "split", self.column], step="augmentation")
+        rows = table.with_columns(pl.lit(0, dtype=pl.Int32).alias("copy"))
+        train = rows.filter(pl.col("split") == "train")
+        copies = [self._copy(train, number, facts.seed) for number in range(1, self.copies + 1) if train.height]
+        return Outcome(kept=pl.concat([rows, *copies]), added=train.height * len(copies))
+
+    def _copy(self, train: pl.DataFrame, number: int, seed: int) -> pl.DataFrame:
+        values, shape = train[self.column], _shape(train)
+        for place, step in enumerate(self.steps):
+            seeds = [_seed(seed, row, number, place) for row in train["id"]]
+            values = step.change(values, seeds, shape)
+        return train.with_columns(
+            pl.format("{}+{}", pl.col("id"), pl.lit(number)).alias("id"),
+            values.alias(self.column),
+            pl.lit(number, dtype=pl.Int32).alias("copy"),
+        )
+
+
+def _seed(seed: int, row: str, copy: int, place: int) -> int:
+    # No other row, copy or step has this text: the numbers have no "/" and the id comes last.
+    text = f"{seed}/{copy}/{place}/{row}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+
+
+def _shape(table: pl.DataFrame) -> Shape | None:
+    """The shape that `resize` left beside the pixels; None for rows that are not images."""
+    names = ("height", "width", "channels")
+    if not set(names) <= set(table.columns):
+        return None
+    shapes: list[Shape] = table.select(names).unique().rows()
+    if len(shapes) > 1:
+        raise BadData("augmentation: the images differ in shape", hint="give `normalization` one `resize` step")
+    return shapes[0]

@@ -1,0 +1,159 @@
+"""Values that contradict what their column is declared to hold: type, allowed values, pattern, range."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import polars as pl
+from pydantic import AfterValidator, Field, model_validator
+
+from ops.columns import require
+from ops.config import Config
+from ops.errors import ConfigError
+from ops.steps import Facts, Outcome, Step
+
+_EVIDENCE_CHARACTERS = 100
+_INTEGER = r"^[+-]?[0-9]+$"
+_NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+_DATETIME = (
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?)(Z|[+-][0-9]{2}:?[0-9]{2})?$"
+)
+
+
+def check_pattern(pattern: str) -> str:
+    """Return the pattern if the regular expression engine of polars (Rust `regex`) takes it, else `ValueError`."""
+    try:
+        pl.Series([""]).str.contains(pattern, strict=True)
+    except pl.exceptions.ComputeError as error:
+        raise ValueError(f"not a regular expression: {' '.join(str(error).split())[:200]}") from error
+    return pattern
+
+
+Pattern = Annotated[str, AfterValidator(check_pattern)]
+
+
+class Rule(Config):
+    """What one column may hold. Nulls break `required` only."""
+
+    required: bool = False
+    """Whether the value must be there."""
+    type: Literal["integer", "number", "boolean", "date", "datetime"] | None = None
+    """What a text must be readable as: integer of 64 bits, finite decimal number, true/false, ISO 8601 date or time."""
+    allowed: Annotated[list[str | int | float | bool], Field(min_length=1)] | None = None
+    """The values that may occur, in the column's own type."""
+    pattern: Pattern | None = None
+    """A regular expression (Rust syntax) that must match the whole text."""
+    minimum: int | float | None = None
+    """Smallest value, inclusive; texts are read as numbers."""
+    maximum: int | float | None = None
+    """Largest value, inclusive; texts are read as numbers."""
+
+    @model_validator(mode="after")
+    def _something(self) -> Rule:
+        if self == Rule.model_construct():
+            raise ValueError("a rule without any condition; give required, type, allowed, pattern, minimum or maximum")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}")
+        return self
+
+    def conditions(self, column: str, dtype: pl.DataType) -> dict[str, pl.Expr]:
+        """By rule name an expression that is true where the value keeps the rule (null counts as kept)."""
+        value = pl.col(column)
+        found: dict[str, pl.Expr] = {}
+        if self.required:
+            found["required"] = value.is_not_null()
+        if self.type is not None and dtype == pl.String:
+            found["type"] = _readable(value, self.type)
+        if self.allowed is not None:
+            found["allowed"] = value.is_in(_typed(self.allowed, column, dtype))
+        if self.pattern is not None:
+            found["pattern"] = value.str.contains(rf"\A(?:{self.pattern})\z")
+        number = value.cast(pl.Float64, strict=False) if dtype == pl.String else value
+        if self.minimum is not None:
+            found["minimum"] = (number >= self.minimum) & number.is_not_null() | value.is_null()
+        if self.maximum is not None:
+            found["maximum"] = (number <= self.maximum) & number.is_not_null() | value.is_null()
+        return found
+
+
+class Consistency(Step):
+    """Drop rows with a value that breaks its column's rule.
+
+    The reason is `column.rule` of the first broken rule, in the order of the recipe's columns and of the rule's keys;
+    the evidence is the value. Values are checked, not converted.
+    """
+
+    kind: Literal["consistency"] = "consistency"
+    """Rows that contradict the declared types, values, patterns or ranges dropped."""
+    columns: Annotated[dict[str, Rule], Field(min_length=1)]
+    """The rule of each column that has one."""
+
+    def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
+        """Return the rows that keep all rules."""
+        require(table, list(self.columns), step=self.kind)
+        reason, evidence = pl.lit(None, dtype=pl.String), pl.lit(None, dtype=pl.String)
+        broken: list[tuple[str, str, pl.Expr]] = []
+        for column, rule in self.columns.items():
+            self._check_type(column, rule, table.schema[column])
+            for name, kept in rule.conditions(column, table.schema[column]).items():
+                broken.append((column, name, ~kept.fill_null(True)))
+        for column, name, breaks in reversed(broken):
+            reason = pl.when(breaks).then(pl.lit(f"{column}.{name}")).otherwise(reason)
+            shown = pl.col(column).cast(pl.String, strict=False).str.head(_EVIDENCE_CHARACTERS)
+            evidence = pl.when(breaks).then(shown).otherwise(evidence)
+        return Outcome.split(table, keep=reason.is_null(), step=self.kind, reason=reason, evidence=evidence)
+
+    def _check_type(self, column: str, rule: Rule, dtype: pl.DataType) -> None:
+        if rule.pattern is not None and dtype != pl.String:
+            raise ConfigError(f"{self.kind}: a pattern is for text, column {column!r} is {dtype}")
+        if (rule.minimum is not None or rule.maximum is not None) and not (dtype == pl.String or dtype.is_numeric()):
+            raise ConfigError(f"{self.kind}: minimum and maximum are for numbers, column {column!r} is {dtype}")
+        if rule.type is not None and dtype != pl.String and not _holds(rule.type, dtype):
+            raise ConfigError(f"{self.kind}: column {column!r} is declared {rule.type} and is {dtype}")
+
+
+def _readable(text: pl.Expr, kind: str) -> pl.Expr:
+    """Whether a text can be read as the kind, for all of it; null for null."""
+    if kind == "integer":
+        return text.str.contains(_INTEGER) & text.str.strip_prefix("+").cast(pl.Int64, strict=False).is_not_null()
+    if kind == "number":
+        return text.str.contains(_NUMBER) & text.cast(pl.Float64, strict=False).is_finite().fill_null(False)
+    if kind == "boolean":
+        return text.str.contains(r"(?i)^(true|false)$")
+    if kind == "date":
+        return text.str.contains(_DATE) & text.str.to_date("%Y-%m-%d", strict=False).is_not_null()
+    day = text.str.extract(_DATETIME, 1).str.to_date("%Y-%m-%d", strict=False)
+    clock = text.str.extract(_DATETIME, 2)
+    hour, minute = clock.str.slice(0, 2).cast(pl.Int32), clock.str.slice(3, 2).cast(pl.Int32)
+    second = clock.str.slice(6, 2).str.replace("^$", "0").cast(pl.Int32)
+    valid = day.is_not_null() & (hour < 24) & (minute < 60) & (second <= 60)
+    return pl.when(text.is_null()).then(None).otherwise(valid.fill_null(False))
+
+
+def _holds(kind: str, dtype: pl.DataType) -> bool:
+    holds: dict[str, bool] = {
+        "integer": dtype.is_integer(),
+        "number": dtype.is_numeric(),
+        "boolean": dtype == pl.Boolean,
+        "date": dtype == pl.Date,
+        "datetime": isinstance(dtype, pl.Datetime),
+    }
+    return holds[kind]
+
+
+def _typed(allowed: list[Any], column: str, dtype: pl.DataType) -> list[Any]:
+    """The allowed values, checked to be of the column's type (YAML reads 007 as a number, "007" as text)."""
+    wanted: type | tuple[type, ...] = str
+    if dtype == pl.Boolean:
+        wanted = bool
+    elif dtype.is_integer():
+        wanted = int
+    elif dtype.is_float():
+        wanted = (int, float)
+    wrong = [
+        value for value in allowed if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool)
+    ]
+    if wrong:
+        raise ConfigError(f"consistency: column {column!r} is {dtype}, the allowed value {wrong[0]!r} is not")
+    return allowed

@@ -1,0 +1,52 @@
+"""What a tokenizer is: settings that learn a vocabulary from texts, and an encoder made from the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
+
+from pydantic import Field
+
+from ops.config import Config
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[MASK]", "[SEP]")
+"""The first tokens of every vocabulary, in this order from number 0 on."""
+
+
+class Encoder(Protocol):
+    """Turns texts into token numbers."""
+
+    def encode(self, texts: Sequence[str | None]) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]:
+        """Return the token numbers of all texts one behind the other, and each text's number of tokens."""
+
+
+class Tokenizer(Config):
+    """How text becomes tokens. A subclass adds `kind: Literal[...]`, its settings, `train` and `encoder`.
+
+    Every text begins with [CLS] and is cut to `max_length` tokens with it; a null is the empty text.
+    """
+
+    pad: ClassVar[int] = SPECIAL.index("[PAD]")
+
+    vocabulary: Annotated[int, Field(ge=len(SPECIAL) + 1, le=65_536)]
+    """Largest number of tokens in the vocabulary, special ones included; stored as 16 bits each."""
+    max_length: Annotated[int, Field(ge=2, le=8192)] = 128
+    """Tokens of the longest text, [CLS] included; the rest of longer texts is cut off."""
+    min_frequency: Annotated[int, Field(ge=1)] = 2
+    """How often something must occur in the training texts to become a token."""
+
+    def train(self, texts: Iterable[str]) -> str:
+        """Learn the vocabulary; return the tokenizer as text (JSON), the same for the same texts in every run."""
+        raise TypeError(f"{type(self).__name__} has no train")
+
+    def encoder(self, model: str) -> Encoder:
+        """The encoder for what `train` returned."""
+        raise TypeError(f"{type(self).__name__} has no encoder")
+
+    def size(self, model: str) -> int:
+        """Number of tokens in what `train` returned, special ones included."""
+        raise TypeError(f"{type(self).__name__} has no size")

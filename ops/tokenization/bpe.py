@@ -1,0 +1,50 @@
+"""Byte-level byte pair encoding with a vocabulary of one's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from ops.tokenization.base import SPECIAL
+from ops.tokenization.huggingface import HuggingFaceTokenizer
+
+if TYPE_CHECKING:
+    import tokenizers
+
+_BYTES = 256
+
+
+class Bpe(HuggingFaceTokenizer):
+    """Byte pair encoding (Sennrich et al., 2016) over bytes, cut into words as in GPT-2 (Radford et al., 2019).
+
+    All 256 bytes are tokens, so that no text is ever unknown.
+    """
+
+    kind: Literal["bpe"] = "bpe"
+    """Byte-level byte pair encoding."""
+    vocabulary: Annotated[int, Field(ge=len(SPECIAL) + _BYTES, le=65_536)] = 4096
+    """Largest number of tokens: special ones, the 256 bytes, and what is learned."""
+
+    def blank(self) -> tokenizers.Tokenizer:
+        """Byte-level words, no merges yet."""
+        from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+        tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        return tokenizer
+
+    def trainer(self) -> Any:
+        """The byte pair trainer."""
+        from tokenizers.pre_tokenizers import ByteLevel
+        from tokenizers.trainers import BpeTrainer
+
+        return BpeTrainer(
+            vocab_size=self.vocabulary,
+            min_frequency=self.min_frequency,
+            special_tokens=list(SPECIAL),
+            # The library hands the bytes out as a set; sorted, their numbers are the same in every process.
+            initial_alphabet=sorted(ByteLevel.alphabet()),
+            show_progress=False,
+        )
