@@ -17,7 +17,7 @@ def apply_overrides(document: Document, base: Path, overrides: tuple[str, ...]) 
     Args:
         document: the recipe file.
         base: path of the recipe's own keys in the document.
-        overrides: `key.path=value`; the value is YAML, the path has list indices as `cleaning[2].max` or `cleaning.2.max`.
+        overrides: `key.path=value`; the value is YAML, list indices are `cleaning[2].max` or `cleaning.2.max`.
 
     Returns:
         The option that each changed path comes from, as messages name it. What is wrong is added to

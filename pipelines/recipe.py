@@ -72,6 +72,11 @@ def load(reference: str, overrides: Sequence[str] = ()) -> Loaded:
     return Loaded(recipe, path, reference, tuple(overrides))
 
 
+def load_recipe(reference: str, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe alone, of a name or at a path; see `load`."""
+    return load(reference, overrides).recipe
+
+
 def load_file(path: Path, overrides: tuple[str, ...] = (), *, named: str | None = None) -> Recipe:
     """Read and check one recipe file.
 
@@ -87,8 +92,7 @@ def load_file(path: Path, overrides: tuple[str, ...] = (), *, named: str | None 
     base = _attributes(document)
     if named is not None:
         _check_name(document, base, named)
-    checked = check(document, Recipe, base, overrides, folder=path.absolute().parent)
-    return checked
+    return check(document, Recipe, base, overrides, folder=path.absolute().parent)
 
 
 def check(
@@ -143,6 +147,11 @@ def recipes() -> dict[str, Path]:
             if NAME.fullmatch(name):
                 found.setdefault(name, path)
     return found
+
+
+def extra_recipes() -> list[Path]:
+    """The files of the recipes in the folders of `SATIETY_RECIPES` whose names are not those of shipped ones."""
+    return [path for path in recipes().values() if SHIPPED not in path.parents]
 
 
 def user_folders() -> list[Path]:
@@ -263,13 +272,15 @@ def _placed(
 
 
 def _resolved(value: M, folder: Path | None, complain: Any) -> M:
-    """The recipe with its source's relative paths made absolute; a missing file is a problem of the source."""
+    """The recipe with its source's relative paths taken from `folder`; a file that is missing is a problem."""
     source = getattr(value, "source", None)
-    resolve = getattr(source, "resolve", None)
-    if folder is None or resolve is None:
+    if folder is None or not hasattr(source, "resolve"):
         return value
+    path = ("source", "path") if hasattr(source, "path") else ("source", "kind")
+    resolved = source
     try:
-        return value.model_copy(update={"source": resolve(folder)})
-    except SatietyError as error:
-        complain(("source",), "value", str(error))
-        return value
+        resolved = source.resolve(folder)
+        resolved.check()
+    except ConfigError as error:
+        complain(path, "value", str(error))
+    return value.model_copy(update={"source": resolved})
