@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,7 +12,7 @@ from ops.recipe import Recipe
 from ops.stages.code import code_versions
 from ops.stages.run import Built
 from ops.stages.spec import Input, Stage
-from ops.storage import canonical_json
+from ops.storage import sha256_json
 from resources.workspace import Workspace
 
 
@@ -30,7 +29,7 @@ def partitions_def(recipe: Recipe) -> dg.StaticPartitionsDefinition:
 def code_version(recipe: Recipe, stage: Stage) -> str:
     """What Dagster compares to see that an asset is out of date: the code and the part of the recipe behind it."""
     ingredients = {"code": code_versions([stage.module, *stage.modules(recipe)]), "config": stage.config(recipe)}
-    return hashlib.sha256(canonical_json(ingredients)).hexdigest()[:16]
+    return sha256_json(ingredients)[:16]
 
 
 def dependency(recipe: Recipe, wanted: Input, partitioned: bool) -> dg.AssetDep:
@@ -83,7 +82,7 @@ def data_version(versions: Versions) -> str:
     digests = {key: version.digest for key, version in versions.items()}
     if len(digests) == 1:
         return next(iter(digests.values()))
-    return hashlib.sha256(canonical_json(digests)).hexdigest()[:32]
+    return sha256_json(digests)[:32]
 
 
 def partition_metadata(built: Built) -> dict[str, Any]:

@@ -22,9 +22,9 @@ class Recipe(dg.Component):
     @classmethod
     def load(cls, attributes: BaseModel | None, context: dg.ComponentLoadContext) -> Recipe:
         """Read the recipe again with our own strict reader, whose errors name file, line and column."""
-        from pipelines.recipe import load_recipe
+        from pipelines.recipe import load_file
 
-        return cls(load_recipe(str(context.path / "defs.yaml")))
+        return cls(load_file(context.path / "defs.yaml"))
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The recipe's definitions, without the resources, which all recipes share."""

@@ -12,12 +12,13 @@ import dagster as dg
 def defs() -> dg.Definitions:
     """The definitions of this code location."""
     from pipelines.build import recipe_definitions, shared_definitions
-    from pipelines.recipe import extra_recipes, load_recipe
+    from pipelines.recipe import SHIPPED, load_file, recipes
     from resources.settings import Settings
 
     # Single-run backfills are beta in Dagster's words; the tests drive them.
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     settings = Settings.load()
     shipped = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
-    extra = [recipe_definitions(load_recipe(str(path)), settings) for path in extra_recipes()]
+    others = [path for path in recipes().values() if SHIPPED not in path.parents]
+    extra = [recipe_definitions(load_file(path), settings) for path in others]
     return dg.Definitions.merge(shipped, *extra, shared_definitions(settings))

@@ -8,7 +8,7 @@ from ops.stages.clean_corpus import clean_corpus_stage
 from ops.stages.duplicates import DUPLICATES
 from ops.stages.model import model_stage
 from ops.stages.raw_corpus import RAW_CORPUS
-from ops.stages.report import report_stage
+from ops.stages.report import REPORT
 from ops.stages.shards import SHARDS
 from ops.stages.signatures import SIGNATURES
 from ops.stages.spec import Stage
@@ -39,7 +39,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     chain += [clean_corpus_stage(duplicates), STATISTICS, SHARDS]
     if vocabulary:
         chain.append(TOKENIZER)
-    chain += [token_cache_stage(vocabulary), model_stage(vocabulary), report_stage(chain_has_duplicates=duplicates)]
+    chain += [token_cache_stage(vocabulary), model_stage(vocabulary), REPORT]
     return tuple(chain)
 
 

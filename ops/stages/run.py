@@ -11,7 +11,7 @@ from ops.errors import SatietyError
 from ops.recipe import Recipe
 from ops.stages.code import code_versions
 from ops.stages.spec import ALL, Build, Services, Stage
-from ops.storage import Counts, Output, Store, Version, canonical_json, sha256_bytes
+from ops.storage import Counts, Output, Store, Version, sha256_json
 
 Digests = Mapping[str, Mapping[str, str]]
 """For each input stage the digest of each of its partitions."""
@@ -47,7 +47,7 @@ def ingredients(stage: Stage, recipe: Recipe, partition: str, digests: Digests) 
 
 def fingerprint(stage: Stage, partition: str, parts: Mapping[str, str]) -> str:
     """SHA-256 (first 32 hex) over stage, partition and ingredients: what would be built."""
-    return sha256_bytes(canonical_json({"stage": stage.name, "partition": partition, "parts": dict(parts)}))[:32]
+    return sha256_json({"stage": stage.name, "partition": partition, "parts": dict(parts)})[:32]
 
 
 def build_stage(stage: Stage, recipe: Recipe, partition: str, store: Store, services: Services | None = None) -> Built:

@@ -1,0 +1,59 @@
+"""The asset `report`, with the check that the model is better than always guessing the most frequent class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from assets.factory import stage_asset
+from assets.look import Check, Look, Verdict, Versions
+from ops.recipe import Recipe
+from ops.stages.report import REPORT
+
+
+def _report(versions: Versions) -> Any:
+    from ops.evaluation.schema import Report
+
+    return Report.model_validate_json(next(iter(versions.values())).file("report.json").read_bytes())
+
+
+def _better_than_majority(recipe: Recipe, versions: Versions) -> Verdict:
+    report = _report(versions)
+    difference = next(d for d in report.differences if d.role == "majority")
+    low, high = difference.accuracy.low, difference.accuracy.high
+    return Verdict(low > 0, {"difference_in_accuracy": difference.accuracy.value, "low": low, "high": high})
+
+
+def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
+    from ops.evaluation.summary import markdown, metadata_tables
+
+    report = _report(versions)
+    (version,) = versions.values()
+    found: dict[str, Any] = {
+        "report": dg.MetadataValue.path(str(version.path / "report.html")),
+        "summary": dg.MetadataValue.md(markdown(report)),
+    }
+    for name, rows in metadata_tables(report).items():
+        found[name] = dg.MetadataValue.table([dg.TableRecord(row) for row in rows])
+    for score in report.scores:
+        found[f"{score.role}_accuracy"] = score.accuracy.value
+    return found
+
+
+LOOK = Look(
+    frozenset({"html", "scikitlearn"}),
+    (
+        Check(
+            "better_than_majority",
+            "On the test split, the 95% interval of the lead over the majority class is above zero.",
+            _better_than_majority,
+        ),
+    ),
+    _metadata,
+)
+
+
+def report(recipe: Recipe) -> dg.AssetsDefinition:
+    """The asset of the model's judgement."""
+    return stage_asset(recipe, REPORT, LOOK)
