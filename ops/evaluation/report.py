@@ -158,7 +158,9 @@ def _scores(
     names: dict[Role, str] = {"model": "Model", "majority": "Majority class"}
     if baseline is not None:
         names["baseline"] = line(baseline.title)
-    drawn = resample(truth, {**systems}, classes, resamples=resamples, seed=seed)
+    drawn = resample(
+        truth, {str(role): labels for role, labels in systems.items()}, classes, resamples=resamples, seed=seed
+    )
     matrices = {role: metrics.confusion_matrix(truth, labels, classes) for role, labels in systems.items()}
     exact = {role: (metrics.accuracy(matrix), metrics.macro_f1(matrix)) for role, matrix in matrices.items()}
     scores = [

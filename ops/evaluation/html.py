@@ -1,0 +1,191 @@
+"""Rendering the report as one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ops.errors import IntegrityError
+from ops.evaluation.charts.balance import STYLES, balance_chart
+from ops.evaluation.charts.confusion import confusion_chart
+from ops.evaluation.charts.curves import accuracy_chart, loss_chart
+from ops.evaluation.charts.funnel import funnel_chart
+from ops.evaluation.charts.scores import difference_chart, scores_chart
+from ops.evaluation.cost import Cost, si, whole
+from ops.evaluation.page import TEMPLATE
+from ops.evaluation.schema import Report
+from ops.evaluation.style import PAGE_STYLE
+from ops.evaluation.svg import Chart
+from ops.evaluation.verdict import DASH, figure, signed
+
+LIMIT = 2_000_000
+ROWS_SHOWN = 200
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+MARK = (
+    '<svg viewBox="0 0 22 22" aria-hidden="true" focusable="false"><circle cx="11" cy="11" r="9.5" fill="none" '
+    'stroke="var(--model)" stroke-width="2"/><path d="M4 12a7 7 0 0 0 14 0z" fill="var(--model)"/></svg>'
+)
+FORMATS: dict[str, Callable[[Any], str]] = {
+    "score": figure,
+    "signed": signed,
+    "count": whole,
+    "percent": lambda value: f"{100 * value:.1f}%",
+    "plain": str,
+    "si": si,
+    "seconds": lambda value: si(value, "s"),
+    "bytes": lambda value: si(value, "B"),
+    "joules": lambda value: si(value, "J"),
+    "flops": lambda value: si(value, "FLOP"),
+}
+
+
+def render(report: Report) -> str:
+    """The page: no network, no script, everything that came from outside escaped.
+
+    The same report gives the same text.
+
+    Raises:
+        IntegrityError: the page would be larger than 2 MB.
+    """
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup, escape
+
+    data = report.model_dump(mode="json")
+
+    def fig(place: str, kind: str) -> Markup:
+        value = look_up(data, place)
+        return Markup('<data value="{}" data-path="{}">{}</data>').format(value, place, FORMATS[kind](value))
+
+    def user(text: str) -> Markup:
+        return Markup("<bdi>{}</bdi>").format(text)
+
+    def reasons(counts: Mapping[str, int]) -> Markup:
+        items = Markup("").join(
+            Markup("<li>{} <b>{}</b></li>").format(user(reason), whole(rows)) for reason, rows in counts.items()
+        )
+        return Markup('<ul class="chips">{}</ul>').format(items) if items else escape(DASH)
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    page = environment.from_string(TEMPLATE).render(
+        r=report,
+        fig=fig,
+        user=user,
+        reasons=reasons,
+        policy=POLICY,
+        style=Markup(PAGE_STYLE),
+        mark=Markup(MARK),
+        charts={name: Markup(chart.inline()) if chart else "" for name, chart in charts(report).items()},
+        styles=STYLES,
+        **_context(report, fig),
+    )
+    size = len(page.encode())
+    if size > LIMIT:
+        raise IntegrityError(
+            f"the report would take {si(size, 'B')}, more than {si(LIMIT, 'B')}", hint="show fewer samples"
+        )
+    return page + "\n"
+
+
+def charts(report: Report) -> dict[str, Chart | None]:
+    """All charts of the report; nothing where there is nothing to draw."""
+    return {
+        "scores": scores_chart(report.scores),
+        "difference": difference_chart(report.differences),
+        "confusion": confusion_chart(report.classes, report.confusion) if report.confusion else None,
+        "loss": loss_chart(report.curves),
+        "accuracy": accuracy_chart(report.curves),
+        "funnel": funnel_chart(report.stages) if report.stages else None,
+        "balance": balance_chart(report.classes, report.splits),
+    }
+
+
+def look_up(data: Any, place: str) -> Any:
+    """The value at a dotted path of the report's JSON: `scores.0.accuracy.value`."""
+    for key in place.split("."):
+        data = data[int(key)] if isinstance(data, list) else data[key]
+    return data
+
+
+def _context(report: Report, fig: Any) -> dict[str, Any]:
+    weakest = sorted(range(len(report.per_class)), key=lambda i: (report.per_class[i].f1, i))[:ROWS_SHOWN]
+    sections = [("result", "Result"), ("classes", "Classes")]
+    if report.curves.train_loss or report.curves.valid_loss or report.curves.valid_accuracy:
+        sections.append(("training", "Training"))
+    sections.append(("data", "Data"))
+    if report.samples or report.mistakes:
+        sections.append(("samples", "Samples"))
+    sections += [("cost", "Cost"), ("provenance", "Provenance"), ("limits", "Limits")]
+    return {
+        "tiles": _tiles(report, fig),
+        "sections": sections,
+        "rival": next((d for d in report.differences if d.role == "baseline"), report.differences[0]),
+        "rows_shown": ROWS_SHOWN,
+        "class_rows": [(i, report.per_class[i]) for i in sorted(weakest)],
+        "any_added": any(flow.added for flow in report.stages),
+        "any_lost": any(flow.rejected or flow.dropped for flow in report.stages),
+        "total_rows": max(sum(split.rows for split in report.splits), 1),
+        "costs": _cost_table(report, fig),
+        "cost_notes": _cost_notes(report),
+    }
+
+
+def _tiles(report: Report, fig: Any) -> list[dict[str, Any]]:
+    model, own = report.scores[0], report.costs[0].cost
+    tiles = [
+        {"name": name, "figure": fig(f"scores.0.{key}.value", "score"), "sub": f"{figure(e.low)} to {figure(e.high)}"}
+        for name, key, e in (("Accuracy", "accuracy", model.accuracy), ("Macro F1", "macro_f1", model.macro_f1))
+    ]
+    train = next(i for i, split in enumerate(report.splits) if split.split == "train")
+    tiles.append({"name": "Training rows", "figure": fig(f"splits.{train}.rows", "count"), "sub": _way(report)})
+    if own.parameters is not None:
+        sub = "" if own.flops is None else f"{si(own.flops, 'FLOP')} to train"
+        tiles.append({"name": "Parameters", "figure": fig("costs.0.cost.parameters", "si"), "sub": sub})
+    if own.cpu_seconds is not None:
+        sub = "" if own.wall_seconds is None else f"{si(own.wall_seconds, 's')} from start to end"
+        tiles.append({"name": "CPU-seconds", "figure": fig("costs.0.cost.cpu_seconds", "si"), "sub": sub})
+    if own.energy is not None:
+        shown = fig("costs.0.cost.energy.joules", "joules")
+        tiles.append({"name": "Energy", "figure": shown, "sub": own.energy.method})
+    return tiles
+
+
+def _way(report: Report) -> str:
+    if not report.stages:
+        return ""
+    lost = sum(sum(f.rejected.values()) + sum(f.dropped.values()) for f in report.stages)
+    return f"of {whole(report.stages[0].rows_in)} raw, {whole(lost)} lost"
+
+
+_COSTS = (
+    ("Parameters", "parameters", "count"),
+    ("Operations", "flops", "flops"),
+    ("CPU-seconds", "cpu_seconds", "si"),
+    ("Wall time", "wall_seconds", "seconds"),
+    ("Peak memory", "peak_bytes", "bytes"),
+)
+
+
+def _cost_table(report: Report, fig: Any) -> list[tuple[str, list[tuple[Any, str]]]]:
+    table = []
+    for name, key, kind in _COSTS:
+        cells = [
+            (DASH if getattr(row.cost, key) is None else fig(f"costs.{i}.cost.{key}", kind), "")
+            for i, row in enumerate(report.costs)
+        ]
+        table.append((name, cells))
+    energies = [
+        (fig(f"costs.{i}.cost.energy.joules", "joules"), row.cost.energy.method) if row.cost.energy else (DASH, "")
+        for i, row in enumerate(report.costs)
+    ]
+    return [*table, ("Energy", energies)]
+
+
+def _cost_notes(report: Report) -> list[str]:
+    notes = []
+    for row in report.costs:
+        cost: Cost = row.cost
+        parts = [f"operations: {cost.flops_how}"] if cost.flops_how else []
+        parts += [f"energy {cost.energy.method}: {cost.energy.how}"] if cost.energy else []
+        if parts:
+            notes.append(f"{row.name}: {'; '.join(parts)}.")
+    return notes

@@ -1,0 +1,150 @@
+"""The report in short: Markdown and figures for an asset's metadata, lines for a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ops.evaluation.cost import si, whole
+from ops.evaluation.html import charts
+from ops.evaluation.schema import Report
+from ops.evaluation.verdict import figure, signed, signed_span, span
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:/@])")
+_SHOWN = ("scores", "confusion", "loss", "accuracy", "funnel", "balance")
+
+
+def markdown(report: Report) -> str:
+    """Markdown with the verdict, tables and the charts as SVG data URIs; text from outside is escaped."""
+    subject, verdict = report.subject, report.verdict
+    parts = [
+        f"## {_md(subject.recipe)}: {_md(verdict.title)}",
+        f"**{_md(verdict.headline)}**",
+        _md(verdict.detail),
+        _md(subject.description),
+        _md_table(("Classifier", "Accuracy", "95% interval", "Macro F1", "95% interval"), _score_rows(report)),
+        _md_table(("Stage", "In", "Rejected", "Dropped", "Added", "Out"), _flow_rows(report)),
+        _md_table(("Cost", *(row.name for row in report.costs)), _cost_rows(report)),
+    ]
+    drawn = charts(report)
+    parts += [f"![{_md(chart.title)}]({chart.data_uri()})" for name in _SHOWN if (chart := drawn[name]) is not None]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def asset_metadata(report: Report) -> dict[str, str | int | float]:
+    """The main figures by name, for an asset's metadata or a metrics file; absent figures are left out."""
+    by_role = {score.role: score for score in report.scores}
+    model, cost = by_role["model"], report.costs[0].cost
+    figures: dict[str, str | int | float | None] = {
+        "verdict": report.verdict.outcome,
+        "headline": report.verdict.headline,
+        "test_rows": report.test_rows,
+        "accuracy": model.accuracy.value,
+        "accuracy_low": model.accuracy.low,
+        "accuracy_high": model.accuracy.high,
+        "macro_f1": model.macro_f1.value,
+        "macro_f1_low": model.macro_f1.low,
+        "macro_f1_high": model.macro_f1.high,
+        "majority_accuracy": by_role["majority"].accuracy.value,
+        "baseline_accuracy": by_role["baseline"].accuracy.value if "baseline" in by_role else None,
+        "parameters": cost.parameters,
+        "flops": cost.flops,
+        "cpu_seconds": cost.cpu_seconds,
+        "peak_bytes": cost.peak_bytes,
+        "joules": cost.energy.joules if cost.energy else None,
+        "energy_method": cost.energy.method if cost.energy else None,
+    }
+    return {name: value for name, value in figures.items() if value is not None}
+
+
+def terminal(report: Report) -> str:
+    """A plain summary for a terminal, without colours or control characters."""
+    lines = [
+        f"{report.subject.recipe}: {report.verdict.title}",
+        report.verdict.headline,
+        report.verdict.detail,
+        "",
+        *_columns(("", "accuracy", "95% interval", "macro F1", "95% interval"), _score_rows(report)),
+        "",
+        *_columns(("", "in", "rejected", "dropped", "added", "out"), _flow_rows(report)),
+        "",
+        *_columns(("", *(row.name for row in report.costs)), _cost_rows(report)),
+    ]
+    if report.notes:
+        lines += ["", *(f"Note: {' '.join(note.split())}" for note in report.notes)]
+    return "\n".join(lines) + "\n"
+
+
+def _score_rows(report: Report) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = [
+        (s.name, figure(s.accuracy.value), span(s.accuracy), figure(s.macro_f1.value), span(s.macro_f1))
+        for s in report.scores
+    ]
+    rows += [
+        (
+            f"Model minus {d.against}",
+            signed(d.accuracy.value),
+            signed_span(d.accuracy),
+            signed(d.macro_f1.value),
+            signed_span(d.macro_f1),
+        )
+        for d in report.differences
+    ]
+    return rows
+
+
+def _flow_rows(report: Report) -> list[tuple[str, ...]]:
+    return [
+        (
+            flow.stage,
+            whole(flow.rows_in),
+            whole(sum(flow.rejected.values())),
+            whole(sum(flow.dropped.values())),
+            whole(flow.added),
+            whole(flow.rows_out),
+        )
+        for flow in report.stages
+    ]
+
+
+def _cost_rows(report: Report) -> list[tuple[str, ...]]:
+    costs = [row.cost for row in report.costs]
+    units = (
+        ("Parameters", "", [cost.parameters for cost in costs]),
+        ("Operations", "FLOP", [cost.flops for cost in costs]),
+        ("CPU-seconds", "", [cost.cpu_seconds for cost in costs]),
+        ("Wall time", "s", [cost.wall_seconds for cost in costs]),
+        ("Peak memory", "B", [cost.peak_bytes for cost in costs]),
+    )
+    rows = [(name, *("-" if v is None else si(v, unit) for v in values)) for name, unit, values in units]
+    energy = [f"{si(c.energy.joules, 'J')} ({c.energy.method})" if c.energy else "-" for c in costs]
+    return [*rows, ("Energy", *energy)]
+
+
+def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as aligned lines: the first column to the left, the others to the right."""
+    if not rows:
+        return []
+    table = [head, *rows]
+    widths = [max(len(row[i]) for row in table) for i in range(len(head))]
+    return [
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in table
+    ]
+
+
+def _md(text: str) -> str:
+    r"""Text that Markdown shows as it is: HTML characters as entities, its own marks after a backslash."""
+    marked = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _md_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    ruler = ["---", *["---:"] * (len(head) - 1)]
+    body = [[_md(cell) for cell in row] for row in [head, *rows]]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [body[0], ruler, *body[1:]])
