@@ -1,0 +1,70 @@
+"""What a source is: a frozen value that names its partitions, the digest of its content, and reads rows in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Self
+
+import polars as pl
+
+from ops.config import Config
+from ops.sources.rejects import reject_frame
+
+Modality = Literal["text", "image", "table"]
+
+# A batch holds about this many bytes of input at most, so that memory does not grow with the size of a file.
+BATCH_BYTES = 8 << 20
+BATCH_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some rows in the order of the source, and the rejects found among them.
+
+    Attributes:
+        table: the source's columns, and `file`, `line` where rows come from files.
+        rejects: columns of `REJECTS_SCHEMA`. Rows and rejects together are all records read.
+    """
+
+    table: pl.DataFrame
+    rejects: pl.DataFrame = field(default_factory=reject_frame)
+
+
+class Source(Config):
+    """Base of all kinds. A subclass adds `kind: Literal[...]`, its settings and the methods below."""
+
+    @property
+    def modality(self) -> Modality:
+        """What a row is: a text, an image, or values in a table."""
+        return "text"
+
+    @property
+    def columns(self) -> dict[str, pl.DataType]:
+        """The explicit schema of the rows, without `file` and `line`."""
+        raise TypeError(f"{type(self).__name__} has no columns")
+
+    def resolve(self, base: Path) -> Self:
+        """The same source with relative paths taken from `base`, the folder of the recipe's file."""
+        return self
+
+    def check(self) -> None:
+        """Look whether everything that would be read is there, without reading it.
+
+        Raises:
+            ConfigError: something is not; the message names it and the nearest that is.
+        """
+        self.natural_partitions()
+
+    def natural_partitions(self) -> list[str] | None:
+        """Keys of the parts that the source falls into by itself, in order; null where there are none."""
+        return None
+
+    def external(self, partition: str | None = None) -> str:
+        """SHA-256 (hex) over the content that `read` would see; depends on no clock, path or modification time."""
+        raise TypeError(f"{type(self).__name__} has no external")
+
+    def read(self, partition: str | None = None) -> Iterator[Batch]:
+        """Yield all rows of a partition (of everything when null) in batches of bounded size, at least one."""
+        raise TypeError(f"{type(self).__name__} has no read")

@@ -1,0 +1,182 @@
+"""A moving window over the bytes of one file: what was read and not yet turned into records, and where it lies.
+
+Only the window is in memory, never the file. It always begins at the start of a record.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ops.errors import BadData, ConfigError
+from ops.sources.base import BATCH_BYTES
+from ops.sources.files import InputFile
+
+Positions = NDArray[np.int64]
+
+_NEWLINE = re.compile(rb"\n")
+_LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
+_LONE_CR = re.compile(rb"\r(?!\n)")
+_BAD = "\udcff"
+
+
+def _mark_bad(error: UnicodeError) -> tuple[str, int]:
+    """Error handler of codecs: what cannot be decoded becomes something that is no UTF-8 either, found like it later."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _BAD, error.end
+
+
+codecs.register_error("satiety-mark", _mark_bad)
+
+
+def check_encoding(name: str) -> str:
+    """The name, if Python has a text encoding of it.
+
+    Raises:
+        ValueError: it has none.
+    """
+    try:
+        if "x".encode(name).decode(name) != "x":
+            raise LookupError
+    except (LookupError, UnicodeError, ValueError, TypeError):
+        raise ValueError(f"{name!r} is no text encoding: e.g. utf-8, utf-16, cp1252, gb18030, big5, shift_jis") from None
+    return name
+
+
+class Window:
+    """The bytes at hand, as UTF-8 without a byte order mark whatever the file's encoding is.
+
+    Attributes:
+        data: bytes read and not yet dropped.
+        line: physical line of the first byte of `data`, from 1 (a line ends with LF, CRLF or CR).
+        final: nothing is left in the file behind `data`.
+        block: how many bytes one filling reads.
+    """
+
+    def __init__(self, stream: BinaryIO, name: str, encoding: str = "utf-8", block: int = BATCH_BYTES) -> None:
+        self.data = b""
+        self.line = 1
+        self.final = False
+        self.block = block
+        self.name = name
+        self._stream = stream
+        self._offset = 0
+        self._decoder = None
+        plain = codecs.lookup(encoding).name == "utf-8"
+        if not plain:
+            self._decoder = codecs.getincrementaldecoder(encoding)(errors="satiety-mark")
+        self._start()
+
+    def _start(self) -> None:
+        self.fill()
+        if self._decoder is None and self.data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise BadData("is UTF-16, not UTF-8", where=self.name, hint="say `encoding: utf-16`")
+        if self.data.startswith(codecs.BOM_UTF8):
+            self.drop(len(codecs.BOM_UTF8), 0)
+
+    def fill(self, size: int | None = None) -> None:
+        """Read up to `size` more bytes of the file (a block by default)."""
+        size = size or self.block
+        read = self._stream.read(size)
+        self.final = len(read) < size
+        if self._decoder is not None:
+            try:
+                text = self._decoder.decode(read, self.final)
+            except UnicodeError as error:  # e.g. UTF-16 without a byte order mark where one is needed
+                raise BadData(f"is not in the declared encoding: {error}", where=self.name) from error
+            read = text.encode("utf-8", "surrogatepass")
+        self.data = self.data + read if self.data else read
+
+    def drop(self, size: int, lines: int) -> None:
+        """Forget the first bytes, which hold so many line ends."""
+        self.data = self.data[size:]
+        self._offset += size
+        self.line += lines
+
+    def offset(self, position: int) -> int | None:
+        """Byte in the file of a position in `data`; null where the file was transcoded."""
+        return None if self._decoder is not None else self._offset + int(position)
+
+    def skip_line(self, newlines_only: bool = False) -> bytes:
+        """Drop everything up to the end of the physical line, however long; returns its first bytes."""
+        excerpt = self.data[:512]
+        end = _NEWLINE if newlines_only else _LINE_END
+        while True:
+            found = end.search(self.data)
+            if found is not None:
+                self.drop(found.end(), 1)
+                return excerpt
+            if self.final:
+                self.drop(len(self.data), 0)
+                return excerpt
+            keep = 1 if self.data.endswith(b"\r") else 0
+            self.drop(len(self.data) - keep, 0)
+            self.fill()
+
+
+@contextmanager
+def opened(file: InputFile, encoding: str = "utf-8", block: int = BATCH_BYTES) -> Iterator[Window]:
+    """The window over a file, which is closed in the end."""
+    try:
+        with file.path.open("rb") as stream:
+            yield Window(stream, file.name, encoding, block)
+    except FileNotFoundError as error:
+        raise ConfigError(f"no file {file.name!r}") from error
+
+
+def count_line_ends(data: bytes) -> int:
+    """How many physical lines end in the bytes: LF, CRLF and CR each end one."""
+    ends = data.count(b"\n")
+    return ends + (len(_LONE_CR.findall(data)) if b"\r" in data else 0)
+
+
+def faults(data: bytes, starts: Positions, ends: Positions, limit: int) -> dict[int, tuple[str, str]]:
+    """What no record may hold, by record: bytes that are not UTF-8, NUL, more bytes than the limit.
+
+    Args:
+        data: bytes with the records.
+        starts: first byte of each record, ascending, shape (records,).
+        ends: byte behind the last of each record, shape (records,).
+        limit: longest record in bytes.
+
+    Returns:
+        (reason, detail) by index of the record.
+    """
+    found: dict[int, tuple[str, str]] = {}
+    if len(starts) == 0:
+        return found
+    for index in np.flatnonzero(ends - starts > limit).tolist():
+        found[index] = ("too_large", f"{int(ends[index] - starts[index])} bytes, {limit} are allowed")
+    if b"\0" in data:
+        zeros = np.flatnonzero(np.frombuffer(data, np.uint8) == 0)
+        for zero, index in zip(zeros.tolist(), np.searchsorted(ends, zeros, side="right").tolist(), strict=True):
+            if index < len(starts) and zero >= starts[index]:
+                found.setdefault(index, ("nul_byte", f"at byte {zero - int(starts[index])} of the record"))
+    if not data.isascii():
+        for index, position in _not_utf8(data, starts, ends):
+            found.setdefault(index, ("bad_utf8", f"at byte {position - int(starts[index])} of the record"))
+    return found
+
+
+def _not_utf8(data: bytes, starts: Positions, ends: Positions) -> Iterator[tuple[int, int]]:
+    position = 0
+    view = memoryview(data)
+    while position < len(data):
+        try:
+            codecs.utf_8_decode(view[position:], "strict", True)
+            return
+        except UnicodeDecodeError as error:
+            bad = position + error.start
+        index = int(np.searchsorted(ends, bad, side="right"))
+        if index >= len(starts):
+            return
+        if bad >= starts[index]:
+            yield index, bad
+        position = max(int(ends[index]), bad + 1)
