@@ -26,19 +26,15 @@ def _better_than_majority(recipe: Recipe, versions: Versions) -> Verdict:
 
 
 def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
-    from ops.evaluation.summary import markdown, metadata_tables
+    from ops.evaluation.summary import asset_metadata, markdown
 
     report = _report(versions)
     (version,) = versions.values()
-    found: dict[str, Any] = {
+    return {
         "report": dg.MetadataValue.path(str(version.path / "report.html")),
         "summary": dg.MetadataValue.md(markdown(report)),
+        **asset_metadata(report),
     }
-    for name, rows in metadata_tables(report).items():
-        found[name] = dg.MetadataValue.table([dg.TableRecord(row) for row in rows])
-    for score in report.scores:
-        found[f"{score.role}_accuracy"] = score.accuracy.value
-    return found
 
 
 LOOK = Look(

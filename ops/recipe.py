@@ -161,16 +161,16 @@ class Recipe(Config):
             found.append((("task", "kind"), f"{self.task.kind} needs a tokenizer"))
         if modality != "text" and self.tokenizer is not None:
             found.append((("tokenizer",), f"{self.task.kind} reads {modality}, which is not tokenised"))
-        for part in ("model", "evaluation"):
-            judged = self.model if part == "model" else self.evaluation.baseline
-            if judged.modality != modality:
-                path = ("model", "kind") if part == "model" else ("evaluation", "baseline", "kind")
-                found.append((path, f"{judged.kind} reads {judged.modality}, {self.task.kind} gives {modality}"))
+        if self.model.modality != modality:
+            found.append((("model", "kind"), f"{self.model.kind} reads {self.model.modality}, not {modality}"))
+        baseline = self.evaluation.baseline
+        if modality not in baseline.applies_to:
+            found.append((("evaluation", "baseline", "kind"), f"{baseline.kind} does not read {modality}"))
         return found
 
     def _partition_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
-        by = self.partitions.by
-        if by is not None and by != self.source.natural:
-            natural = f"by: {self.source.natural}, " if self.source.natural else ""
-            return [(("partitions", "by"), f"{self.source.kind} has no {by}s; it can be cut {natural}hash or single")]
+        by, natural = self.partitions.by, self.source.natural
+        if by is not None and by != natural:
+            own = f"by: {natural}, " if natural else ""
+            return [(("partitions", "by"), f"{self.source.kind} has no {by}s; it can be cut {own}hash or single")]
         return []

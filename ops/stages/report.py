@@ -38,14 +38,14 @@ def _modules(recipe: Recipe) -> list[str]:
 
 
 def _build(build: Build) -> None:
-    from ops.evaluation.html import render_html
+    from ops.evaluation.html import render
 
     report = _report(build)
-    build.output.text("report.html", render_html(report))
+    build.output.text("report.html", render(report))
     build.output.json("report.json", report.model_dump(mode="json"))
-    build.output.json("metrics.json", headline_metrics(report))
+    build.output.json("metrics.json", figures(report))
     build.output.text("curves.csv", _curves(report))
-    build.output.facts({"outcome": report.verdict.outcome, **headline_metrics(report)})
+    build.output.facts({"outcome": report.verdict.outcome, "headline": report.verdict.headline})
 
 
 def _report(build: Build) -> Report:
@@ -144,14 +144,11 @@ def _cost(measured: dict[str, Any]) -> Cost:
     )
 
 
-def headline_metrics(report: Report) -> dict[str, float]:
-    """Accuracy and macro-F1 of the model and of what it is compared with, by name: what `dvc metrics` compares."""
-    found: dict[str, float] = {}
-    for score in report.scores:
-        prefix = "" if score.role == "model" else f"{score.role}_"
-        found[f"{prefix}accuracy"] = score.accuracy.value
-        found[f"{prefix}macro_f1"] = score.macro_f1.value
-    return found
+def figures(report: Report) -> dict[str, float]:
+    """The report's main figures by name, costs among them: what `dvc metrics diff` compares."""
+    from ops.evaluation.summary import asset_metadata
+
+    return {name: value for name, value in asset_metadata(report).items() if not isinstance(value, str)}
 
 
 def _curves(report: Report) -> str:
