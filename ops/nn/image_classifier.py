@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from ops.nn.encoder import Encoder
 from ops.nn.patches import Patches
 from ops.nn.pooling import make_pooling
 from ops.nn.positions import make_positions
+from ops.nn.spec import ImageSpec
 
 
 class ImageClassifier(nn.Module):
     """Patches, positions, encoder, pooling, and a linear head that starts at zero (all classes equally likely)."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(
         self,
+        spec: ImageSpec,
         *,
-        height: int,
-        width: int,
-        channels: int,
         classes: int,
         patch: int,
         stem: int,
@@ -31,9 +34,11 @@ class ImageClassifier(nn.Module):
         pooling: str,
     ) -> None:
         super().__init__()
-        self.patches = Patches(channels, patch, dim, stem)
+        self.register_buffer("mean", torch.tensor(spec.mean or 0.5) * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(spec.std or 0.5).clamp(min=1e-3) * 255, persistent=False)
+        self.patches = Patches(spec.channels, patch, dim, stem)
         self.pooling = make_pooling(pooling, dim)
-        self.positions = make_positions(positions, (height // patch) * (width // patch) + self.pooling.extra, dim)
+        self.positions = make_positions(positions, spec.height * spec.width // patch**2 + self.pooling.extra, dim)
         self.dropout = nn.Dropout(dropout)
         self.encoder = Encoder(dim, depth, heads, inner, dropout)
         self.head = nn.Linear(dim, classes)
@@ -42,7 +47,7 @@ class ImageClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, C) of images (B, height, width, channels) uint8."""
-        x = self.patches(images.permute(0, 3, 1, 2).float() / 127.5 - 1.0)
+        x = self.patches(((images - self.mean) / self.std).permute(0, 3, 1, 2))
         x, mask = self.pooling.prepare(x, None)
         x = self.encoder(self.dropout(self.positions(x)), mask)
         logits: Tensor = self.head(self.pooling(x, mask))

@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, ValidationError
 
 from ops.config import Config
-from ops.errors import ConfigError, IntegrityError
+from ops.errors import ConfigError
 from ops.nn.models.base import Model
-from ops.nn.spec import ImageSpec, InputSpec, TextSpec
+from ops.nn.spec import InputSpec
 from ops.registry import discover
 from ops.tasks.base import Task
 from ops.training.config import TrainingConfig
@@ -27,8 +27,8 @@ class CacheInput(Config):
     """Key of the partition."""
     path: str
     """Folder with `data.bin` and `index.parquet`, whose files the parent has verified."""
-    files: dict[str, str] = {}
-    """SHA-256 (hex) by file name, checked again before use; those of the folder's manifest by default."""
+    files: dict[str, str]
+    """SHA-256 (hex) by file name, checked again before use."""
 
 
 class RunSpec(Config):
@@ -46,8 +46,8 @@ class RunSpec(Config):
     """Names of the classes, in the order of their numbers."""
     inputs: Annotated[list[CacheInput], Field(min_length=1)]
     """Partitions of the token cache, in order."""
-    input: InputSpec | None = None
-    """What the model reads; by default the facts of the first input's manifest."""
+    input: InputSpec
+    """What the model reads."""
     work: str
     """Folder for metrics, logs, checkpoints and the result."""
     world_size: Annotated[int, Field(ge=1)] = 1
@@ -62,15 +62,11 @@ class RunSpec(Config):
 
     def task_value(self) -> Task:
         """The task as its own kind."""
-        return _kind(self.task, "ops.tasks", Task, "task")
+        return kind_value(self.task, "ops.tasks", Task, "task")
 
     def model_value(self) -> Model:
         """The model as its own kind."""
-        return _kind(self.model, "ops.nn.models", Model, "model")
-
-    def input_spec(self) -> TextSpec | ImageSpec:
-        """What the model reads."""
-        return self.input or _spec_of(Path(self.inputs[0].path))
+        return kind_value(self.model, "ops.nn.models", Model, "model")
 
 
 def read_run(path: Path) -> RunSpec:
@@ -87,7 +83,12 @@ def read_run(path: Path) -> RunSpec:
         raise ConfigError(_first(error), where=str(path)) from error
 
 
-def _kind(value: dict[str, Any], package: str, base: type[Kind], where: str) -> Kind:
+def kind_value(value: dict[str, Any], package: str, base: type[Kind], where: str) -> Kind:
+    """The value as the kind that it names, of those in a package.
+
+    Raises:
+        ConfigError: there is no such kind, or the settings are wrong.
+    """
     kinds = discover(package, base=base)
     kind = kinds.get(str(value.get("kind")))
     if kind is None:
@@ -106,18 +107,3 @@ def _first(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     return f"{place}: {first['msg']}" if place else str(first["msg"])
-
-
-def _spec_of(folder: Path) -> TextSpec | ImageSpec:
-    """The input spec from the facts that the token cache put into its manifest."""
-    try:
-        facts = json.loads((folder / "manifest.json").read_bytes()).get("facts", {})
-    except (OSError, ValueError, AttributeError) as error:
-        raise IntegrityError(f"the token cache has no readable manifest: {error}", where=str(folder)) from error
-    known = {name: facts[name] for spec in (TextSpec, ImageSpec) for name in spec.model_fields if name in facts}
-    modality = "image" if "height" in known else "text"
-    known["modality"] = modality
-    try:
-        return (ImageSpec if modality == "image" else TextSpec).model_validate(known)
-    except ValidationError as error:
-        raise IntegrityError(f"the token cache's facts are not whole: {_first(error)}", where=str(folder)) from error

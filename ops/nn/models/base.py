@@ -30,8 +30,8 @@ class Model(Config):
         Raises:
             ConfigError: it cannot; the message says which setting to change.
         """
-        if spec.modality != self.modality:
-            raise ConfigError(f"{self.kind} reads {self.modality}, not {spec.modality}", where="model")
+        if spec.kind != self.modality:
+            raise ConfigError(f"{self.kind} reads {self.modality}, not {spec.kind}", where="model")
 
     def build(self, spec: TextSpec | ImageSpec, classes: int) -> nn.Module:
         """The network with fresh weights from torch's global random state."""

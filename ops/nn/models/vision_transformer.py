@@ -78,9 +78,7 @@ class VisionTransformer(Model):
 
         spec = self._image(spec)
         return ImageClassifier(
-            height=spec.height,
-            width=spec.width,
-            channels=spec.channels,
+            spec,
             classes=classes,
             patch=self.patch,
             stem=self.stem_width,

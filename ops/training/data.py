@@ -1,0 +1,121 @@
+"""Training examples as they lie in the token cache: one flat array a partition, and where each example is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ops.errors import BadData, IntegrityError
+from ops.storage.hashing import sha256_file
+from ops.training.run import CacheInput
+
+DATA, INDEX = "data.bin", "index.parquet"
+COLUMNS = ("offset", "length", "label", "split", "copy")
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Examples of one split, in the order of partitions and rows.
+
+    Attributes:
+        arrays: the values of each partition, flat.
+        source: (N,) which array each example is in.
+        offset: (N,) where it begins, in values.
+        length: (N,) how many values it has.
+        label: (N,) its class.
+    """
+
+    arrays: tuple[NDArray[Any], ...]
+    source: NDArray[np.int64]
+    offset: NDArray[np.int64]
+    length: NDArray[np.int64]
+    label: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def values(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        """(B, longest) values of the examples, zero behind each one's end; at least one column."""
+        lengths, sources = self.length[rows], self.source[rows]
+        columns = np.arange(max(1, int(lengths.max(initial=0))))
+        inside = columns < lengths[:, None]
+        places = np.where(inside, self.offset[rows][:, None] + columns, 0)
+        found = np.zeros(places.shape, dtype=self.arrays[0].dtype)
+        for source in np.unique(sources):
+            mine = sources == source
+            found[mine] = self.arrays[source][places[mine]]
+        found[~inside] = 0
+        return found
+
+
+def load_examples(inputs: Sequence[CacheInput], dtype: str, classes: int) -> dict[str, Examples]:
+    """Open the partitions, check their bytes, and divide the examples by split.
+
+    Only training examples may be altered copies (`copy` above 0); those of other splits are left out.
+
+    Args:
+        inputs: the partitions of the token cache.
+        dtype: how one value lies in `data.bin`.
+        classes: number of classes; labels are 0 ... classes - 1.
+
+    Raises:
+        IntegrityError: bytes are not what the manifest says, or the index points outside the data.
+        BadData: an example has no label or one that is no class, or there is nothing to train on.
+    """
+    opened = [_open(part, dtype) for part in inputs]
+    arrays = tuple(array for array, _ in opened)
+    index = {name: np.concatenate([table[name] for _, table in opened]) for name in COLUMNS}
+    source = np.repeat(np.arange(len(opened)), [len(table["label"]) for _, table in opened])
+    for number, (part, (array, table)) in enumerate(zip(inputs, opened, strict=True)):
+        _check(part, array, table, classes, number)
+    found = {}
+    for split in ("train", "valid", "test"):
+        rows = (index["split"] == split) & ((index["copy"] == 0) | (split == "train"))
+        found[split] = Examples(arrays, source[rows], *(index[name][rows] for name in ("offset", "length", "label")))
+    if not len(found["train"]):
+        raise BadData("the token cache has no training examples", hint="look at what cleaning and split left over")
+    return found
+
+
+def _open(part: CacheInput, dtype: str) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """The values and the index of one partition, their bytes checked before anything parses them."""
+    for name in (DATA, INDEX):
+        path = Path(part.path) / name
+        try:
+            actual = sha256_file(path)
+        except OSError as error:
+            raise IntegrityError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        if actual != part.files.get(name):
+            raise IntegrityError("the bytes are not those of the manifest", where=str(path), hint="satiety verify")
+    path = Path(part.path) / DATA
+    size = path.stat().st_size // np.dtype(dtype).itemsize
+    # An empty file cannot be mapped; one value that nothing points to stands for it.
+    array = np.memmap(path, dtype=dtype, mode="r", shape=(size,)) if size else np.zeros(1, dtype)
+    return np.asarray(array), _index(Path(part.path) / INDEX)
+
+
+def _index(path: Path) -> dict[str, NDArray[Any]]:
+    table = pq.read_table(path, columns=list(COLUMNS))
+    found: dict[str, NDArray[Any]] = {
+        name: pc.fill_null(table[name].cast(pa.int64()), -1).to_numpy() for name in ("offset", "length", "label", "copy")
+    }
+    found["split"] = np.asarray(table["split"].cast(pa.string()).to_pylist(), dtype=np.str_)
+    return found
+
+
+def _check(part: CacheInput, array: NDArray[Any], table: dict[str, NDArray[Any]], classes: int, number: int) -> None:
+    where = str(Path(part.path) / INDEX)
+    ends = table["offset"] + table["length"]
+    if len(ends) and (table["offset"].min() < 0 or table["length"].min() < 0 or ends.max() > len(array)):
+        raise IntegrityError("the index points outside the data", where=where)
+    wrong = (table["label"] < 0) | (table["label"] >= classes)
+    if wrong.any():
+        raise BadData(f"{int(wrong.sum())} examples have no label or one that is no class", where=where)

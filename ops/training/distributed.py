@@ -1,0 +1,107 @@
+"""The processes that train together, and how they share the work: DDP over gloo."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+
+import torch
+from torch import Tensor, distributed, nn
+
+from ops.errors import ConfigError, Temporary
+
+TIMEOUT = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Group:
+    """This process's place among those that train together.
+
+    Attributes:
+        rank: its number, from 0.
+        world: how many there are.
+        local_rank: its number on this machine.
+    """
+
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes what all have found."""
+        return self.rank == 0
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum of a tensor over all processes, in each of them."""
+        if self.world > 1:
+            distributed.all_reduce(values)
+        return values
+
+    def gather(self, data: bytes) -> list[bytes]:
+        """The bytes of every process, by rank, in each of them."""
+        if self.world == 1:
+            return [data]
+        sizes = self.total(_one_at(self.rank, len(data), self.world)).tolist()
+        mine = torch.zeros(max(sizes), dtype=torch.uint8)
+        mine[: len(data)] = _tensor(data)
+        parts = [torch.zeros_like(mine) for _ in sizes]
+        distributed.all_gather(parts, mine)
+        return [bytes(part[:size].numpy()) for part, size in zip(parts, sizes, strict=True)]
+
+    def hand_out(self, data: bytes | None) -> bytes:
+        """The first process's bytes, in each of them."""
+        if self.world == 1:
+            return data or b""
+        size = int(self.total(torch.tensor(len(data or b"") if self.first else 0)))
+        box = _tensor(data or b"") if self.first else torch.zeros(size, dtype=torch.uint8)
+        distributed.broadcast(box, src=0)
+        return bytes(box.numpy())
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model with gradients averaged over all processes after each backward pass."""
+        if self.world == 1:
+            return model
+        # With `find_unused_parameters` DDP keeps its first division of the gradients into buckets. Else it divides
+        # anew after one step, and a resumed run would add the same numbers in another order.
+        return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
+
+    def close(self) -> None:
+        """Leave the group."""
+        if self.world > 1:
+            distributed.destroy_process_group()
+
+
+def join(expected: int) -> Group:
+    """Join the processes that torchrun has started, or be alone without it.
+
+    Raises:
+        ConfigError: there are more or fewer than `expected`.
+        Temporary: the others cannot be reached; a fresh start may go through.
+    """
+    try:
+        rank, world, local = (int(os.environ.get(name, default)) for name, default in _VARIABLES)
+    except ValueError as error:
+        raise ConfigError(f"torchrun's variables are no numbers: {error}", where="RANK, WORLD_SIZE") from error
+    if world != expected:
+        raise ConfigError(f"{world} processes were started, the run is for {expected}", where="world_size")
+    if world > 1:
+        try:
+            distributed.init_process_group("gloo", timeout=TIMEOUT)
+        except (RuntimeError, ValueError) as error:
+            raise Temporary(f"the processes did not find each other: {error}", where=f"rank {rank}") from error
+    return Group(rank, world, local)
+
+
+_VARIABLES = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+
+
+def _one_at(place: int, value: int, length: int) -> Tensor:
+    found = torch.zeros(length, dtype=torch.int64)
+    found[place] = value
+    return found
+
+
+def _tensor(data: bytes) -> Tensor:
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.zeros(0, dtype=torch.uint8)

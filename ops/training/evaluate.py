@@ -1,0 +1,108 @@
+"""Judging a model on examples: batches of like length, shared out over the processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ops.nn.spec import ImageSpec, TextSpec
+from ops.tasks.base import Task
+from ops.training.data import Examples
+from ops.training.distributed import Group
+
+BATCH = 128
+"""Examples in one forward pass; the result does not depend on it but for rounding."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an evaluation found.
+
+    Attributes:
+        loss: mean over the examples, without label smoothing.
+        metrics: the task's metrics.
+        tally: what they were computed from; for classification the confusion matrix.
+        examples: how many there were.
+    """
+
+    loss: float
+    metrics: dict[str, float]
+    tally: list[list[int]]
+    examples: int
+
+
+def evaluate(
+    model: nn.Module,
+    task: Task,
+    spec: TextSpec | ImageSpec,
+    examples: Examples,
+    classes: int,
+    group: Group | None = None,
+    on_batch: Callable[[int, int], None] = lambda rows, width: None,
+) -> Verdict:
+    """Loss and metrics of the model on the examples, the same in every process.
+
+    Args:
+        model: the network; set to evaluation for the call and back to training after it.
+        task: gives loss and metrics.
+        spec: what the model reads.
+        examples: at least one.
+        classes: number of classes.
+        group: the processes that share the work.
+        on_batch: told after each batch how many examples of which width this process has seen.
+    """
+    group = group or Group()
+    loss = torch.zeros((), dtype=torch.float64)
+    tally: Tensor | None = None
+    for number, rows in enumerate(batches(examples.length)):
+        mine = rows[group.rank :: group.world]
+        if not len(mine):
+            continue
+        values, logits = _forward(model, task, spec, examples, mine)
+        labels, weights = torch.from_numpy(examples.label[mine]), torch.ones(len(mine))
+        loss += task.loss(logits, labels, weights).double()
+        found = task.tally(logits, labels, weights, classes)
+        tally = found if tally is None else tally + found
+        on_batch(len(mine), values.shape[1])
+    model.train()
+    # A process without a share still takes part in the sum.
+    shape = (classes, classes) if tally is None else tally.shape
+    summed = group.total(torch.zeros(shape, dtype=torch.int64) if tally is None else tally).numpy()
+    mean = float(group.total(loss)) / len(examples)
+    return Verdict(mean, task.metrics(summed), summed.tolist(), len(examples))
+
+
+def predict(
+    model: nn.Module, task: Task, spec: TextSpec | ImageSpec, examples: Examples
+) -> NDArray[np.float32]:
+    """What the model says about each example: (N, C), in the order of the examples."""
+    found: NDArray[np.float32] | None = None
+    for rows in batches(examples.length):
+        _, logits = _forward(model, task, spec, examples, rows)
+        said = task.probabilities(logits).numpy()
+        if found is None:
+            found = np.zeros((len(examples), said.shape[1]), dtype=np.float32)
+        found[rows] = said
+    return np.zeros((0, 0), dtype=np.float32) if found is None else found
+
+
+def batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """All examples once, shortest first, so that those of a batch need little padding."""
+    rows = np.argsort(lengths, kind="stable")
+    return (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
+
+
+def _forward(
+    model: nn.Module, task: Task, spec: TextSpec | ImageSpec, examples: Examples, rows: NDArray[np.int64]
+) -> tuple[NDArray[Any], Tensor]:
+    """The stored values and the logits of some examples, without dropout."""
+    model.eval()
+    values = examples.values(rows)
+    with torch.inference_mode():
+        return values, model(*task.collate(values, examples.length[rows], spec))

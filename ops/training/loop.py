@@ -1,0 +1,300 @@
+"""The training loop: steps, metrics, evaluations, checkpoints, and going on from where a killed run was."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
+
+from ops.errors import CheckFailed
+from ops.storage.files import make_folder, remove_tree
+from ops.storage.hashing import canonical_json, sha256_json
+from ops.training import checkpoint, random_state
+from ops.training.checkpoint import Checkpoint
+from ops.training.data import load_examples
+from ops.training.distributed import Group
+from ops.training.evaluate import Verdict, evaluate
+from ops.training.heartbeat import Heartbeat
+from ops.training.journal import Journal, history
+from ops.training.optimizer import Optimizers
+from ops.training.order import Order
+from ops.training.result import describe, write_result
+from ops.training.run import RunSpec
+from ops.training.schedule import rate
+from ops.training.signals import Stop
+from ops.training.spending import Spending, report
+
+FORWARD_AND_BACKWARD = 3
+"""Operations of a training step in forward passes: a gradient is wanted for the inputs and for the weights."""
+
+
+@dataclass
+class Progress:
+    """Where training is; what a checkpoint must know beside weights and random states.
+
+    Attributes:
+        step: updates made.
+        loss_sum: sum of losses since the last line of metrics.
+        loss_count: examples since then.
+        best: step and verdict of the weights with the least validation loss.
+    """
+
+    step: int = 0
+    loss_sum: float = 0.0
+    loss_count: int = 0
+    best: dict[str, Any] | None = None
+
+
+class Trainer:
+    """One process's part of a training run."""
+
+    def __init__(self, run: RunSpec, group: Group, stop: Stop, started: float) -> None:
+        """Read the data, build the model and go on from the newest whole checkpoint.
+
+        Args:
+            run: the resolved run.
+            group: the processes that train together.
+            stop: says when to stop early.
+            started: `time.perf_counter()` when the process began.
+        """
+        self._run, self._group, self._stop = run, group, stop
+        self._config, self._classes = run.training, len(run.classes)
+        self._log = logging.getLogger("satiety.training")
+        self._heart = Heartbeat(run.folder, group.rank)
+        self._heart.beat(0)
+        self._task, self._kind, self._spec = run.task_value(), run.model_value(), run.input
+        self._kind.check(self._spec)
+        self._data = load_examples(run.inputs, self._task.dtype, self._classes)
+        random_state.seed_everything(run.seed)  # the same weights in every process
+        self._model = self._kind.build(self._spec, self._classes)
+        random_state.seed_everything(random_state.seed_of_rank(run.seed, group.rank, 0))
+        self._optimizers = Optimizers(self._model, self._config)
+        self._order = Order(self._data["train"].length, self._config.batch_size, run.seed, self._config.bucketing)
+        per_epoch = self._order.steps_per_epoch
+        self._total = self._config.steps or per_epoch * (self._config.epochs or 1)
+        self._evaluate_every = self._config.evaluate_every or per_epoch
+        self._progress = Progress()
+        self._best: dict[str, Tensor] = {}
+        self._flops_of: dict[int, int] = {}
+        state = self._resume()
+        self._spending = Spending(group, state.get("cost"), started)
+        self._wrapped = group.wrap(self._model)
+
+    def train(self) -> int:
+        """Train to the end and write the result; or, when asked to stop, write a checkpoint.
+
+        Returns:
+            0, or the number of the signal that asked.
+
+        Raises:
+            CheckFailed: the loss is not finite.
+        """
+        self._model.train()
+        self._clock = (time.perf_counter(), 0)
+        while self._progress.step < self._total:
+            stopping = self._step()
+            step = self._progress.step
+            if step % self._evaluate_every == 0 or step == self._total:
+                self._evaluate()
+            if stopping or step % self._config.checkpoint_every == 0:
+                self._save()
+            if stopping:
+                self._log.info("asked to stop: checkpoint written after step %d", step)
+                return stopping
+            self._heart.beat(step)
+        self._finish()
+        return 0
+
+    def _step(self) -> int:
+        """Make one update; returns the signal that asked any of the processes to stop, or 0."""
+        step, progress = self._progress.step, self._progress
+        count = len(self._order.rows(step))
+        loss = self._backward(step, count)
+        sums = self._group.total(torch.tensor([float(loss), self._stop.signal > 0], dtype=torch.float64)).tolist()
+        norm = float(nn.utils.clip_grad_norm_(self._model.parameters(), self._config.clip_norm or math.inf))
+        # Gradients and sums are those of all processes: each comes to the same decision.
+        if not (math.isfinite(sums[0]) and math.isfinite(norm)):
+            raise CheckFailed(
+                f"the loss is not finite at step {step + 1}", where="training", hint="lower training.learning_rate"
+            )
+        learning_rate = self._optimizers.set_rate(rate(self._config, step, self._total))
+        self._optimizers.step()
+        progress.step += 1
+        progress.loss_sum += sums[0]
+        progress.loss_count += count
+        self._spending.started()
+        self._clock = (self._clock[0], self._clock[1] + count)
+        if progress.step % self._config.log_every == 0 or progress.step == self._total:
+            self._note(learning_rate, norm)
+        return (self._stop.signal or 15) if sums[1] else 0
+
+    def _backward(self, step: int, count: int) -> Tensor:
+        """Gradients of the mean loss of the global batch; returns this process's share of the sum of losses."""
+        group, examples = self._group, self._data["train"]
+        rows = self._order.share(step, group.rank, group.world)
+        weights = torch.ones(max(1, len(rows)))
+        if not len(rows):
+            # A last batch with fewer examples than processes: DDP still needs a backward pass of each.
+            rows, weights = self._order.rows(step)[:1], torch.zeros(1)
+        values = examples.values(rows)
+        logits = self._wrapped(*self._task.collate(values, examples.length[rows], self._spec))
+        labels = torch.from_numpy(examples.label[rows])
+        loss = self._task.loss(logits, labels, weights, self._config.label_smoothing)
+        self._optimizers.zero_grad()
+        # DDP divides by the number of processes; what counts is the number of examples in the global batch.
+        (loss * (group.world / count)).backward()
+        self._spending.count(int(weights.sum()), FORWARD_AND_BACKWARD * len(rows) * self._flops(values.shape[1]))
+        return loss.detach()
+
+    def _note(self, learning_rate: float, norm: float) -> None:
+        """Write a line of metrics: the mean loss since the last one."""
+        progress = self._progress
+        began, seen = self._clock
+        now = time.perf_counter()
+        record = {
+            "loss": progress.loss_sum / progress.loss_count,
+            "lr": learning_rate,
+            "grad_norm": norm,
+            "examples_per_s": round(seen / max(now - began, 1e-9), 1),
+        }
+        progress.loss_sum, progress.loss_count, self._clock = 0.0, 0, (now, 0)
+        self._write(record)
+
+    def _evaluate(self) -> None:
+        """Judge the weights on the validation split, and keep them if they are the best so far."""
+        if not len(self._data["valid"]):
+            return
+        step, began = self._progress.step, time.perf_counter()
+
+        def seen(rows: int, width: int) -> None:
+            self._heart.beat(step)
+            self._spending.count(0, rows * self._flops(width))
+
+        verdict = evaluate(
+            self._model, self._task, self._spec, self._data["valid"], self._classes, self._group, on_batch=seen
+        )
+        self._write({"valid_loss": verdict.loss, **{f"valid_{k}": v for k, v in verdict.metrics.items()}})
+        self._clock = (self._clock[0] + time.perf_counter() - began, self._clock[1])
+        if math.isfinite(verdict.loss) and self._is_best(verdict):
+            self._progress.best = {"step": step, **asdict(verdict)}
+            self._best = {name: value.clone() for name, value in self._model.state_dict().items()}
+
+    def _is_best(self, verdict: Verdict) -> bool:
+        best = self._progress.best
+        return best is None or self._config.select == "last" or verdict.loss < best["loss"]
+
+    def _write(self, record: Mapping[str, Any]) -> None:
+        step = self._progress.step
+        epoch = round(step / self._order.steps_per_epoch, 4)
+        full = {"step": step, "epoch": epoch, "time_ms": time.time_ns() // 1_000_000, **record}
+        if self._group.first:
+            self._journal.write(full)
+        shown = ", ".join(f"{k} {v:.4g}" for k, v in record.items())
+        self._log.info("step %d of %d: %s", step, self._total, shown)
+
+    def _flops(self, width: int) -> int:
+        if width not in self._flops_of:
+            self._flops_of[width] = self._kind.flops(self._spec, self._classes, width)
+        return self._flops_of[width]
+
+    @property
+    def _checkpoints(self) -> Any:
+        return self._run.folder / "checkpoints"
+
+    @property
+    def _identity(self) -> str:
+        """What must be equal for a checkpoint to be of this run: everything but places and the number of processes."""
+        told = self._run.model_dump(mode="json", exclude={"work", "resume", "world_size", "inputs"})
+        return sha256_json({**told, "inputs": [[part.partition, part.files] for part in self._run.inputs]})
+
+    def _save(self) -> None:
+        """Write a checkpoint; every process takes part, the first one writes."""
+        cost = self._spending.lap()
+        states = self._group.gather(random_state.capture())
+        if not self._group.first:
+            return
+        state = {
+            **asdict(self._progress),
+            "identity": self._identity,
+            "journal": self._journal.sync(),
+            "random": [json_text.decode() for json_text in states],
+            "cost": cost,
+        }
+        files = {
+            "model.safetensors": save_tensors(self._model.state_dict()),
+            "optimizer.safetensors": save_tensors(self._optimizers.state()),
+            "best.safetensors": save_tensors(self._best),
+            "state.json": canonical_json(state).encode(),
+        }
+        checkpoint.save(self._checkpoints, self._progress.step, files)
+        checkpoint.prune(self._checkpoints, self._config.keep_checkpoints)
+
+    def _resume(self) -> dict[str, Any]:
+        """Go on from the newest whole checkpoint, if there is one; returns its state."""
+        packed: bytes | None = None
+        if self._group.first:
+            packed = self._find()
+        packed = self._group.hand_out(packed)
+        if not packed:
+            return {}
+        files = {name: bytes(value.numpy()) for name, value in load_tensors(packed).items()}
+        state = Checkpoint(0, files).state
+        self._model.load_state_dict(load_tensors(files["model.safetensors"]))
+        self._optimizers.load(load_tensors(files["optimizer.safetensors"]))
+        self._best = {name: value.clone() for name, value in load_tensors(files["best.safetensors"]).items()}
+        self._progress = Progress(**{name: state[name] for name in asdict(self._progress)})
+        if len(state["random"]) == self._group.world:
+            random_state.restore(state["random"][self._group.rank].encode())
+        else:
+            seed = random_state.seed_of_rank(self._run.seed, self._group.rank, self._progress.step)
+            random_state.seed_everything(seed)
+        self._log.info("going on after step %d", self._progress.step)
+        return state
+
+    def _find(self) -> bytes | None:
+        """The first process's part of resuming: choose the checkpoint, clear what is after it, open the journal."""
+        make_folder(self._checkpoints)
+        if not self._run.resume:
+            remove_tree(self._checkpoints)
+            make_folder(self._checkpoints)
+        metrics = self._run.folder / "metrics.jsonl"
+        lines = metrics.stat().st_size if metrics.exists() else 0
+
+        def usable(found: Checkpoint) -> str:
+            if found.state["identity"] != self._identity:
+                return "it is of another run"
+            return "the journal of metrics is shorter than it says" if found.state["journal"] > lines else ""
+
+        found = checkpoint.newest(self._checkpoints, self._log.warning, usable)
+        checkpoint.drop_after(self._checkpoints, found.step if found else -1)
+        self._journal = Journal(metrics, found.state["journal"] if found else 0)
+        if found is None:
+            return None
+        return save_tensors({name: torch.frombuffer(bytearray(data), dtype=torch.uint8) for name, data in found.files.items()})
+
+    def _finish(self) -> None:
+        """Write the result: the chosen weights, their description, the history, the verdict and the cost."""
+        total = self._spending.lap()
+        if not self._group.first:
+            return
+        self._journal.sync()
+        self._journal.close()
+        best = self._progress.best
+        description = describe(self._run, best["step"] if best else self._progress.step)
+        files = {
+            "model.safetensors": save_tensors(self._best or self._model.state_dict()),
+            "model.json": canonical_json(description).encode(),
+            "history.jsonl": history((self._run.folder / "metrics.jsonl").read_bytes()),
+            "valid.json": canonical_json(best or {}).encode(),
+            "cost.json": canonical_json(report(total, description["parameters"], self._group.world)).encode(),
+        }
+        write_result(self._run.folder / "result", files)
+        self._log.info("done after step %d", self._progress.step)

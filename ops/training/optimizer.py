@@ -1,0 +1,108 @@
+"""The optimisers: which weights get which, their rates, and their state as named tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, AdamW, Muon, Optimizer
+
+from ops.errors import IntegrityError
+from ops.training.config import TrainingConfig
+
+Named = list[tuple[str, nn.Parameter]]
+
+
+class Optimizers:
+    """One optimiser or several that step together; each group of weights keeps its own base rate."""
+
+    def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
+        named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+        self._parts = _make(named, config)
+        self._names = {weight: name for name, weight in named}
+        for group in self._groups():
+            group["base_lr"] = group["lr"]
+
+    def set_rate(self, factor: float) -> float:
+        """Scale all base rates; returns the first group's rate, which is what the metrics show."""
+        for group in self._groups():
+            group["lr"] = group["base_lr"] * factor
+        return float(next(iter(self._groups()))["lr"])
+
+    def step(self) -> None:
+        """Update the weights from their gradients."""
+        for part in self._parts:
+            part.step()
+
+    def zero_grad(self) -> None:
+        """Forget the gradients."""
+        for part in self._parts:
+            part.zero_grad()
+
+    def state(self) -> dict[str, Tensor]:
+        """The state by `weight's name:state's name`; what is no tensor is one of zero dimensions."""
+        return {
+            f"{self._names[weight]}:{key}": value if isinstance(value, Tensor) else torch.tensor(value)
+            for part in self._parts
+            for weight, slots in part.state.items()
+            for key, value in slots.items()
+            if value is not None
+        }
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what `state` gave.
+
+        Raises:
+            IntegrityError: it is the state of other weights.
+        """
+        weights = {name: weight for weight, name in self._names.items()}
+        owner = {weight: part for part in self._parts for group in part.param_groups for weight in group["params"]}
+        for full, value in state.items():
+            name, _, key = full.rpartition(":")
+            if name not in weights:
+                raise IntegrityError(f"the optimiser's state is of other weights: {name}")
+            # Cloned: bytes read from a file lie at any address, and vector code may round by alignment.
+            owner[weights[name]].state[weights[name]][key] = value.clone()
+
+    def _groups(self) -> Iterable[dict[str, Any]]:
+        return (group for part in self._parts for group in part.param_groups)
+
+
+def _make(named: Named, config: TrainingConfig) -> list[Optimizer]:
+    if config.optimizer == "sgd":
+        nesterov = config.momentum > 0
+        return [SGD(_groups(named, config), lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov)]
+    hidden = [pair for pair in named if config.optimizer == "muon" and is_hidden_matrix(*pair)]
+    chosen = {name for name, _ in hidden}
+    rest = [pair for pair in named if pair[0] not in chosen]
+    parts: list[Optimizer] = []
+    if rest:
+        parts.append(AdamW(_groups(rest, config), lr=config.learning_rate, betas=config.betas))
+    if hidden:
+        parts.append(
+            Muon(
+                [weight for _, weight in hidden],
+                lr=config.muon_learning_rate,
+                momentum=config.momentum,
+                weight_decay=config.weight_decay,
+            )
+        )
+    return parts
+
+
+def is_hidden_matrix(name: str, weight: Tensor) -> bool:
+    """Whether Muon is for this weight: a matrix inside the encoder, neither embedding nor head (Jordan et al., 2024)."""
+    return name.startswith("encoder.") and weight.ndim == 2
+
+
+def _groups(named: Named, config: TrainingConfig) -> list[dict[str, Any]]:
+    """Weights of two dimensions and more decay; biases and the gains of norms do not."""
+    decayed = [weight for _, weight in named if weight.ndim >= 2]
+    others = [weight for _, weight in named if weight.ndim < 2]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

@@ -1,0 +1,45 @@
+"""The random states of one process, as bytes that give them back exactly."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def seed_everything(seed: int) -> None:
+    """Start Python's, NumPy's and torch's generators from one number."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def seed_of_rank(seed: int, rank: int, step: int) -> int:
+    """The seed of one process from a step on: another for each, so that ranks do not drop the same values."""
+    words = np.random.SeedSequence((seed, rank, step)).generate_state(2)
+    return int(words[0]) << 31 | int(words[1]) >> 1
+
+
+def capture() -> bytes:
+    """The states of Python's, NumPy's and torch's generators, as JSON."""
+    name, keys, *rest = np.random.get_state(legacy=True)
+    state: dict[str, Any] = {
+        "python": random.getstate(),
+        "numpy": [name, np.asarray(keys).tolist(), *rest],
+        "torch": base64.b64encode(bytes(torch.get_rng_state().numpy())).decode(),
+    }
+    return json.dumps(state, separators=(",", ":")).encode()
+
+
+def restore(data: bytes) -> None:
+    """Set the three generators to what `capture` saw."""
+    state = json.loads(data)
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, np.asarray(keys, dtype=np.uint32), *rest))
+    torch.set_rng_state(torch.frombuffer(bytearray(base64.b64decode(state["torch"])), dtype=torch.uint8))

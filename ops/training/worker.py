@@ -1,0 +1,120 @@
+"""One training process: `python -m ops.training.worker run.json`, alone or as one of torchrun's ranks.
+
+Exit codes: 0 done; 1 a mistake in the program; 2 wrong settings; 4 the loss is not finite; 5 damaged inputs; 65 unusable
+inputs; 74 the disk failed or is full; 75 temporary, a fresh start goes on; 130 and 143 asked to stop, checkpoint written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+
+from ops.errors import ConfigError, SatietyError, Temporary
+from ops.training.run import RunSpec, read_run
+from ops.training.signals import Stop
+
+UNSAFE = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
+
+
+def main(arguments: list[str]) -> int:
+    """Train what the run file says; returns the exit code."""
+    started = time.perf_counter()
+    stop = Stop()
+    stop.listen()
+    try:
+        if len(arguments) != 1:
+            raise ConfigError("give one file", where="ops.training.worker", hint="python -m ops.training.worker run.json")
+        return _train(read_run(Path(arguments[0])), stop, started)
+    except SatietyError as error:
+        return _fail(error)
+
+
+def _train(run: RunSpec, stop: Stop, started: float) -> int:
+    from ops.training.result import is_done
+
+    rank = os.environ.get("RANK", "0")
+    _open_log(run.folder, rank)
+    try:
+        if run.resume and is_done(run.folder / "result"):
+            logging.getLogger("satiety.training").info("the result is there already")
+            return 0
+        _prepare_torch()
+        signal = _join_and_train(run, stop, started)
+    except Exception:
+        logging.getLogger("satiety.training").exception("rank %s failed", rank)
+        raise
+    return 128 + signal if signal else 0
+
+
+def _join_and_train(run: RunSpec, stop: Stop, started: float) -> int:
+    from ops.training.distributed import join
+    from ops.training.loop import Trainer
+
+    group = join(run.world_size)
+    try:
+        return Trainer(run, group, stop, started).train()
+    except RuntimeError as error:
+        if group.world > 1 and _lost_contact(error):
+            raise Temporary(f"lost contact with another process: {error}", where=f"rank {group.rank}") from error
+        raise
+    finally:
+        with contextlib.suppress(RuntimeError):  # the others may be gone
+            group.close()
+
+
+def _prepare_torch() -> None:
+    """Deterministic, one thread unless OMP_NUM_THREADS says otherwise.
+
+    Raises:
+        ConfigError: the environment makes torch load pickles.
+    """
+    if os.environ.get(UNSAFE, "0").lower() not in ("", "0", "n", "no", "false"):
+        raise ConfigError("is set: torch would run code that a file supplies", where=UNSAFE, hint=f"unset {UNSAFE}")
+    threads = os.environ.setdefault("OMP_NUM_THREADS", "1")
+    if not threads.isdecimal() or int(threads) < 1:
+        raise ConfigError(f"{threads!r} is no number of threads", where="OMP_NUM_THREADS")
+    import torch
+
+    torch.set_num_threads(int(threads))
+    torch.use_deterministic_algorithms(True)
+    # Deterministic mode also fills new memory, which only matters to code that reads what it never wrote.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+
+
+def _lost_contact(error: RuntimeError) -> bool:
+    from torch.distributed import DistError
+
+    text = str(error).lower()
+    return isinstance(error, DistError) or any(word in text for word in ("gloo", "connection", "timed out", "peer"))
+
+
+def _open_log(folder: Path, rank: str) -> None:
+    """Messages go to `logs/rank<N>.log`, warnings also to standard error."""
+    logs = folder / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    to_file = logging.FileHandler(logs / f"rank{rank}.log", encoding="utf-8")
+    to_screen = logging.StreamHandler()
+    to_screen.setLevel(logging.WARNING)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[to_file, to_screen], force=True
+    )
+
+
+def _fail(error: SatietyError) -> int:
+    """Say what went wrong on standard error and, under torchrun, in the file that it reports from."""
+    print(f"error: {error}", file=sys.stderr)
+    report = os.environ.get("TORCHELASTIC_ERROR_FILE")
+    if report:
+        said = {"message": str(error), "extraInfo": {"py_callstack": "", "timestamp": str(int(time.time()))}}
+        with contextlib.suppress(OSError):
+            Path(report).write_text(json.dumps({"message": said}), encoding="utf-8")
+    return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
