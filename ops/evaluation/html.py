@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -59,6 +60,9 @@ def render(report: Report) -> str:
     def user(text: str) -> Markup:
         return Markup("<bdi>{}</bdi>").format(text)
 
+    def unbroken(text: str) -> Markup:
+        return Markup(re.sub(r"\[[^\[\]<>]{1,40}\]", r'<span class="nowrap">\g<0></span>', str(escape(text))))
+
     def reasons(counts: Mapping[str, int]) -> Markup:
         items = Markup("").join(
             Markup("<li>{} <b>{}</b></li>").format(user(reason), whole(rows)) for reason, rows in counts.items()
@@ -70,6 +74,7 @@ def render(report: Report) -> str:
         r=report,
         fig=fig,
         user=user,
+        unbroken=unbroken,
         reasons=reasons,
         policy=POLICY,
         style=Markup(PAGE_STYLE),

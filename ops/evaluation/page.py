@@ -2,7 +2,8 @@
 """The template of the report's page (Jinja, autoescaped).
 
 `fig(path, kind)` prints the figure at that path of the report as `<data value=… data-path=…>`, so that a program, and a
-test, can hold every figure of the page against report.json. `user()` isolates text of either direction.
+test, can hold every figure of the page against report.json. `user()` isolates text of either direction,
+`unbroken()` keeps intervals in brackets on one line.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ TEMPLATE = """<!doctype html>
 {%- if r.subject.model %} · {{ user(r.subject.model) }}{% endif %}</p>
 <div class="verdict {{ r.verdict.outcome }}" role="region" aria-label="Verdict">
 <h2>{{ r.verdict.title }}</h2>
-<p class="headline">{{ r.verdict.headline }}</p>
-<p class="detail">{{ r.verdict.detail }}</p>
+<p class="headline">{{ unbroken(r.verdict.headline) }}</p>
+<p class="detail">{{ unbroken(r.verdict.detail) }}</p>
 </div>
 <dl class="tiles">
 {%- for tile in tiles %}
@@ -48,7 +49,7 @@ TEMPLATE = """<!doctype html>
 <div class="card">
 <h3>Accuracy with 95% intervals</h3>
 <div class="scroll" tabindex="0" role="group" aria-label="Accuracy chart">{{ charts.scores }}</div>
-<h3>Model minus {{ user(rival.against) }}, row by row</h3>
+<h3 class="next">Model minus {{ user(rival.against) }}, row by row</h3>
 <div class="scroll" tabindex="0" role="group" aria-label="Difference chart">{{ charts.difference }}</div>
 </div>
 <div class="card scroll" tabindex="0" role="group" aria-label="Scores">
@@ -87,8 +88,8 @@ TEMPLATE = """<!doctype html>
 {%- for i, row in class_rows %}{% set at = "per_class." ~ i %}
 <tr><th scope="row">{{ user(row.name) }}</th><td class="n">{{ fig(at ~ ".support", "count") }}</td>
 <td class="n">{{ fig(at ~ ".predicted", "count") }}</td><td class="n">{{ fig(at ~ ".precision", "score") }}</td>
-<td class="n">{{ fig(at ~ ".recall", "score") }}</td><td class="n">{{ fig(at ~ ".f1", "score") }}
-<span class="bar" aria-hidden="true"><i style="width:{{ "%.1f"|format(100 * row.f1) }}%"></i></span></td></tr>
+<td class="n">{{ fig(at ~ ".recall", "score") }}</td><td class="n"><span class="bar" aria-hidden="true"><i style="width:{{ "%.1f"|format(100 * row.f1) }}%"></i></span>
+{{ fig(at ~ ".f1", "score") }}</td></tr>
 {%- endfor %}
 </tbody></table>
 </div>
@@ -118,7 +119,7 @@ TEMPLATE = """<!doctype html>
 {%- if charts.loss or charts.accuracy %}
 <section id="training">
 <h2>Training</h2>
-<p class="lead">What the validation split said while the model learned. Neither curve was drawn from test rows.</p>
+<p class="lead">What the validation split said while the model learned. No curve uses test rows.</p>
 <div class="pair">
 {%- if charts.loss %}
 <div class="card"><figure><h3>Loss</h3><ul class="legend">

@@ -84,7 +84,7 @@ def build_report(
         classes: names of the classes by index.
         test: the test rows with the model's predictions.
         balance: rows by class for each split, in the order of the splits; `train` must be there, its most frequent
-            class is the majority baseline.
+            class is the majority baseline; `test` must fit the test rows.
         flows: what each stage did to each partition, in the order of the stages.
         history: records of history.jsonl.
         inputs: digests of everything the report rests on.
@@ -145,6 +145,9 @@ def _systems(
             raise BadData(f"split {split!r}: {len(counts)} counts for {classes} classes")
     if "train" not in balance:
         raise BadData("class balance has no split 'train'")
+    truth = check_labels("truth", test.truth, classes, rows)
+    if "test" in balance and np.bincount(truth, minlength=classes).tolist() != [int(n) for n in balance["test"]]:
+        raise BadData("the class balance of split 'test' is not that of the test rows")
     systems: dict[Role, Labels] = {"model": check_labels("predictions", test.predicted, classes, rows)}
     if baseline is not None:
         systems["baseline"] = check_labels(baseline.title, baseline.predictions, classes, rows)

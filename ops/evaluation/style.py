@@ -62,7 +62,7 @@ font-size:12px;unicode-bidi:isolate}
 .chart .zero{stroke:var(--ink);stroke-width:1.5}
 .chart .model{fill:var(--model)} .chart .baseline{fill:var(--baseline)} .chart .majority{fill:var(--majority)}
 .chart .loss{fill:var(--loss)} .chart .second{fill:var(--second)} .chart .third{fill:var(--third)}
-.chart .band{fill-opacity:.22} .chart .inside{fill:var(--inside)} .chart .mid{fill:var(--mid)} .chart .cell{fill:var(--grid)}
+.chart .band{fill-opacity:.22} .chart .ground{fill:var(--card)} .chart .inside{fill:var(--inside)} .chart .mid{fill:var(--mid)} .chart .cell{fill:var(--grid)}
 .chart .whisker-model{stroke:var(--model);stroke-width:2.5} .chart .whisker-baseline{stroke:var(--baseline);stroke-width:2.5}
 .chart .whisker-majority{stroke:var(--majority);stroke-width:2.5}
 .chart .line-model,.chart .line-soft,.chart .line-loss{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
@@ -93,8 +93,8 @@ h1{font-size:38px;line-height:1.15;letter-spacing:-.02em;margin:0 0 10px;overflo
 .verdict.useless{background:var(--alarm);border-color:var(--loss)}
 .verdict h2{font-size:15px;margin:0 0 8px;padding:0;border:0;color:var(--model);letter-spacing:0}
 .verdict.worse h2,.verdict.even h2{color:var(--baseline)} .verdict.useless h2{color:var(--loss)}
-.verdict .headline{font-size:22px;line-height:1.38;margin:0 0 8px;font-weight:600;letter-spacing:-.008em;text-wrap:pretty}
-.verdict .detail{margin:0;color:var(--soft);font-size:15px}
+.verdict .headline{font-size:21px;line-height:1.42;margin:0 0 8px;font-weight:600;letter-spacing:-.008em;text-wrap:pretty}
+.nowrap{white-space:nowrap} .verdict .detail{margin:0;color:var(--soft);font-size:15px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin:0 0 8px;padding:0}
 .tile{background:var(--card);border:1px solid var(--rule);border-radius:12px;padding:14px 16px 12px}
 .tile dt{font-size:13px;color:var(--soft);margin:0} .tile dd{margin:0}
@@ -106,10 +106,10 @@ nav a{color:var(--soft);text-decoration:none} nav a:hover{color:var(--ink);text-
 a:focus-visible,summary:focus-visible,.scroll:focus-visible{outline:2px solid var(--model);outline-offset:3px}
 section{margin:46px 0 0}
 h2{font-size:24px;letter-spacing:-.015em;margin:0 0 4px;line-height:1.25}
-h3{font-size:15.5px;margin:0 0 10px;letter-spacing:-.003em}
+h3{font-size:15.5px;margin:0 0 10px;letter-spacing:-.003em} .next{margin-top:26px}
 .lead{color:var(--soft);margin:0 0 18px;max-width:52em}
 .card{background:var(--card);border:1px solid var(--rule);border-radius:14px;padding:20px 22px;margin:0 0 16px;min-width:0}
-.pair{display:grid;grid-template-columns:repeat(2,minmax(0,1fr));gap:16px} .pair .card{margin:0} .pair{margin-bottom:16px}
+.pair{display:grid;align-items:start;grid-template-columns:repeat(2,minmax(0,1fr));gap:16px} .pair .card{margin:0} .pair{margin-bottom:16px}
 figure{margin:0} figcaption{color:var(--soft);font-size:13.5px;margin-top:8px}
 .scroll{overflow-x:auto} .chart{display:block;max-width:100%;height:auto;margin:0 auto}
 .legend{display:flex;flex-wrap:wrap;gap:2px 16px;font-size:13px;color:var(--soft);margin:0 0 8px;padding:0;list-style:none}
@@ -122,21 +122,21 @@ caption{text-align:left;font-weight:600;font-size:15.5px;padding:0 0 8px}
 th,td{padding:7px 14px 7px 0;text-align:left;vertical-align:baseline;border-bottom:1px solid var(--rule)}
 tr:last-child>*{border-bottom:0}
 thead th{color:var(--soft);font-weight:500;font-size:13px;white-space:nowrap;vertical-align:bottom}
-tbody th{font-weight:500;overflow-wrap:anywhere}
+tbody th{font-weight:500;overflow-wrap:break-word}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap} th.n:last-child,td.n:last-child{padding-right:0}
 .note{color:var(--soft);font-size:13px} td .note{display:block}
-.bar{display:inline-block;width:74px;height:8px;border-radius:4px;background:var(--grid);margin-left:10px;vertical-align:1px}
+.bar{display:inline-block;width:74px;height:8px;border-radius:4px;background:var(--grid);margin-right:10px;vertical-align:1px}
 .bar i{display:block;height:8px;border-radius:4px;background:var(--model)}
 tr.model>*{font-weight:600} .chips{list-style:none;margin:0;padding:0;display:flex;flex-wrap:wrap;gap:2px 12px}
 .chips li{white-space:nowrap}
 .samples{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:12px;margin:0 0 22px;padding:0;list-style:none}
 .samples.images{grid-template-columns:repeat(auto-fill,minmax(150px,1fr))}
-.sample{background:var(--card);border:1px solid var(--rule);border-radius:12px;padding:14px 16px;min-width:0}
+.sample{background:var(--card);border:1px solid var(--rule);border-radius:12px;padding:14px 16px;min-width:0;display:flex;flex-direction:column}
 .sample p{margin:0 0 10px;font-size:14px;overflow-wrap:anywhere;white-space:pre-line;unicode-bidi:isolate;
 display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:7;overflow:hidden}
 .sample img{display:block;width:96px;height:96px;object-fit:contain;image-rendering:pixelated;margin:2px auto 12px;border-radius:6px;
 background:var(--grid)}
-.sample .labels{font-size:13px;display:flex;flex-wrap:wrap;gap:4px 12px} .sample .labels span{color:var(--soft)}
+.sample .labels{margin-top:auto;font-size:13px;display:flex;flex-wrap:wrap;gap:4px 12px} .sample .labels span{color:var(--soft)}
 .sample b{color:var(--ink);font-weight:600} .sample b.right{color:var(--model)} .sample b.wrong{color:var(--loss)}
 .sample .id{display:block;margin-top:6px;font-size:12px;color:var(--soft);overflow-wrap:anywhere}
 code,.mono{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;font-size:.9em;overflow-wrap:anywhere}
@@ -150,7 +150,7 @@ footer p{max-width:62em;margin:0 0 8px}
 @media (max-width:760px){
 main,.top,footer{padding-left:16px;padding-right:16px} .top{padding-top:20px} h1{font-size:29px}
 .pair{grid-template-columns:minmax(0,1fr)} .verdict{padding:18px 18px 16px} .verdict .headline{font-size:18.5px}
-.card{padding:16px 14px} .scroll .chart{min-width:520px} .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}
+.card{padding:16px 14px} .scroll .chart{min-width:700px} th,td{padding-right:10px} table{font-size:13.5px} .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}
 .tile .big{font-size:21px} .facts{grid-template-columns:minmax(0,1fr);gap:0} .facts dd{margin-bottom:10px} .bar{display:none}
 section{margin-top:36px}}
 @media print{body{font-size:11pt;background:#fff} nav{display:none} main,.top,footer{max-width:none;padding:0}

@@ -10,7 +10,7 @@ from ops.evaluation.html import charts
 from ops.evaluation.schema import Report
 from ops.evaluation.verdict import figure, signed, signed_span, span
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:/@])")
+_SPECIAL = re.compile(r"([\\`*_\[\]|~:@])|^([-+=#]|\d+(?=[.)]))|(?<=[Ww]{3})(\.)")
 _SHOWN = ("scores", "confusion", "loss", "accuracy", "funnel", "balance")
 
 
@@ -138,7 +138,7 @@ def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _md(text: str) -> str:
     r"""Text that Markdown shows as it is: HTML characters as entities, its own marks after a backslash."""
-    marked = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    marked = _SPECIAL.sub(lambda mark: f"\\{mark.group()}", " ".join(text.split()))
     return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

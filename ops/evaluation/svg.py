@@ -28,17 +28,19 @@ class Chart:
 
     def data_uri(self) -> str:
         """The drawing on its own, with its style, as a data URI."""
-        whole = self._element(' xmlns="http://www.w3.org/2000/svg"', f"<style>{CHART_STYLE}</style>")
+        # Its own ground: the page that shows it may be dark where the reader's system is light.
+        ground = rect(0, 0, self.width, self.height, "ground")
+        whole = self._element(' xmlns="http://www.w3.org/2000/svg"', f"<style>{CHART_STYLE}</style>{ground}")
         return "data:image/svg+xml;base64," + base64.b64encode(whole.encode()).decode("ascii")
 
-    def _element(self, namespace: str, style: str = "") -> str:
+    def _element(self, namespace: str, before: str = "") -> str:
         size = f"{number(self.width)} {number(self.height)}"
         ids = f"{self.name}-title {self.name}-desc"
         return (
             f'<svg{namespace} class="chart" viewBox="0 0 {size}" width="{number(self.width)}" '
             f'height="{number(self.height)}" role="img" aria-labelledby="{ids}">'
             f'<title id="{self.name}-title">{escape(self.title)}</title>'
-            f'<desc id="{self.name}-desc">{escape(self.description)}</desc>{style}{self.body}</svg>'
+            f'<desc id="{self.name}-desc">{escape(self.description)}</desc>{before}{self.body}</svg>'
         )
 
 

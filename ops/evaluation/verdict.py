@@ -110,10 +110,8 @@ def _detail(against: Mapping[Role, Difference], costs: Sequence[CostRow]) -> str
     seconds = {row.role: row.cost.cpu_seconds for row in costs}
     own, theirs = seconds.get("model"), seconds.get("baseline")
     if own and theirs:
-        ratio = own / theirs
-        sentences.append(
-            f"The model took {si(ratio, digits=2)} times the CPU time of the baseline."
-            if ratio >= 1
-            else f"The baseline took {si(1 / ratio, digits=2)} times the CPU time of the model."
-        )
+        more, less = ("model", "baseline") if own >= theirs else ("baseline", "model")
+        ratio = max(own, theirs) / min(own, theirs)
+        times = whole(round(ratio)) if ratio >= 10 else f"{ratio:.1f}"
+        sentences.append(f"The {more} took {times} times the CPU time of the {less}.")
     return " ".join(sentences)

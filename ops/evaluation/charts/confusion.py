@@ -9,7 +9,7 @@ from ops.evaluation.text import clip
 
 MOST = 40
 WITH_NUMBERS = 20
-LEFT, TOP = 128.0, 112.0
+LEFT = 128.0
 
 
 def confusion_chart(classes: Sequence[str], confusion: Sequence[Sequence[int]]) -> Chart:
@@ -20,13 +20,14 @@ def confusion_chart(classes: Sequence[str], confusion: Sequence[Sequence[int]]) 
     shown = _most_wrong(confusion)
     side = min(46.0, max(15.0, 560.0 / max(len(shown), 1)))
     size = side * len(shown)
+    top = 42 + 5.2 * max((min(len(classes[i]), 15) for i in shown), default=0)  # room for the turned labels
     parts = [text(LEFT + size / 2, 14, "predicted class", "soft small", "middle")]
-    parts.append(text(12, TOP + size / 2, "true class", "soft small", "middle", transform=_turn(12, TOP + size / 2)))
+    parts.append(text(12, top + size / 2, "true class", "soft small", "middle", transform=_turn(12, top + size / 2)))
     for down, truth in enumerate(shown):
-        y = TOP + side * down
+        y = top + side * down
         parts.append(text(LEFT - 8, y + side / 2 + 4, clip(classes[truth], 15), "small", "end"))
         x = LEFT + side * down + side / 2 + 4
-        parts.append(text(x, TOP - 8, clip(classes[truth], 15), "small", transform=_turn(x, TOP - 8, -55)))
+        parts.append(text(x, top - 8, clip(classes[truth], 15), "small", transform=_turn(x, top - 8, -55)))
         total = sum(confusion[truth])
         for across, predicted in enumerate(shown):
             rows = confusion[truth][predicted]
@@ -39,7 +40,7 @@ def confusion_chart(classes: Sequence[str], confusion: Sequence[Sequence[int]]) 
     right = sum(confusion[i][i] for i in range(len(confusion)))
     description = f"{right} of {sum(map(sum, confusion))} test rows lie on the diagonal."
     width = LEFT + size + 64
-    return Chart("confusion", "Confusion matrix", description, width, TOP + size + 8, "".join(parts))
+    return Chart("confusion", "Confusion matrix", description, width, top + size + 8, "".join(parts))
 
 
 def _cell(x: float, y: float, side: float, rows: int, total: int, right: bool, title: str) -> str:

@@ -108,7 +108,11 @@ def text_report(model: float = 0.862, baseline: float | None = 0.831, rows: int 
         ),
         "classes": CLASSES,
         "test": TestRows([f"pkg/{i}" for i in range(rows)], texts, truth, predictions(truth, model, 1)),
-        "balance": {name: [int(w * n) for w in weights] for name, n in (("train", 1200), ("valid", 150), ("test", 148))},
+        "balance": {
+            "train": [int(w * 1200) for w in weights],
+            "valid": [int(w * 150) for w in weights],
+            "test": np.bincount(truth, minlength=len(CLASSES)).tolist(),
+        },
         "flows": text_flows(),
         "history": history(),
         "inputs": [
