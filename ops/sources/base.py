@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import polars as pl
 
@@ -33,7 +33,12 @@ class Batch:
 
 
 class Source(Config):
-    """Base of all kinds. A subclass adds `kind: Literal[...]`, its settings and the methods below."""
+    """Base of all kinds. A subclass adds `kind: Literal[...]`, its settings and the methods below.
+
+    `natural` names the parts that the source falls into by itself, as a recipe's `partitions: {by: ...}` calls them.
+    """
+
+    natural: ClassVar[Literal["package", "file"] | None] = None
 
     @property
     def modality(self) -> Modality:
@@ -60,6 +65,10 @@ class Source(Config):
     def natural_partitions(self) -> list[str] | None:
         """Keys of the parts that the source falls into by itself, in order; null where there are none."""
         return None
+
+    def paths(self) -> list[Path]:
+        """The files that `read` opens, where they are files of the user's own: what DVC watches."""
+        return []
 
     def external(self, partition: str | None = None) -> str:
         """SHA-256 (hex) over the content that `read` would see; depends on no clock, path or modification time."""

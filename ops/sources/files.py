@@ -8,7 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import ClassVar, Literal, NamedTuple, Self
 
 from pydantic import PrivateAttr, field_validator
 
@@ -32,6 +32,8 @@ class FileSource(Source):
     project changes no fingerprint. The folder itself is kept beside the settings and is not part of them; it is the
     working folder until `resolve` was called.
     """
+
+    natural: ClassVar[Literal["package", "file"] | None] = "file"
 
     path: str | list[str]
     """File or files to read, relative to the recipe's folder: a path, a pattern (`data/*.csv`, `**`), or a list."""
@@ -67,6 +69,10 @@ class FileSource(Source):
                 if file.name.lower().endswith(COMPRESSED):
                     raise NotThereYet("compressed files cannot be read yet", where=file.name, hint="unpack it first")
         return [found[name] for name in sorted(found)]
+
+    def paths(self) -> list[Path]:
+        """Where the files are."""
+        return [file.path for file in self.files()]
 
     def natural_partitions(self) -> list[str] | None:
         """The names of the files."""
