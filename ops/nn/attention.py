@@ -34,7 +34,8 @@ class Attention(nn.Module):
         queries, keys, values = parts.permute(2, 0, 3, 1, 4).unbind(0)
         visible = None if mask is None else mask[:, None, None, :]
         mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=visible)
-        return self.project_out(mixed.transpose(1, 2).reshape(batch, positions, dim))
+        projected: Tensor = self.project_out(mixed.transpose(1, 2).reshape(batch, positions, dim))
+        return projected
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, visible: Tensor | None = None) -> Tensor:

@@ -24,5 +24,5 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, D) to (B, T, D); mask (B, T) as in `Attention`."""
-        x = x + self.dropout(self.attention(self.attention_norm(x), mask))
-        return x + self.dropout(self.feed_forward(self.feed_forward_norm(x)))
+        attended: Tensor = x + self.dropout(self.attention(self.attention_norm(x), mask))
+        return attended + self.dropout(self.feed_forward(self.feed_forward_norm(attended)))

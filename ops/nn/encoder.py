@@ -14,19 +14,21 @@ class Encoder(nn.Module):
 
     def __init__(self, dim: int, depth: int, heads: int, inner: int, dropout: float) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(dim, heads, inner, dropout) for _ in range(depth))
+        blocks = [Block(dim, heads, inner, dropout) for _ in range(depth)]
+        self.blocks = nn.ModuleList(blocks)
         self.norm = nn.LayerNorm(dim)
         self.apply(_start_linear)
         # What the blocks add up to should not grow with their number (Radford et al., 2019).
-        for block in self.blocks:
-            for part in (block.attention, block.feed_forward):
-                part.project_out.weight.data.mul_(1.0 / math.sqrt(2 * depth))
+        for block in blocks:
+            for projection in (block.attention.project_out, block.feed_forward.project_out):
+                projection.weight.data.mul_(1.0 / math.sqrt(2 * depth))
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, D) to (B, T, D); mask (B, T) as in `Attention`."""
         for block in self.blocks:
             x = block(x, mask)
-        return self.norm(x)
+        normed: Tensor = self.norm(x)
+        return normed
 
 
 def _start_linear(module: nn.Module) -> None:

@@ -16,4 +16,5 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D), through width F."""
-        return self.project_out(functional.gelu(self.project_in(x)))
+        projected: Tensor = self.project_out(functional.gelu(self.project_in(x)))
+        return projected

@@ -16,7 +16,8 @@ class Patches(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, channels, height, width) to (B, height·width / patch², D), patches row by row."""
-        return self.project(cut(self.stem(images), self.patch))
+        vectors: Tensor = self.project(cut(self.stem(images), self.patch))
+        return vectors
 
 
 def cut(images: Tensor, patch: int) -> Tensor:

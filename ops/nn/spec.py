@@ -8,7 +8,6 @@ from pydantic import Field, model_validator
 
 from ops.config import Config
 
-
 PerChannel = Annotated[tuple[float, ...], Field(strict=False)]
 
 

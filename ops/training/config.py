@@ -11,7 +11,7 @@ from ops.errors import NotThereYet
 from ops.registry import PLANNED
 
 
-class _PlannedValue(NotThereYet, ValueError):
+class _PlannedError(NotThereYet, ValueError):
     """A value that this version does not have yet; a `ValueError`, so that pydantic adds where it stands."""
 
 
@@ -80,5 +80,5 @@ class TrainingConfig(Config):
     @classmethod
     def _strategy_is_there(cls, value: object) -> object:
         if isinstance(value, str) and value in PLANNED:
-            raise _PlannedValue(f"{PLANNED[value]} is planned and not there yet", hint="this version has ddp")
+            raise _PlannedError(f"{PLANNED[value]} is planned and not there yet", hint="this version has ddp")
         return value

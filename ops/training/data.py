@@ -105,7 +105,8 @@ def _open(part: CacheInput, dtype: str) -> tuple[NDArray[Any], dict[str, NDArray
 def _index(path: Path) -> dict[str, NDArray[Any]]:
     table = pq.read_table(path, columns=list(COLUMNS))
     found: dict[str, NDArray[Any]] = {
-        name: pc.fill_null(table[name].cast(pa.int64()), -1).to_numpy() for name in ("offset", "length", "label", "copy")
+        name: pc.fill_null(table[name].cast(pa.int64()), -1).to_numpy()
+        for name in ("offset", "length", "label", "copy")
     }
     found["split"] = np.asarray(table["split"].cast(pa.string()).to_pylist(), dtype=np.str_)
     return found

@@ -60,7 +60,7 @@ def evaluate(
     group = group or Group()
     loss = torch.zeros((), dtype=torch.float64)
     tally: Tensor | None = None
-    for number, rows in enumerate(batches(examples.length)):
+    for rows in batches(examples.length):
         mine = rows[group.rank :: group.world]
         if not len(mine):
             continue
@@ -78,9 +78,7 @@ def evaluate(
     return Verdict(mean, task.metrics(summed), summed.tolist(), len(examples))
 
 
-def predict(
-    model: nn.Module, task: Task, spec: TextSpec | ImageSpec, examples: Examples
-) -> NDArray[np.float32]:
+def predict(model: nn.Module, task: Task, spec: TextSpec | ImageSpec, examples: Examples) -> NDArray[np.float32]:
     """What the model says about each example: (N, C), in the order of the examples."""
     found: NDArray[np.float32] | None = None
     for rows in batches(examples.length):

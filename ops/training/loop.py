@@ -150,7 +150,7 @@ class Trainer:
         loss = self._task.loss(logits, labels, weights, self._config.label_smoothing)
         self._optimizers.zero_grad()
         # DDP divides by the number of processes; what counts is the number of examples in the global batch.
-        (loss * (group.world / count)).backward()
+        torch.autograd.backward(loss * (group.world / count))
         self._spending.count(int(weights.sum()), FORWARD_AND_BACKWARD * len(rows) * self._flops(values.shape[1]))
         return loss.detach()
 
@@ -278,7 +278,8 @@ class Trainer:
         self._journal = Journal(metrics, found.state["journal"] if found else 0)
         if found is None:
             return None
-        return save_tensors({name: torch.frombuffer(bytearray(data), dtype=torch.uint8) for name, data in found.files.items()})
+        boxes = {name: torch.frombuffer(bytearray(data), dtype=torch.uint8) for name, data in found.files.items()}
+        return save_tensors(boxes)
 
     def _finish(self) -> None:
         """Write the result: the chosen weights, their description, the history, the verdict and the cost."""

@@ -21,7 +21,7 @@ class Optimizers:
     def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
         named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
         self._parts = _make(named, config)
-        self._names = {weight: name for name, weight in named}
+        self._names: dict[Tensor, str] = {weight: name for name, weight in named}
         for group in self._groups():
             group["base_lr"] = group["lr"]
 
@@ -93,7 +93,7 @@ def _make(named: Named, config: TrainingConfig) -> list[Optimizer]:
 
 
 def is_hidden_matrix(name: str, weight: Tensor) -> bool:
-    """Whether Muon is for this weight: a matrix inside the encoder, neither embedding nor head (Jordan et al., 2024)."""
+    """Whether Muon (Jordan et al., 2024) is for this weight: a matrix of the encoder, neither embedding nor head."""
     return name.startswith("encoder.") and weight.ndim == 2
 
 

@@ -16,7 +16,6 @@ from ops.registry import discover
 from ops.tasks.base import Task
 from ops.training.config import TrainingConfig
 
-
 Kind = TypeVar("Kind", bound=Config)
 
 

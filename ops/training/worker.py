@@ -1,7 +1,8 @@
 """One training process: `python -m ops.training.worker run.json`, alone or as one of torchrun's ranks.
 
-Exit codes: 0 done; 1 a mistake in the program; 2 wrong settings; 4 the loss is not finite; 5 damaged inputs; 65 unusable
-inputs; 74 the disk failed or is full; 75 temporary, a fresh start goes on; 130 and 143 asked to stop, checkpoint written.
+Exit codes: 0 done; 1 a mistake in the program; 2 wrong settings; 4 the loss is not finite; 5 damaged inputs; 65 inputs
+that cannot be used; 74 the disk failed or is full; 75 temporary, a fresh start goes on; 130 and 143 asked to stop (a
+checkpoint was written).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> int:
     stop.listen()
     try:
         if len(arguments) != 1:
-            raise ConfigError("give one file", where="ops.training.worker", hint="python -m ops.training.worker run.json")
+            raise ConfigError("give one file", where="worker", hint="python -m ops.training.worker run.json")
         return _train(read_run(Path(arguments[0])), stop, started)
     except SatietyError as error:
         return _fail(error)
@@ -83,7 +84,7 @@ def _prepare_torch() -> None:
     torch.set_num_threads(int(threads))
     torch.use_deterministic_algorithms(True)
     # Deterministic mode also fills new memory, which only matters to code that reads what it never wrote.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _lost_contact(error: RuntimeError) -> bool:
