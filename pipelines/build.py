@@ -10,7 +10,7 @@ from ops.storage import Store
 from pipelines.jobs import jobs
 from pipelines.schedules import schedules
 from pipelines.sensors import sensors
-from resources.settings import Settings
+from resources.settings import Settings, load_settings
 from resources.store import open_store
 from resources.workspace import Workspace
 
@@ -20,7 +20,7 @@ def recipe_definitions(recipe: Recipe, settings: Settings | None = None) -> dg.D
     made = jobs(recipe)
 
     def store() -> Store:
-        return open_store(settings or Settings.load())
+        return open_store(settings or load_settings())
 
     return dg.Definitions(
         assets=assets(recipe),
@@ -36,5 +36,5 @@ def shared_definitions(settings: Settings) -> dg.Definitions:
     Partitions get their processes from the engine and training gets its own from torchrun, so that Dagster's
     multiprocess executor would only add three seconds to each step.
     """
-    workspace = Workspace(store=str(settings.store), engine=settings.engine, workers=settings.workers)
+    workspace = Workspace(store=str(settings.store), engine=settings.engine.kind, workers=settings.engine.workers)
     return dg.Definitions(resources={"workspace": workspace}, executor=dg.in_process_executor)

@@ -13,11 +13,11 @@ def defs() -> dg.Definitions:
     """The definitions of this code location."""
     from pipelines.build import recipe_definitions, shared_definitions
     from pipelines.recipe import SHIPPED, load_file, recipes
-    from resources.settings import Settings
+    from resources.settings import load_settings
 
     # Single-run backfills are beta in Dagster's words; the tests drive them.
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
-    settings = Settings.load()
+    settings = load_settings()
     shipped = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
     others = [path for path in recipes().values() if SHIPPED not in path.parents]
     extra = [recipe_definitions(load_file(path), settings) for path in others]

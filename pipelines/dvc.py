@@ -77,7 +77,7 @@ def _outside(recipe: Recipe, stage: Stage, root: Path) -> list[str]:
     """What a stage reads from outside the store: the source's files, or the pins of the installed packages."""
     if stage.external is None:
         return []
-    files = [Path(file) for file in recipe.source.files()]
+    files = [Path(file) for file in recipe.source.paths()]
     if not files:
         return ["constraints.txt"]
     return [file.relative_to(root.resolve()).as_posix() if file.is_relative_to(root) else str(file) for file in files]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import dagster as dg
 
@@ -11,7 +12,8 @@ from ops.recipe import Recipe
 from ops.stages.run import Built, build_stage
 from ops.stages.spec import ALL, Services, Stage
 from ops.storage import Store
-from resources.engine import Engine
+from resources.engine import Engine, open_engine
+from resources.settings import EngineSettings
 
 OnBuilt = Callable[[Built, int, int], None]
 
@@ -26,19 +28,22 @@ class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
     """
 
     store: str
-    engine: str = "local"
+    engine: Literal["local", "dask", "ray"] = "local"
     workers: int = 0
 
     def open(self) -> Store:
         """The store."""
         return Store(Path(self.store))
 
+    def _engine(self) -> Engine:
+        return open_engine(EngineSettings(kind=self.engine, workers=self.workers))
+
     def build(self, recipe: Recipe, stage: Stage, keys: list[str] | None, *, on_built: OnBuilt) -> list[Built]:
         """Build the partitions (None: the one of a fold), several at once, and return them in the order of `keys`."""
         wanted = [ALL] if keys is None else keys
         found: dict[str, Built] = {}
         jobs = [(recipe, stage.name, key, self.store) for key in wanted]
-        for built in Engine(self.engine, self.workers).map(build_partition, jobs):
+        for built in self._engine().map(build_partition, jobs):
             found[built.partition] = built
             on_built(built, len(found), len(wanted))
         return [found[key] for key in wanted]

@@ -61,7 +61,7 @@ def _report(build: Build) -> Report:
             description=recipe.description,
             task=recipe.task.kind,
             modality=recipe.task.modality,
-            model=recipe.model.title,
+            model=_architecture(recipe),
             seed=recipe.seed,
             fingerprint=model.manifest.fingerprint,
             command=f"satiety run {recipe.name}",
@@ -80,10 +80,17 @@ def _report(build: Build) -> Report:
     )
 
 
+def _architecture(recipe: Recipe) -> str:
+    """The model in a few words: its kind and settings."""
+    settings = {name: value for name, value in recipe.part("model")["model"].items() if name != "kind"}
+    words = [f"{name.replace('_', ' ')} {value}" for name, value in settings.items() if value is not None]
+    return f"{recipe.model.kind.replace('_', ' ').capitalize()}: {', '.join(words)}"
+
+
 def _judged(build: Build, model: Version) -> tuple[TestRows, Fitted]:
     """The test rows with the model's predictions, and the baseline fitted on the training rows as they were."""
     from ops.evaluation.report import TestRows
-    from ops.training.predict import predict
+    from ops.training.predict import predict_split
 
     recipe = build.recipe
     original = pl.col("copy") == 0
@@ -91,7 +98,7 @@ def _judged(build: Build, model: Version) -> tuple[TestRows, Fitted]:
         [v.parquet("data.parquet").filter(original) for v in build.every("shards").values()], how="vertical"
     )
     train, test = rows.filter(pl.col("split") == "train"), rows.filter(pl.col("split") == "test")
-    predicted = predict(model, list(build.every("token_cache").items()), "test")
+    predicted = predict_split(model, build.every("token_cache"), "test").argmax(axis=1).astype(np.int64)
     labels = test["label"].to_numpy().astype(np.int64)
     inputs = _values(test, recipe)
     baseline = recipe.evaluation.baseline.fit_predict(_values(train, recipe), train["label"].to_numpy(), inputs)

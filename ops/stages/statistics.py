@@ -11,12 +11,20 @@ from ops.deduplication.hashing import HASH_BYTES, row_hashes
 from ops.errors import BadData
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
+from ops.steps import Facts, apply_steps
 
 SPLITS = ("train", "valid", "test")
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    return recipe.part("task")
+    pixels = recipe.part("normalization", "seed") if recipe.task.modality == "image" else {}
+    return {**recipe.part("task"), **pixels}
+
+
+def _modules(recipe: Recipe) -> list[str]:
+    if recipe.task.modality != "image":
+        return []
+    return ["ops.normalization.image_statistics", *(type(step).__module__ for step in recipe.normalization)]
 
 
 def _build(build: Build) -> None:
@@ -34,14 +42,27 @@ def _build(build: Build) -> None:
     classes = total.filter(pl.col("split") == "train")["label"].drop_nulls().unique().sort().to_list()
     if len(classes) < 2:
         raise BadData(f"the training rows have {len(classes)} classes; a classifier needs two", hint="see clean_corpus")
-    build.output.json(
-        "statistics.json",
-        {
-            "classes": classes,
-            "counts": {s: _by_label(total.filter(pl.col("split") == s)) for s in SPLITS},
-            "shared_with_train": {s: _shared(contents[s], contents["train"]) for s in SPLITS[1:]},
-        },
-    )
+    found: dict[str, Any] = {
+        "classes": classes,
+        "counts": {s: _by_label(total.filter(pl.col("split") == s)) for s in SPLITS},
+        "shared_with_train": {s: _shared(contents[s], contents["train"]) for s in SPLITS[1:]},
+    }
+    if task.modality == "image":
+        found["image"] = _pixels(build)
+    build.output.json("statistics.json", found)
+
+
+def _pixels(build: Build) -> dict[str, Any]:
+    """Shape, and mean and deviation of each channel over the training images, as the shards will hold them."""
+    from ops.normalization.image_statistics import PixelMoments
+
+    recipe = build.recipe
+    moments = PixelMoments(recipe.task.input)
+    for key, version in build.every("clean_corpus").items():
+        table = version.parquet("data.parquet", ["id", recipe.task.input, "split"])
+        train = table.filter(pl.col("split") == "train")
+        moments.update(apply_steps(train, recipe.normalization, Facts(key, recipe.seed)).kept)
+    return moments.result()
 
 
 def _by_label(counts: pl.DataFrame) -> dict[str, int]:
@@ -59,10 +80,11 @@ def _shared(
 
 STATISTICS = Stage(
     name="statistics",
-    description="What the training rows say of the whole corpus: classes, their counts, and content shared by splits.",
+    description="What the training rows say of the whole corpus: classes, their counts, content shared by splits, pixel moments.",
     partitioned=False,
     inputs=(Input("clean_corpus", every=True),),
     config=_config,
-    keys=("task",),
+    keys=("task", "normalization", "seed"),
     build=_build,
+    modules=_modules,
 )
