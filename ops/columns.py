@@ -13,6 +13,9 @@ from ops.steps import Outcome
 TEXT: tuple[pl.DataType, ...] = (pl.String(),)
 BYTES: tuple[pl.DataType, ...] = (pl.Binary(),)
 
+WHITE = r"[^\S ]\s*| \s+"
+"""A run of white space other than one space. Passing over single spaces is three times as fast as replacing them."""
+
 
 def require(table: pl.DataFrame, names: Sequence[str], *, step: str, types: Sequence[pl.DataType] = ()) -> None:
     """Check that the table has the columns, each of one of `types` (any type when empty).

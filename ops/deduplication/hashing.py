@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from ops.columns import require
+from ops.columns import WHITE, require
 from ops.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _canonical(values: pl.Series, normalise: Normalise) -> pl.Series:
     elif dtype != pl.String:
         raise ConfigError(f"column {values.name!r} is {dtype}, which has no canonical text to compare by content")
     if normalise == "whitespace_case":
-        values = values.str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars()
+        values = values.str.to_lowercase().str.replace_all(WHITE, " ").str.strip_chars()
     return values.cast(pl.Binary)
 
 

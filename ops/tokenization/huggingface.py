@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     import tokenizers
 
 _BATCH = 1000
+_CHARACTERS = 8  # generous for one token of English; more text is read only where a start turns out too short
+_VARIABLE = "TOKENIZERS_PARALLELISM"
+_IMPORTED_BY = os.getpid()
 
 
 class HuggingFaceTokenizer(Tokenizer):
@@ -33,9 +38,9 @@ class HuggingFaceTokenizer(Tokenizer):
         """Learn the vocabulary; return the content of `tokenizer.json`."""
         from tokenizers.processors import TemplateProcessing
 
-        _choose_threads()
         tokenizer = self.blank()
-        tokenizer.train_from_iterator(_lists(texts), self.trainer())
+        with _threads():
+            tokenizer.train_from_iterator(_lists(texts), self.trainer())
         cls = "[CLS]"
         tokenizer.post_processor = TemplateProcessing(single=f"{cls} $A", special_tokens=[(cls, SPECIAL.index(cls))])
         tokenizer.enable_truncation(self.max_length)
@@ -45,11 +50,10 @@ class HuggingFaceTokenizer(Tokenizer):
         """The encoder for a `tokenizer.json`."""
         import tokenizers
 
-        _choose_threads()
         tokenizer = tokenizers.Tokenizer.from_str(model)
         # A text that spells out "[PAD]" or "[CLS]" is text: it must not be able to place special tokens.
         tokenizer.encode_special_tokens = True
-        return HuggingFaceEncoder(tokenizer)
+        return HuggingFaceEncoder(tokenizer, self.max_length)
 
     def size(self, model: str) -> int:
         """Number of tokens in a `tokenizer.json`, special ones included."""
@@ -60,24 +64,61 @@ class HuggingFaceTokenizer(Tokenizer):
 
 @dataclass(frozen=True)
 class HuggingFaceEncoder:
-    """A trained tokenizer at work."""
+    """A trained tokenizer at work.
+
+    Attributes:
+        tokenizer: the library's, which cuts off at `max_length` tokens.
+        max_length: tokens of the longest text.
+    """
 
     tokenizer: tokenizers.Tokenizer
+    max_length: int
 
     def encode(self, texts: Sequence[str | None]) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]:
         """Return the token numbers of all texts one behind the other, and each text's number of tokens."""
         import numpy as np
 
-        encodings = self.tokenizer.encode_batch_fast([text or "" for text in texts])
-        rows = [encoding.ids for encoding in encodings]
+        whole = [text or "" for text in texts]
+        starts = [_start(text, self.max_length * _CHARACTERS) for text in whole]
+        with _threads():
+            rows = self._rows(starts)
+            # A start that fills the length has the tokens of the whole text; one that does not said too little.
+            short = [k for k, row in enumerate(rows) if len(row) < self.max_length and len(starts[k]) < len(whole[k])]
+            for place, row in zip(short, self._rows([whole[k] for k in short]), strict=True):
+                rows[place] = row
         lengths = np.fromiter(map(len, rows), np.int32, count=len(rows))
         return np.fromiter(chain.from_iterable(rows), np.uint16, count=int(lengths.sum())), lengths
 
+    def _rows(self, texts: list[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
 
-def _choose_threads() -> None:
-    # Without a choice the library starts threads, and then warns in every forked process that it must not use them.
-    # Partitions run beside each other already; who sets the variable wins.
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+def _start(text: str, characters: int) -> str:
+    """The text up to the first space behind a word after so many characters, or all of it.
+
+    No token of a word reaches over the space behind it, so the tokens of the start are the first tokens of the text.
+    """
+    end = text.find(" ", characters)
+    while end > 0 and text[end - 1].isspace():
+        end = text.find(" ", end + 1)
+    return text if end < 0 else text[:end]
+
+
+@contextmanager
+def _threads() -> Iterator[None]:
+    """Let the library use all cores, except in processes that share them or would wait for threads lost in a fork.
+
+    Results do not depend on it. The variable that the library reads is set for the call only; the user's own value stays.
+    """
+    if _VARIABLE in os.environ:
+        yield
+        return
+    alone = os.getpid() == _IMPORTED_BY and multiprocessing.parent_process() is None
+    os.environ[_VARIABLE] = "true" if alone else "false"
+    try:
+        yield
+    finally:
+        os.environ.pop(_VARIABLE, None)
 
 
 def _lists(texts: Iterable[str]) -> Iterator[list[str]]:
