@@ -1,8 +1,8 @@
 """The grammar of delimited text (RFC 4180, read strictly), record by record.
 
-A field that begins with the quote sign ends at the next single one, which a separator or a line end must follow; two in a
-row are one. Any other field ends at the next separator or line end, and quote signs in it are ordinary. LF, CRLF and CR
-end a record. A line without a byte in it is no record.
+A field that begins with the quote sign ends at the next single one, which a separator or a line end must follow; two
+in a row are one. Any other field ends at the next separator or line end, and quote signs in it are ordinary. LF, CRLF
+and CR end a record. A line without a byte in it is no record.
 
 Where the grammar is broken, exactly the physical line in which the record begins is rejected, and reading goes on with
 the next: one forgotten quote sign must not swallow the rest of the file.
@@ -175,8 +175,8 @@ def frame(data: bytes, dialect: Dialect, final: bool) -> Frames:
 def _first_odd_quote(signs: np.ndarray[tuple[int], np.dtype[np.uint8]], quotes: Positions, separator: int) -> int:
     """Position of the first quote sign that neither opens, closes nor is doubled; the length where all do.
 
-    Signs alternate: those of even rank open. An opening one stands at the start of a field or right behind a closing one
-    (the two are one sign inside the field); a closing one stands before a separator, a line end or an opening one.
+    Signs alternate: those of even rank open. An opening one stands at the start of a field or right behind a closing
+    one (the two are one sign inside the field); a closing one before a separator, a line end or an opening one.
     """
     last = len(signs) - 1
     before = signs[np.maximum(quotes - 1, 0)]

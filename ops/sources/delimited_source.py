@@ -119,9 +119,10 @@ class DelimitedSource(TableSource):
         return [column.get(there) for there in names]
 
     def _check_separator(self, only: str, where: str) -> None:
+        expected = f"{len(self.declared)} columns"
         for sign in (",", ";", "\t", "|"):
             if sign in only:
-                rows = [("expected", "got", "hint"), (f"{len(self.declared)} columns", "1 column", f"say `separator: {sign!r}`")]
+                rows = [("expected", "got", "hint"), (expected, "1 column", f"say `separator: {sign!r}`")]
                 raise BadData(f"its columns are not the declared ones:{table_text(rows)}", where=where)
 
     def _fast(self, window: Window, fields: list[str | None], name: str) -> tuple[Batch | None, bool]:
@@ -200,11 +201,9 @@ class DelimitedSource(TableSource):
         rejects = reject_frame([Reject(name, line, offset, record.reason, record.detail, excerpt)])
         return Batch(self._batch(_nothing(list(self.declared)), window, name).table, rejects)
 
-    def _batch(
-        self, stretch: Stretch, window: Window, name: str, fields: list[str | None] | None = None
-    ) -> Batch:
+    def _batch(self, stretch: Stretch, window: Window, name: str, fields: list[str | None] | None = None) -> Batch:
         """Cast the cells, and part rows from rejects."""
-        fields = fields if fields is not None else list(self.declared)
+        fields, data = fields if fields is not None else list(self.declared), window.data
         before: dict[str, pl.Series] = {}
         for index, column in enumerate(fields):
             if column is not None:
@@ -222,7 +221,7 @@ class DelimitedSource(TableSource):
             keep[[row for row, _, _ in lost]] = False
             table = table.filter(pl.Series(keep))
         rejects = [
-            Reject(name, line, window.offset(start), reason, detail, window.data[start : min(end, start + EXCERPT_BYTES)])
+            Reject(name, line, window.offset(start), reason, detail, data[start : min(end, start + EXCERPT_BYTES)])
             for start, end, line, reason, detail in sorted(broken)
         ]
         return Batch(table, reject_frame(rejects))

@@ -69,7 +69,8 @@ def find_distribution(name: str) -> Distribution:
             distribution = importlib.metadata.distribution(name)
         except (importlib.metadata.PackageNotFoundError, ValueError):
             names = sorted({str(d.name) for d in importlib.metadata.distributions() if d.name})
-            raise ConfigError(f"the package {name!r} is not installed{nearest(name, [STANDARD_LIBRARY, *names])}") from None
+            near = nearest(name, [STANDARD_LIBRARY, *names])
+            raise ConfigError(f"the package {name!r} is not installed{near}") from None
         files = sorted(_recorded(distribution)) or sorted(_located(distribution))
         found = Distribution(name, distribution.version, files)
     if not found.files:
@@ -90,7 +91,7 @@ def _recorded(distribution: importlib.metadata.Distribution) -> Iterator[SourceF
     wanted = re.findall(r"^.*\.py\"?,.*$", record or "", re.M)
     root = Path(str(distribution.locate_file("")))
     for name, digest, *_ in csv.reader(wanted):
-        if name.endswith(".py") and not name.startswith("..") and not os.path.isabs(name) and not is_test(name):
+        if name.endswith(".py") and not name.startswith(("..", "/")) and not is_test(name):
             yield SourceFile(name, root / name, digest or None)
 
 

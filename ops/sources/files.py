@@ -1,4 +1,4 @@
-"""Sources that read files: which files a path or pattern means, what they are called, and the digest of their content."""
+"""Sources that read files: which files a path or pattern means, their names, and the digest of their content."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _expand(base: Path, pattern: str) -> list[InputFile]:
     if not glob.has_magic(pattern):
         raise ConfigError(f"no file {pattern!r}{_near_file(full)}", where=str(base))
     root = Path(glob.escape(str(base))) / Path(pattern).expanduser()
-    matches = [Path(match) for match in glob.glob(str(root), recursive=True)]
+    matches = [Path(match) for match in glob.glob(str(root), recursive=True)]  # noqa: PTH207 - leaves hidden files out
     files = [InputFile(_name(base, pattern, match), match) for match in matches if match.is_file()]
     if not files:
         raise ConfigError(f"no file matches {pattern!r}", where=str(base), hint="patterns start at the recipe's folder")

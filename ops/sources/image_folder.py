@@ -36,9 +36,9 @@ EXTENSIONS: dict[str, tuple[str, ...]] = {
 class ImageFolder(Source):
     """Images as they lie in `<path>/<class>/**`: the original bytes, the class, the file's name within the folder.
 
-    Every file that is not hidden is a row or a reject: empty files, files that no decoder takes to the end, files whose extension names
-    another format, animations, images of more pixels than allowed (known from the header, before anything is decoded),
-    and files outside a class folder.
+    Every file that is not hidden is a row or a reject: empty files, files that no decoder takes to the end, files whose
+    extension names another format, animations, images of more pixels than allowed (known from the header, before
+    anything is decoded), and files outside a class folder.
     """
 
     kind: Literal["image_folder"] = "image_folder"
@@ -84,7 +84,7 @@ class ImageFolder(Source):
         if not root.is_dir():
             near = nearest(root.name, sorted(p.name for p in root.parent.iterdir())) if root.parent.is_dir() else ""
             raise ConfigError(f"no folder {self.path!r}{near}", where=str(self._base))
-        found = []
+        found: list[Path] = []
         for folder, subfolders, names in os.walk(root):
             subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
             found.extend(Path(folder) / name for name in names if not name.startswith("."))
@@ -150,7 +150,7 @@ class ImageFolder(Source):
             return "too_many_pixels", str(error)
         except MemoryError:
             return "undecodable", "out of memory"
-        except Exception as error:  # noqa: BLE001 - a decoder raises anything on damaged bytes; here each means the same
+        except Exception as error:  # decoders raise anything on damaged bytes, and each means the same here
             return "undecodable", f"{type(error).__name__}: {error}".replace("\n", " ")
         return None
 

@@ -15,7 +15,7 @@ from ops.sources.lines import LineBlock, line_blocks
 from ops.sources.rejects import Reject, reject_frame
 from ops.sources.tabular import TableSource
 from ops.sources.values import DTYPES, first_faults, parse_text
-from ops.sources.window import Window, faults, opened
+from ops.sources.window import Positions, Window, faults, opened
 
 # Below so many lines a stretch that the fast parser refuses is read line by line, above it is halved first.
 CAREFUL_LINES = 256
@@ -32,18 +32,19 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 
 
 class Parsed(NamedTuple):
-    """Values of some lines: by column, the index of the line of each row, and the rejects of the others."""
+    """Values of some lines by column, the index of each row's line (shape (rows,)), the rejects of the other lines."""
 
     values: dict[str, pl.Series]
-    rows: list[int]
+    rows: Positions
     rejects: list[Reject]
 
 
 class Ndjson(TableSource):
     """Newline-delimited JSON (RFC 8259 objects, UTF-8), with a declared type for every field.
 
-    A field that is absent is not the same as one that is null: the first is rejected, the second is no value. Duplicate keys,
-    NaN, fractions or exponents where int64 is declared, undeclared fields (unless dropped) and nested values are rejected.
+    A field that is absent is not the same as one that is null: the first is rejected, the second is no value. Duplicate
+    keys, NaN, fractions or exponents where int64 is declared, undeclared fields (unless dropped) and nested values are
+    rejected.
     """
 
     kind: Literal["ndjson"] = "ndjson"
@@ -75,28 +76,30 @@ class Ndjson(TableSource):
         bad = faults(block.data, block.starts, block.ends, self.max_record_bytes)
         bad = {index: fault for index, fault in bad.items() if fault[0] != "nul_byte"}
         rejects = block.rejects + [block.reject(name, index, *bad[index]) for index in sorted(bad)]
-        lines = [index for index in range(len(block.starts)) if index not in bad]
+        lines = np.setdiff1d(np.arange(len(block.starts)), list(bad))
         parts = list(self._parse(block, lines, name))
-        rows = [row for part in parts for row in part.rows]
+        unsorted = np.concatenate([np.zeros(0, np.int64), *(part.rows for part in parts)])
+        order = np.argsort(unsorted)
+        rows = unsorted[order]
         rejects += [reject for part in parts for reject in part.rejects]
         before = {
-            column: pl.concat([_typed([], dtype), *(part.values[column] for part in parts)])
+            column: pl.concat([_typed([], dtype), *(part.values[column] for part in parts)])[order]
             for column, dtype in self._raw.items()
         }
-        after = {
-            column: parse_text(before[column], kind, self.formats.get(column)) if kind.startswith("date") else before[column]
-            for column, kind in self.declared.items()
-        }
+        after = dict(before)
+        for column, kind in self.declared.items():
+            if kind.startswith("date"):
+                after[column] = parse_text(before[column], kind, self.formats.get(column))
         lost = first_faults(before, after, self.declared, self.non_finite == "keep")
-        rejects += [block.reject(name, rows[row], reason, detail) for row, reason, detail in lost]
-        table = self.placed(after, name, [block.first + row for row in rows])
+        rejects += [block.reject(name, int(rows[row]), reason, detail) for row, reason, detail in lost]
+        table = self.placed(after, name, pl.Series(rows + block.first))
         if lost:
             keep = np.ones(table.height, bool)
             keep[[row for row, _, _ in lost]] = False
             table = table.filter(pl.Series(keep))
         return Batch(table, reject_frame(sorted(rejects, key=lambda reject: reject.line or 0)))
 
-    def _parse(self, block: LineBlock, lines: list[int], name: str) -> Iterator[Parsed]:
+    def _parse(self, block: LineBlock, lines: Positions, name: str) -> Iterator[Parsed]:
         """Parse some lines at once where the fast parser takes them, else in halves, in the end one by one."""
         fast = self._fast(block, lines) if len(lines) > 1 else None
         if fast is not None:
@@ -108,17 +111,21 @@ class Ndjson(TableSource):
         else:
             yield self._careful(block, lines, name)
 
-    def _fast(self, block: LineBlock, lines: list[int]) -> pl.DataFrame | None:
+    def _fast(self, block: LineBlock, lines: Positions) -> pl.DataFrame | None:
         """The values as pyarrow reads them; null where it refuses, or might have read other records than the lines."""
         import io
 
         import pyarrow as pa
         import pyarrow.json
 
-        texts = [block.data[block.starts[i] : block.ends[i]] for i in lines]
-        if not all(text.startswith(b"{") and text.endswith(b"}") for text in texts):
+        starts, ends = block.starts[lines], block.ends[lines]
+        signs = np.frombuffer(block.data, np.uint8)
+        # Objects that go over lines, and lines of two objects, could make up for each other in the count of rows below.
+        if not bool(((ends > starts) & (signs[starts % len(signs)] == ord("{")) & (signs[ends - 1] == ord("}"))).all()):
             return None
-        data = b"\n".join(texts)
+        whole = lines[-1] - lines[0] == len(lines) - 1
+        pieces = zip(starts.tolist(), ends.tolist(), strict=True)
+        data = block.data[starts[0] : ends[-1]] if whole else b"\n".join(block.data[a:b] for a, b in pieces)
         types = {pl.String: pa.string(), pl.Int64: pa.int64(), pl.Float64: pa.float64(), pl.Boolean: pa.bool_()}
         schema = pa.schema([(self.in_file[column], types[type(dtype)]) for column, dtype in self._raw.items()])
         try:
@@ -138,29 +145,25 @@ class Ndjson(TableSource):
         frame = pl.DataFrame(pl.from_arrow(table))
         return frame.select(pl.col(there).alias(here) for here, there in self.in_file.items())
 
-    def _doubts(self, block: LineBlock, lines: list[int], frame: pl.DataFrame, name: str) -> Iterator[Parsed]:
+    def _doubts(self, block: LineBlock, lines: Positions, frame: pl.DataFrame, name: str) -> Iterator[Parsed]:
         """Rows that the fast parser read; those with a null (absent or null?) or NaN (not JSON) are read again."""
         doubt = pl.any_horizontal(pl.all().is_null())
         floats = [column for column, dtype in self._raw.items() if dtype == pl.Float64]
         if floats:
             doubt = doubt | pl.any_horizontal(~pl.col(floats).is_finite().fill_null(False))
-        marks = frame.select(doubt.alias("d"))["d"]
+        marks = frame.select(doubt.alias("d"))["d"].to_numpy()
         if not marks.any():
             yield Parsed(frame.to_dict(as_series=True), lines, [])
             return
-        edges = [0, *(np.flatnonzero(np.diff(marks.to_numpy().astype(np.int8))) + 1).tolist(), len(lines)]
-        for start, end in zip(edges, edges[1:], strict=False):
-            if marks[start]:
-                yield self._careful(block, lines[start:end], name)
-            else:
-                yield Parsed(frame[start:end].to_dict(as_series=True), lines[start:end], [])
+        yield Parsed(frame.filter(~pl.Series(marks)).to_dict(as_series=True), lines[~marks], [])
+        yield self._careful(block, lines[marks], name)
 
-    def _careful(self, block: LineBlock, lines: list[int], name: str) -> Parsed:
+    def _careful(self, block: LineBlock, lines: Positions, name: str) -> Parsed:
         """Parse line by line with Python's parser, which tells what is wrong."""
         values: dict[str, list[Any]] = {column: [] for column in self.declared}
         rows: list[int] = []
         rejects: list[Reject] = []
-        for index in lines:
+        for index in lines.tolist():
             line = block.data[int(block.starts[index]) : int(block.ends[index])]
             if not line.strip(b" \t\r\n"):
                 continue
@@ -172,7 +175,8 @@ class Ndjson(TableSource):
             rows.append(index)
             for column, value in row.items():
                 values[column].append(value)
-        return Parsed({column: _typed(values[column], dtype) for column, dtype in self._raw.items()}, rows, rejects)
+        typed = {column: _typed(values[column], dtype) for column, dtype in self._raw.items()}
+        return Parsed(typed, np.array(rows, np.int64), rejects)
 
     def _row(self, line: bytes) -> dict[str, Any]:
         record = _load(line)

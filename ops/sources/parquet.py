@@ -25,9 +25,9 @@ BATCH_TARGET_BYTES = 64 << 20
 class Parquet(TableSource):
     """Parquet files with a declared type for every column.
 
-    Columns of another type are converted where no value can change (smaller integers, dictionaries, text that reads as the
-    type, times of other units); a row with a value that cannot be carried over exactly is rejected. `line` is the number of
-    the row in the file, from 1.
+    Columns of another type are converted where no value can change (smaller integers, dictionaries, text that reads as
+    the type, times of other units); a row with a value that cannot be carried over exactly is rejected. `line` is the
+    number of the row in the file, from 1.
     """
 
     kind: Literal["parquet"] = "parquet"
@@ -97,7 +97,8 @@ class Parquet(TableSource):
         rows = [("expected", "got", "hint")]
         for column, kind in self.declared.items():
             if convert(before[column].clear(), kind) is None:
-                rows.append((f"{column}: {kind}", f"{self.in_file[column]}: {before[column].dtype}", "declare another type"))
+                have = f"{self.in_file[column]}: {before[column].dtype}"
+                rows.append((f"{column}: {kind}", have, "declare another type"))
         return table_text(rows)
 
 

@@ -1,4 +1,4 @@
-"""Rejects: what a source could not turn into a row, with the place and the reason, so that nothing is lost in silence."""
+"""Rejects: what a source could not turn into a row, with place and reason, so that nothing is lost in silence."""
 
 from __future__ import annotations
 

@@ -9,7 +9,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ops.errors import BadData, ConfigError
 from ops.sources.base import Batch, Modality, Source
@@ -46,7 +48,6 @@ class SklearnDigits(Source):
 
     def read(self, partition: str | None = None) -> Iterator[Batch]:
         """Yield one batch with all images."""
-        import numpy as np
         from sklearn.datasets import load_digits
 
         digits = load_digits()
@@ -69,7 +70,7 @@ def _file() -> Path:
     return path
 
 
-def _png(pixels: object) -> bytes:
+def _png(pixels: NDArray[np.uint8]) -> bytes:
     from PIL import Image
 
     stream = BytesIO()

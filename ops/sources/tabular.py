@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Literal
 
 import polars as pl
@@ -41,7 +42,9 @@ class TableSource(FileSource):
     def _consistent(self) -> TableSource:
         taken = [name for name in self.declared if name in RESERVED or not name]
         if taken:
-            raise ValueError(f"column {taken[0]!r} is a reserved name: choose another, and say `rename: {{other: {taken[0]}}}`")
+            raise ValueError(
+                f"{taken[0]!r} is a reserved name: say `rename: {{other: {taken[0]}}}` for a column `other`"
+            )
         for key in [*self.rename, *self.formats]:
             if key not in self.declared:
                 raise ValueError(f"{key!r} is not one of the columns{nearest(key, list(self.declared))}")
@@ -121,10 +124,8 @@ def check_names(source: TableSource, got: Sequence[str], file: str) -> None:
 
 
 def _nearest_of(name: str, names: list[str]) -> str | None:
-    import difflib
-
     folded = [other for other in names if other.strip().casefold() == name.strip().casefold()]
     if folded:
         return folded[0]
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    close = get_close_matches(name, names, n=1, cutoff=0.5)
     return close[0] if close else None

@@ -21,8 +21,8 @@ TEXT_SCHEMA: dict[str, pl.DataType] = {"text": pl.String(), "file": pl.String(),
 class Text(FileSource):
     """Plain text: one row per line, per paragraph (lines between blank ones), or per file.
 
-    Lines end with LF or CRLF. Blank lines are no rows. What is not in the declared encoding, holds NUL, or is longer than
-    allowed is rejected.
+    Lines end with LF or CRLF. Blank lines are no rows. What is not in the declared encoding, holds NUL, or is longer
+    than allowed is rejected.
     """
 
     kind: Literal["text"] = "text"

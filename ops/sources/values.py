@@ -136,7 +136,10 @@ def not_finite(values: pl.Series) -> pl.Series:
 
 
 def first_faults(
-    before: Mapping[str, pl.Series], after: Mapping[str, pl.Series], kinds: Mapping[str, ColumnType], keep_non_finite: bool
+    before: Mapping[str, pl.Series],
+    after: Mapping[str, pl.Series],
+    kinds: Mapping[str, ColumnType],
+    keep_non_finite: bool,
 ) -> list[tuple[int, str, str]]:
     """The rows that lost a value on the way from `before` to `after`.
 

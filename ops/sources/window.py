@@ -27,7 +27,7 @@ _BAD = "\udcff"
 
 
 def _mark_bad(error: UnicodeError) -> tuple[str, int]:
-    """Error handler of codecs: what cannot be decoded becomes something that is no UTF-8 either, found like it later."""
+    """Error handler of codecs: what cannot be decoded becomes something that is no UTF-8 either, and is found later."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     return _BAD, error.end
@@ -46,7 +46,7 @@ def check_encoding(name: str) -> str:
         if "x".encode(name).decode(name) != "x":
             raise LookupError
     except (LookupError, UnicodeError, ValueError, TypeError):
-        raise ValueError(f"{name!r} is no text encoding: e.g. utf-8, utf-16, cp1252, gb18030, big5, shift_jis") from None
+        raise ValueError(f"{name!r} is no text encoding such as utf-8, utf-16, cp1252, gb18030, shift_jis") from None
     return name
 
 
