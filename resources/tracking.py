@@ -1,0 +1,257 @@
+"""Recording trainings in MLflow: journal first, a separate process sends, nothing ever waits for the server.
+
+    with Tracker(settings).begin(training) as run:
+        launch(plan, run.forward)
+        run.finish(digest=…, path=…, metrics=…, checks=…)
+    run.link()
+
+Metrics reach the journal in some ten microseconds each and MLflow in batches, every few seconds, from a process at low
+priority, so that training is not slowed. With MLflow down the training ends well with a warning, and the next one, or
+`Tracker.sync_pending`, sends what is missing, exactly once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from resources.journal import Ended, Journal, Record, Training, redact
+from resources.settings import Settings
+
+log = logging.getLogger("satiety.tracking")
+
+ROOT = Path(__file__).resolve().parent.parent
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+}
+"""By default one call to a dead server blocks for 251 s."""
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What a sending did.
+
+    Attributes:
+        trainings: trainings that are whole in MLflow now.
+        values: metric values sent.
+        pending: trainings that still wait.
+    """
+
+    trainings: int
+    values: int
+    pending: int
+
+
+class Tracker:
+    """Where this machine's trainings are recorded.
+
+    Args:
+        settings: `tracking` says whether and where, `home` where the journals lie.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def begin(self, training: Training) -> TrackedRun:
+        """Begin to record a training, or go on recording one that is resumed: the same run in MLflow."""
+        journal = self.journal(training.recipe, training.fingerprint)
+        if not self.settings.tracking.enabled:
+            return TrackedRun(self, journal, None)
+        tags = {**_git_tags(self.settings.root), **training.tags}
+        told = Training(training.recipe, training.fingerprint, training.params, training.datasets, tags)
+        journal.open(told, _now_ms(), redact(self.settings.tracking_uri))
+        return TrackedRun(self, journal, self._start_sender(journal))
+
+    def judge(
+        self, recipe: str, fingerprint: str, metrics: Mapping[str, float], checks: Mapping[str, bool]
+    ) -> None:
+        """Add what was found out about a finished model later on; sent by `sync_pending`.
+
+        The model becomes the champion only now where `finish` was told no checks. Metrics and checks of the same name
+        are replaced. A training that was never recorded is passed over.
+        """
+        journal = self.journal(recipe, fingerprint)
+        ended = journal.ended
+        if ended is None:
+            return
+        journal.close(
+            Ended(
+                ended.status,
+                ended.time_ms,
+                ended.step,
+                ended.digest,
+                ended.path,
+                {**ended.metrics, **metrics},
+                {**(ended.checks or {}), **checks},
+            )
+        )
+
+    def sync_pending(self) -> Synced:
+        """Send what earlier trainings left in their journals; with MLflow down everything stays pending."""
+        if not self.settings.tracking.enabled or not self.settings.journals.is_dir():
+            return Synced(0, 0, 0)
+        done = subprocess.run(self._command(), env=self._env(), capture_output=True, text=True, check=False)
+        counts = _last_json(done.stdout)
+        if not counts:
+            log.warning("tracking: the sender failed: %s", redact(done.stderr.strip()[-300:]))
+        return Synced(counts.get("trainings", 0), counts.get("values", 0), counts.get("pending", 0))
+
+    def link(self, recipe: str, fingerprint: str) -> str | None:
+        """The web address of a training's run; None while MLflow has not got it."""
+        remote = self.journal(recipe, fingerprint).read("remote.json")
+        if "run_id" not in remote:
+            return None
+        return f"{self.page}/#/experiments/{remote['experiment_id']}/runs/{remote['run_id']}"
+
+    @property
+    def page(self) -> str:
+        """The address of MLflow's web page: the server, or what `satiety ui` starts on loopback."""
+        uri = redact(self.settings.tracking_uri)
+        if uri.startswith(("http://", "https://")):
+            return uri.rstrip("/")
+        return f"http://127.0.0.1:{self.settings.pages.mlflow_port}"
+
+    def journal(self, recipe: str, fingerprint: str) -> Journal:
+        """The local record of a training."""
+        return Journal(self.settings.journals / recipe / fingerprint)
+
+    def dagster_tags(self, run_id: str, asset_key: str) -> dict[str, str]:
+        """Tags that link a run in MLflow to the run in Dagster that made it."""
+        address = f"http://127.0.0.1:{self.settings.pages.dagster_port}/runs/{run_id}"
+        return {"dagster/run_id": run_id, "dagster/asset_key": asset_key, "dagster.url": address}
+
+    def _start_sender(self, journal: Journal) -> subprocess.Popen[bytes]:
+        options = ["--follow", str(journal.folder), "--parent", str(os.getpid())]
+        options += ["--interval", str(self.settings.tracking.interval_s)]
+        with (journal.folder / "sync.log").open("wb") as output:
+            return subprocess.Popen(
+                [*self._command(), *options],
+                env=self._env(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                # A Ctrl-C is for the training; the sender ends by itself when its parent has.
+                start_new_session=True,
+            )
+
+    def _command(self) -> list[str]:
+        command = [sys.executable, "-m", "resources.tracking_sync", "--root", str(self.settings.journals)]
+        own = self.settings.tracking.uri is None
+        return [*command, "--home", str(self.settings.mlflow_database.parent)] if own else command
+
+    def _env(self) -> dict[str, str]:
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+        uri = self.settings.tracking_uri
+        threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        return {**os.environ, **QUIET, **threads, "PYTHONPATH": path, "PYTHONSAFEPATH": "1", "MLFLOW_TRACKING_URI": uri}
+
+
+class TrackedRun:
+    """One training that is being recorded; leaving it by an exception records a failure.
+
+    Args:
+        tracker: where it is recorded.
+        journal: its local record.
+        sender: the process that sends; None where nothing is recorded.
+    """
+
+    def __init__(self, tracker: Tracker, journal: Journal, sender: subprocess.Popen[bytes] | None) -> None:
+        self._tracker = tracker
+        self._journal = journal
+        self._sender = sender
+        self._ended = sender is None
+
+    def forward(self, *records: Record) -> None:
+        """Record metrics: numbers by name, with `step` and `time_ms`. Steps that are there already are left out."""
+        if self._ended:
+            return
+        for record in records:
+            self._journal.add(record, _now_ms())
+
+    def finish(
+        self,
+        *,
+        digest: str,
+        path: Path,
+        metrics: Mapping[str, float] | None = None,
+        checks: Mapping[str, bool] | None = None,
+    ) -> None:
+        """Record the model, and wait a while for MLflow to have it all.
+
+        Args:
+            digest: the model's digest in the store.
+            path: its folder.
+            metrics: the last word on its quality.
+            checks: the blocking checks by name; with all passed it becomes the champion. None: see `Tracker.judge`.
+        """
+        ended = Ended("FINISHED", _now_ms(), self._journal.step, digest, str(path), dict(metrics or {}), checks)
+        self._end(ended)
+
+    def fail(self, interrupted: bool = False) -> None:
+        """Record that there is no model."""
+        self._end(Ended("KILLED" if interrupted else "FAILED", _now_ms(), self._journal.step))
+
+    def link(self) -> str | None:
+        """The web address of the run; None while MLflow has not got it."""
+        remote = self._journal.training
+        return self._tracker.link(remote["recipe"], remote["fingerprint"]) if remote else None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if not self._ended:
+            self.fail(interrupted=kind is None or not issubclass(kind, Exception))
+
+    def _end(self, ended: Ended) -> None:
+        if self._ended or self._sender is None:
+            return
+        self._ended = True
+        self._journal.close(ended)
+        wait_s = self._tracker.settings.tracking.wait_s if ended.status != "KILLED" else 0.0
+        try:
+            self._sender.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            # It goes on by itself: the journal is closed, so it ends once MLflow has it or does not answer.
+            log.info("tracking: still sending to MLflow")
+        if self._journal.pending and ended.status != "KILLED":
+            log.warning(
+                "tracking: MLflow at %s does not have all of this training yet (see %s); the next training sends the rest",
+                redact(self._tracker.settings.tracking_uri),
+                self._journal.folder / "sync.log",
+            )
+
+
+def _git_tags(root: Path) -> dict[str, str]:
+    """The commit that the working folder is at; nothing outside a repository."""
+    command = ["git", "-C", str(root), "rev-parse", "--verify", "--quiet", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    return {"mlflow.source.git.commit": done.stdout.strip()} if done.returncode == 0 else {}
+
+
+def _last_json(text: str) -> dict[str, Any]:
+    lines = text.strip().splitlines()
+    try:
+        return dict(json.loads(lines[-1])) if lines else {}
+    except ValueError:
+        return {}
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
