@@ -35,15 +35,13 @@ class Batch:
 class Source(Config):
     """Base of all kinds. A subclass adds `kind: Literal[...]`, its settings and the methods below.
 
-    `natural` names the parts that the source falls into by itself, as a recipe's `partitions: {by: ...}` calls them.
+    Attributes:
+        natural: what the parts are into which the source falls by itself, as a recipe's `partitions: {by: …}` calls them.
+        modality: what a row is: a text, an image, or values in a table (which may be text).
     """
 
     natural: ClassVar[Literal["package", "file"] | None] = None
-
-    @property
-    def modality(self) -> Modality:
-        """What a row is: a text, an image, or values in a table."""
-        return "text"
+    modality: ClassVar[Modality] = "text"
 
     @property
     def columns(self) -> dict[str, pl.DataType]:
@@ -61,6 +59,10 @@ class Source(Config):
             ConfigError: something is not; the message names it and the nearest that is.
         """
         self.natural_partitions()
+
+    def paths(self) -> list[Path]:
+        """The files or folders of the user that are read, as absolute paths; none where installed packages are read."""
+        return []
 
     def natural_partitions(self) -> list[str] | None:
         """Keys of the parts that the source falls into by itself, in order; null where there are none."""

@@ -74,6 +74,10 @@ class FileSource(Source):
         """Where the files are."""
         return [file.path for file in self.files()]
 
+    def paths(self) -> list[Path]:
+        """All files, as absolute paths."""
+        return [file.path.absolute() for file in self.files()]
+
     def natural_partitions(self) -> list[str] | None:
         """The names of the files."""
         return [file.name for file in self.files()]

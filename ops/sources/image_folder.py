@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import polars as pl
 from pydantic import PositiveInt, PrivateAttr
@@ -41,6 +41,8 @@ class ImageFolder(Source):
     anything is decoded), and files outside a class folder.
     """
 
+    modality: ClassVar[Modality] = "image"
+
     kind: Literal["image_folder"] = "image_folder"
     """A folder of images by class."""
     path: str
@@ -61,11 +63,6 @@ class ImageFolder(Source):
         return copy
 
     @property
-    def modality(self) -> Modality:
-        """Images."""
-        return "image"
-
-    @property
     def columns(self) -> dict[str, pl.DataType]:
         """The encoded image and its class."""
         return {"image": pl.Binary(), "label": pl.String()}
@@ -73,6 +70,10 @@ class ImageFolder(Source):
     def check(self) -> None:
         """Look whether the folder is there and holds files."""
         self.files()
+
+    def paths(self) -> list[Path]:
+        """The folder, as an absolute path."""
+        return [(self._base / Path(self.path).expanduser()).absolute()]
 
     def files(self) -> list[InputFile]:
         """All files under the folder that are not hidden, by name; links to folders are not followed.

@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -25,13 +25,10 @@ class SklearnDigits(Source):
     The 17 grey levels 0..16 of the set are spread over 0..255, to the nearest.
     """
 
+    modality: ClassVar[Modality] = "image"
+
     kind: Literal["sklearn_digits"] = "sklearn_digits"
     """Handwritten digits bundled with scikit-learn."""
-
-    @property
-    def modality(self) -> Modality:
-        """Images."""
-        return "image"
 
     @property
     def columns(self) -> dict[str, pl.DataType]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Literal
+from typing import ClassVar, Literal
 
 import polars as pl
 from pydantic import ConfigDict, Field, PositiveInt, model_validator
@@ -22,6 +22,7 @@ class TableSource(FileSource):
     """Base of CSV, TSV, NDJSON and Parquet: an explicit schema, and nothing is guessed from the data."""
 
     model_config = ConfigDict(serialize_by_alias=True)
+    modality: ClassVar[Modality] = "table"
 
     declared: dict[str, ColumnType] = Field(alias="columns", min_length=1)
     """Type of each column: string, int64, float64, bool, date or datetime (kept in UTC)."""
@@ -33,8 +34,6 @@ class TableSource(FileSource):
     """What happens to columns or fields of the file that are not declared."""
     non_finite: Literal["reject", "keep"] = "reject"
     """Whether a row with NaN or an infinity in a float64 column is rejected or kept as it is."""
-    holds: Literal["text", "table"] = "text"
-    """What the rows are: texts (with labels), or values of a table."""
     max_record_bytes: PositiveInt = 16 << 20
     """Longest record; a longer one is rejected."""
 
@@ -53,11 +52,6 @@ class TableSource(FileSource):
         for key, pattern in self.formats.items():
             _check_format(key, self.declared[key], pattern)
         return self
-
-    @property
-    def modality(self) -> Modality:
-        """As `holds` says."""
-        return self.holds
 
     @property
     def columns(self) -> dict[str, pl.DataType]:
