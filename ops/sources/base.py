@@ -36,7 +36,7 @@ class Source(Config):
     """Base of all kinds. A subclass adds `kind: Literal[...]`, its settings and the methods below.
 
     Attributes:
-        natural: what the parts are into which the source falls by itself, as a recipe's `partitions: {by: …}` calls them.
+        natural: what one part is into which the source falls by itself, as `partitions: {by: …}` calls it.
         modality: what a row is: a text, an image, or values in a table (which may be text).
     """
 
@@ -60,16 +60,12 @@ class Source(Config):
         """
         self.natural_partitions()
 
-    def paths(self) -> list[Path]:
-        """The files or folders of the user that are read, as absolute paths; none where installed packages are read."""
-        return []
-
     def natural_partitions(self) -> list[str] | None:
         """Keys of the parts that the source falls into by itself, in order; null where there are none."""
         return None
 
     def paths(self) -> list[Path]:
-        """The files that `read` opens, where they are files of the user's own: what DVC watches."""
+        """The files or folders that `read` opens, where they are the user's own, absolute: what DVC watches."""
         return []
 
     def external(self, partition: str | None = None) -> str:

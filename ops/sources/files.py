@@ -71,10 +71,6 @@ class FileSource(Source):
         return [found[name] for name in sorted(found)]
 
     def paths(self) -> list[Path]:
-        """Where the files are."""
-        return [file.path for file in self.files()]
-
-    def paths(self) -> list[Path]:
         """All files, as absolute paths."""
         return [file.path.absolute() for file in self.files()]
 
