@@ -25,4 +25,5 @@ class Block(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, D) to (B, T, D); mask (B, T) as in `Attention`."""
         attended: Tensor = x + self.dropout(self.attention(self.attention_norm(x), mask))
-        return attended + self.dropout(self.feed_forward(self.feed_forward_norm(attended)))
+        changed: Tensor = attended + self.dropout(self.feed_forward(self.feed_forward_norm(attended)))
+        return changed

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ops.nn.block import Block
+from ops.nn.encoder import Encoder
+
+
+def copy_into(theirs: nn.TransformerEncoderLayer, ours: Block) -> None:
+    theirs.self_attn.in_proj_weight.data.copy_(ours.attention.project_in.weight)
+    theirs.self_attn.in_proj_bias.data.copy_(ours.attention.project_in.bias)
+    theirs.self_attn.out_proj.load_state_dict(ours.attention.project_out.state_dict())
+    theirs.linear1.load_state_dict(ours.feed_forward.project_in.state_dict())
+    theirs.linear2.load_state_dict(ours.feed_forward.project_out.state_dict())
+    theirs.norm1.load_state_dict(ours.attention_norm.state_dict())
+    theirs.norm2.load_state_dict(ours.feed_forward_norm.state_dict())
+
+
+def their_layer(dim: int, heads: int, inner: int) -> nn.TransformerEncoderLayer:
+    return nn.TransformerEncoderLayer(
+        dim, heads, inner, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
+    )
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_equals_torchs_encoder_layer(masked: bool) -> None:
+    torch.manual_seed(0)
+    ours, theirs = Block(16, 4, 48, 0.0), their_layer(16, 4, 48)
+    for norm in (ours.attention_norm, ours.feed_forward_norm):
+        nn.init.normal_(norm.weight)
+    copy_into(theirs, ours)
+    x = torch.randn(3, 7, 16)
+    mask = torch.arange(7) < torch.tensor([7, 3, 1])[:, None] if masked else None
+    expected = theirs(x, src_key_padding_mask=None if mask is None else ~mask)
+    assert torch.allclose(ours(x, mask), expected, atol=1e-5)
+
+
+def test_the_encoder_equals_torchs_and_starts_balanced() -> None:
+    torch.manual_seed(0)
+    ours = Encoder(16, 3, 2, 32, 0.0)
+    theirs = nn.TransformerEncoder(their_layer(16, 2, 32), 3, norm=nn.LayerNorm(16), enable_nested_tensor=False)
+    for layer, block in zip(theirs.layers, ours.blocks, strict=True):
+        copy_into(layer, block)
+    x = torch.randn(2, 5, 16)
+    assert torch.allclose(ours(x), theirs(x), atol=1e-5)
+    assert ours.blocks[0].feed_forward.project_in.bias.abs().sum() == 0
+
+
+def test_dropout_is_only_on_in_training() -> None:
+    torch.manual_seed(0)
+    block, x = Block(8, 2, 16, 0.5), torch.randn(2, 3, 8)
+    assert not torch.equal(block(x), block(x))
+    block.eval()
+    assert torch.equal(block(x), block(x))

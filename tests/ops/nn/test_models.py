@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from ops.errors import ConfigError
+from ops.nn.models.base import Model
+from ops.nn.models.transformer_encoder import TransformerEncoder
+from ops.nn.models.vision_transformer import VisionTransformer
+from ops.nn.spec import ImageSpec, TextSpec
+from ops.registry import discover
+
+TEXT = TextSpec(vocabulary=50, max_length=12)
+IMAGE = ImageSpec(height=8, width=6, channels=3)
+
+
+def tokens(batch: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.randint(0, 50, (batch, length)), torch.full((batch,), length)
+
+
+def images(batch: int) -> torch.Tensor:
+    return torch.randint(0, 256, (batch, 8, 6, 3), dtype=torch.uint8)
+
+
+def woken(network: torch.nn.Module) -> torch.nn.Module:
+    """The head starts at zero; with other weights the logits say something."""
+    torch.nn.init.normal_(network.head.weight)  # type: ignore[union-attr, arg-type]
+    return network.eval()
+
+
+def test_both_kinds_are_found() -> None:
+    assert list(discover("ops.nn.models", base=Model)) == ["transformer_encoder", "vision_transformer"]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
+def test_padding_does_not_matter(pooling: Any, positions: Any) -> None:
+    torch.manual_seed(0)
+    model = TransformerEncoder(dim=16, heads=2, pooling=pooling, positions=positions)
+    network = woken(model.build(TEXT, 4))
+    short, _ = tokens(3, 5)
+    padded = torch.cat((short, torch.randint(0, 50, (3, 7))), dim=1)
+    lengths = torch.full((3,), 5)
+    assert torch.allclose(network(short, lengths), network(padded, lengths), atol=1e-5)
+
+
+def test_order_matters_to_both() -> None:
+    torch.manual_seed(0)
+    text = woken(TransformerEncoder(dim=16, heads=2).build(TEXT, 4))
+    row, lengths = tokens(1, 6)
+    assert not torch.allclose(text(row, lengths), text(row.flip(1), lengths), atol=1e-5)
+    vision = woken(VisionTransformer(dim=16, stem="patches").build(IMAGE, 4))
+    picture = images(1)
+    assert not torch.allclose(vision(picture), vision(picture.flip(1)), atol=1e-5)
+
+
+def test_an_empty_text_gives_finite_logits() -> None:
+    network = woken(TransformerEncoder(dim=16, heads=2).build(TEXT, 4))
+    logits = network(torch.zeros(2, 3, dtype=torch.int64), torch.tensor([0, 3]))
+    assert logits.isfinite().all()
+
+
+def test_logits_start_equal() -> None:
+    assert VisionTransformer(dim=16).build(IMAGE, 4)(images(2)).abs().sum() == 0
+
+
+def test_images_are_centred_by_the_moments_of_the_training_images() -> None:
+    spec = ImageSpec(height=2, width=2, channels=1, mean=(0.2,), std=(0.1,))
+    network: Any = VisionTransformer(patch=2, dim=8, stem="patches").build(spec, 2)
+    seen = []
+    network.patches.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    network(torch.full((1, 2, 2, 1), 51, dtype=torch.uint8))  # 0.2 of 255
+    network(torch.full((1, 2, 2, 1), 255, dtype=torch.uint8))
+    assert torch.allclose(seen[0], torch.zeros(1, 1, 2, 2), atol=1e-5)
+    assert torch.allclose(seen[1], torch.full((1, 1, 2, 2), 8.0), atol=1e-4)
+
+
+MODELS: list[tuple[Model, TextSpec | ImageSpec]] = [
+    *((TransformerEncoder(dim=32, depth=3, heads=4, pooling=p), TEXT) for p in ("mean", "cls")),
+    (TransformerEncoder(dim=16, depth=1, heads=1, feed_forward=24), TEXT),
+    *((VisionTransformer(dim=16, depth=2, stem=s, pooling="cls"), IMAGE) for s in ("patches", "convolution")),
+]
+
+
+@pytest.mark.parametrize(("model", "spec"), MODELS)
+def test_flops_are_those_that_torch_counts(model: Model, spec: TextSpec | ImageSpec) -> None:
+    network = model.build(spec, 7).eval()
+    batch = tokens(5, 12) if isinstance(spec, TextSpec) else (images(5),)
+    # The fused attention is not counted on a CPU: the one of single products is.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(*batch)
+    assert model.flops(spec, 7) == pytest.approx(counter.get_total_flops() / 5, rel=0.02)
+
+
+def test_flops_of_a_shorter_text() -> None:
+    model = TransformerEncoder(dim=16, heads=2)
+    assert model.flops(TEXT, 3, length=4) == model.flops(TextSpec(vocabulary=9, max_length=4), 3)
+
+
+@pytest.mark.parametrize(("model", "spec"), MODELS)
+def test_parameters_are_those_of_the_network(model: Model, spec: TextSpec | ImageSpec) -> None:
+    assert model.parameters(spec, 7) == sum(weight.numel() for weight in model.build(spec, 7).parameters())
+
+
+@pytest.mark.parametrize("kind", [TransformerEncoder, VisionTransformer])
+def test_heads_must_divide_dim(kind: type[Model]) -> None:
+    with pytest.raises(ValidationError, match="heads: 3 does not divide dim: 16"):
+        kind.model_validate({"dim": 16, "heads": 3})
+    with pytest.raises(ValidationError, match="even dim"):
+        kind.model_validate({"dim": 15, "heads": 3, "positions": "sinusoidal"})
+
+
+def test_patches_must_tile_the_image() -> None:
+    with pytest.raises(ConfigError, match=r"patch: 4 does not tile images of 8 by 6"):
+        VisionTransformer(patch=4).check(IMAGE)
+
+
+def test_a_model_of_another_modality_is_refused() -> None:
+    with pytest.raises(ConfigError, match="reads text, not image"):
+        TransformerEncoder().check(IMAGE)
+    with pytest.raises(ConfigError, match="reads image, not text"):
+        VisionTransformer().build(TEXT, 2)
+
+
+def test_moments_fit_the_channels() -> None:
+    with pytest.raises(ValidationError, match="one value for each of 3 channels"):
+        ImageSpec(height=8, width=8, channels=3, mean=(0.5,))
