@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pipelines.problems import Problem, RecipeProblems
+from pipelines.problems import Problem, RecipeError
 from pipelines.yaml_strict import Document, Path, read
 
 _PART = re.compile(r"(?:^|\.)([A-Za-z_][A-Za-z0-9_-]*|[0-9]{1,6})|\[([0-9]{1,6})\]")
@@ -34,16 +34,16 @@ def apply_overrides(document: Document, base: Path, overrides: tuple[str, ...]) 
             continue
         try:
             changed = _assign(document.data, base, parts, _value(text, label))
-        except _NoSuchPlace as error:
+        except _NoSuchPlaceError as error:
             document.problems.append(Problem(label, 0, 0, str(error)))
-        except RecipeProblems as error:
+        except RecipeError as error:
             document.problems.extend(Problem(label, 0, 0, problem.text) for problem in error.problems)
         else:
             labels.update(dict.fromkeys(changed, label))
     return labels
 
 
-class _NoSuchPlace(Exception):
+class _NoSuchPlaceError(Exception):
     """The path leads nowhere."""
 
 
@@ -65,7 +65,7 @@ def _value(text: str, label: str) -> Any:
         return ""
     document = read(text.encode("utf-8", errors="surrogateescape"), label)
     if document.problems:
-        raise RecipeProblems(document.problems)
+        raise RecipeError(document.problems)
     return document.data
 
 
@@ -92,15 +92,15 @@ def _element(data: Any, part: str | int, above: str) -> str | int:
     """The key or index that a part of the path means in this mapping or list."""
     if isinstance(data, dict):
         if isinstance(part, int):
-            raise _NoSuchPlace(f"{above or 'the recipe'} is a mapping and has no entry [{part}]")
+            raise _NoSuchPlaceError(f"{above or 'the recipe'} is a mapping and has no entry [{part}]")
         return part
     if not isinstance(data, list):
-        raise _NoSuchPlace(f"{above} is a single value and has no {part!r}")
+        raise _NoSuchPlaceError(f"{above} is a single value and has no {part!r}")
     if isinstance(part, str) and not part.isdigit():
-        raise _NoSuchPlace(f"{above} is a list; name an entry by its number, as in {above}[0]")
+        raise _NoSuchPlaceError(f"{above} is a list; name an entry by its number, as in {above}[0]")
     if int(part) >= len(data):
         entries = f"0 to {len(data) - 1}" if data else "none"
-        raise _NoSuchPlace(f"{above} has no entry [{int(part)}]; it has {entries}")
+        raise _NoSuchPlaceError(f"{above} has no entry [{int(part)}]; it has {entries}")
     return int(part)
 
 

@@ -30,7 +30,7 @@ class Problem:
         return f"{self.place}{position}: {self.text}"
 
 
-class RecipeProblems(ConfigError):
+class RecipeError(ConfigError):
     """Everything that is wrong with one recipe, a line each, in the order of the file."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

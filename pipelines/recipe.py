@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from ops.errors import ConfigError, SatietyError
+from ops.errors import ConfigError
 from pipelines import yaml_strict
 from pipelines.explain import explain
 from pipelines.overrides import apply_overrides
-from pipelines.problems import Problem, RecipeProblems, advice, nearest
+from pipelines.problems import Problem, RecipeError, advice, nearest
 from pipelines.yaml_strict import Document
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def load(reference: str, overrides: Sequence[str] = ()) -> Loaded:
         overrides: `key.path=value`, applied before checking.
 
     Raises:
-        RecipeProblems: the recipe is wrong; all problems with their places.
+        RecipeError: the recipe is wrong; all problems with their places.
         ConfigError: there is no such recipe.
     """
     path = find(reference)
@@ -112,12 +112,12 @@ def check(
         folder: what relative paths of the source are relative to.
 
     Raises:
-        RecipeProblems: all problems, those of the YAML and those of the settings.
+        RecipeError: all problems, those of the YAML and those of the settings.
     """
     data = _descend(document.data, base)
     if not isinstance(data, dict):
         document.complain(document.values.get(base, (1, 1)), "a recipe is a mapping of keys")
-        raise RecipeProblems(document.problems)
+        raise RecipeError(document.problems)
     labels = apply_overrides(document, base, overrides)
 
     def complain(path: yaml_strict.Path, part: str, text: str) -> None:
@@ -128,12 +128,12 @@ def check(
         value = model.model_validate_json(json.dumps(data))
     except ValidationError as error:
         explain(error, model, data, complain)
-        raise RecipeProblems(document.problems) from None
+        raise RecipeError(document.problems) from None
     value = _resolved(value, folder, complain)
     for path, text in getattr(value, "problems", list)():
         complain(path, "value", text)
     if document.problems:
-        raise RecipeProblems(document.problems)
+        raise RecipeError(document.problems)
     return value
 
 
@@ -232,7 +232,7 @@ def _attributes(document: Document) -> yaml_strict.Path:
         document.complain(document.keys[(key,)], text)
     if "attributes" not in data:
         document.complain(document.keys[("type",)], "key 'attributes' is missing")
-        raise RecipeProblems(document.problems)
+        raise RecipeError(document.problems)
     return ("attributes",)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from pipelines.problems import Problem, RecipeProblems
+from pipelines.problems import Problem, RecipeError
 
 MAX_BYTES = 1_000_000
 MAX_VALUES = 20_000
@@ -51,7 +51,7 @@ class Document:
         self.problems.append(Problem(self.place, *mark, text))
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     """Reading on makes no sense; the problem has been noted."""
 
 
@@ -63,30 +63,30 @@ def read(content: bytes, place: str) -> Document:
         place: how the file is called in messages.
 
     Raises:
-        RecipeProblems: the text cannot be read at all.
+        RecipeError: the text cannot be read at all.
     """
     document = Document(place)
     if len(content) > MAX_BYTES:
         document.complain((1, 1), f"the file has {len(content):,} bytes, more than {MAX_BYTES:,}")
-        raise RecipeProblems(document.problems)
+        raise RecipeError(document.problems)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         document.complain(_mark_of(content[: error.start]), f"not UTF-8: {error.reason} (byte {error.start})")
-        raise RecipeProblems(document.problems) from None
+        raise RecipeError(document.problems) from None
     try:
         _Reader(document, text).read()
-    except _Stop:
-        raise RecipeProblems(document.problems) from None
+    except _StopError:
+        raise RecipeError(document.problems) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         document.complain(_position(mark) if mark else (1, 1), _syntax(error, text, mark))
-        raise RecipeProblems(document.problems) from None
+        raise RecipeError(document.problems) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position].encode() if isinstance(error.position, int) else b""
         code = error.character if isinstance(error.character, int) else ord(error.character[:1] or "\0")
         document.complain(_mark_of(before), f"character U+{code:04X} is not allowed in YAML")
-        raise RecipeProblems(document.problems) from None
+        raise RecipeError(document.problems) from None
     return document
 
 
@@ -141,11 +141,11 @@ class _Reader:
                 self.document.data = self._value(event, ())
         if not documents:
             self.document.complain((1, 1), "the file is empty")
-            raise _Stop
+            raise _StopError
 
     def _refuse(self, event: Any, text: str) -> None:
         self.document.complain(_position(event.start_mark), text)
-        raise _Stop
+        raise _StopError
 
     def _value(self, event: Any, path: Path) -> Any:
         self.count += 1

@@ -1,0 +1,160 @@
+"""The command `satiety`.
+
+Exit codes: 0 done; 1 a stage failed; 2 the recipe, an option or a setting is wrong; 4 a check did not pass; 5 stored
+bytes are not what they were; 65 an input cannot be used; 69 a service does not answer; 74 the store cannot be written
+(disk full); 75 try again; 130 interrupted by Ctrl-C; 143 ended by TERM.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from pipelines.commands.doctor import doctor
+from pipelines.commands.dvc import dvc
+from pipelines.commands.gc import gc
+from pipelines.commands.lineage import lineage
+from pipelines.commands.peek import peek
+from pipelines.commands.plan import plan
+from pipelines.commands.report import report
+from pipelines.commands.run import run
+from pipelines.commands.schema import schema
+from pipelines.commands.sync import sync
+from pipelines.commands.ui import ui
+from pipelines.commands.verify import verify
+from pipelines.console import state
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
+
+EPILOG = (
+    "Exit codes: 0 done, 1 a stage failed, 2 wrong recipe or option, 4 a check did not pass, 5 stored bytes are "
+    "broken, 65 bad input, 69 service down, 74 disk full, 75 try again, 130 interrupted."
+)
+
+app = typer.Typer(
+    name="satiety",
+    help="From a raw corpus to a trained model and its report.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            typer.echo(f"satiety {version('satiety')}")
+        except PackageNotFoundError:
+            typer.echo("satiety (not installed, run from its folder)")
+        raise typer.Exit
+
+
+@app.callback()
+def _global(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show errors with their traceback; may stand anywhere.")
+    ] = False,
+) -> None:
+    """From a raw corpus to a trained model and its report."""
+
+
+for _group, _commands in (
+    ("Work", (run, plan, report)),
+    ("Look", (peek, lineage, schema)),
+    ("Care", (verify, gc, doctor)),
+    ("Around", (ui, dvc, sync)),
+):
+    for _command in _commands:
+        app.command(rich_help_panel=_group)(_command)
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """TERM was received; unwinds like Ctrl-C."""
+
+
+def _on_term(number: int, frame: FrameType | None) -> NoReturn:
+    raise _TerminatedError
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and end the process with its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    state.json, state.verbose = "--json" in words, bool({"-v", "--verbose"} & set(words))
+    words = [word for word in words if word not in ("-v", "--verbose")]
+    signal.signal(signal.SIGTERM, _on_term)
+    code = invoke(words)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader (`head`) has seen enough; Python would complain about it once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def invoke(words: list[str]) -> int:
+    """Run one command; errors become messages and an exit code."""
+    from ops.errors import SatietyError
+
+    try:
+        command = typer.main.get_command(app)
+        with command.make_context("satiety", words) as context:
+            command.invoke(context)
+        return 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.UsageError as error:
+        return _usage(error)
+    except click.ClickException as error:
+        return _fail(error, error.format_message(), EXIT_USAGE)
+    except SatietyError as error:
+        return _fail(error, str(error), error.exit_code)
+    except _TerminatedError as error:
+        return _fail(error, "ended by TERM; what was committed is kept", EXIT_TERMINATED)
+    except (KeyboardInterrupt, click.Abort) as error:
+        return _fail(error, "interrupted; what was committed is kept", EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        text = f"{type(error).__name__}: {str(error).strip() or 'no message'}".split("\n")[0]
+        return _fail(error, f"{text} (not foreseen; -v shows where)", EXIT_FAILED)
+
+
+def _usage(error: click.UsageError) -> int:
+    path = error.ctx.command_path if error.ctx else "satiety"
+    return _fail(error, f"{error.format_message()} (see {path} --help)", EXIT_USAGE)
+
+
+def _fail(error: BaseException, text: str, code: int) -> int:
+    """Say what went wrong and how to go on."""
+    from pipelines.console import give, say
+
+    if state.verbose:
+        import traceback
+
+        traceback.print_exception(error)
+    lines = text.split("\n")
+    say(f"error: {text}" if len(lines) == 1 else "\n".join([f"error: {len(lines)} problems", *lines]))
+    if state.resume and code != EXIT_USAGE:
+        say(f"resume: {state.resume}")
+    if state.json and not state.done:
+        places = [vars(problem) for problem in getattr(error, "problems", ())]
+        resume = state.resume if code != EXIT_USAGE else None
+        give({"error": {"exit_code": code, "message": text, "problems": places, "resume": resume}})
+    return code
+
+
+if __name__ == "__main__":
+    main()

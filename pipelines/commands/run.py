@@ -1,0 +1,138 @@
+"""`satiety run`: build what is not fresh, from the source to the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipelines.commands.options import JsonOption, PartitionOption, RecipeArgument, SetOption, StageOption
+
+if TYPE_CHECKING:
+    from ops.storage import Store
+    from pipelines.execute import ExecuteResult
+    from pipelines.plan import Plan
+    from pipelines.recipe import Loaded
+    from resources.settings import Settings
+
+
+def run(
+    recipe: RecipeArgument,
+    overrides: SetOption = None,
+    stage: StageOption = None,
+    partition: PartitionOption = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and build nothing.")] = False,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, max=4096, help="Processes that build partitions; 0: one per core.", show_default=False),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a recipe: build what is not fresh and show where the report is.
+
+    What is fresh is not touched. Ended anywhere, the same command goes on from where it was.
+    """
+    from ops.storage import Store
+    from pipelines.commands import plan as plan_command
+    from pipelines.console import give, say, state
+    from pipelines.plan import make_plan
+    from pipelines.recipe import load
+    from resources.settings import load_settings
+
+    loaded = load(recipe, overrides or ())
+    settings = load_settings()
+    if workers is not None:
+        settings = dataclasses.replace(settings, engine=settings.engine.model_copy(update={"workers": workers}))
+    state.resume = None if dry_run else loaded.command("run", *_options(stage, partition, workers))
+    store = Store(settings.store)
+    made = make_plan(loaded.recipe, store, stage, partition)
+    if dry_run and as_json:
+        give(plan_command.document(made, recipe))
+    elif dry_run:
+        plan_command.show(made)
+    elif made.fresh:
+        _finish(loaded, settings, store, made, None, 0.0, as_json)
+    else:
+        say(plan_command.summary(made))
+        started = time.monotonic()
+        result = _execute(loaded, settings, stage, partition)
+        _finish(loaded, settings, store, made, result, time.monotonic() - started, as_json)
+
+
+def _execute(
+    loaded: Loaded, settings: Settings, stages: list[str] | None, partitions: list[str] | None
+) -> ExecuteResult:
+    from pipelines.execute import execute
+    from pipelines.progress import following
+
+    with following() as on_event:
+        return execute(loaded.recipe, stages=stages, partitions=partitions, settings=settings, on_event=on_event)
+
+
+def _options(stages: list[str] | None, partitions: list[str] | None, workers: int | None) -> list[str]:
+    options = [word for name in stages or () for word in ("--stage", name)]
+    options += [word for key in partitions or () for word in ("--partition", key)]
+    return [*options, "--workers", str(workers)] if workers is not None else options
+
+
+def _finish(
+    loaded: Loaded,
+    settings: Settings,
+    store: Store,
+    plan: Plan,
+    result: ExecuteResult | None,
+    elapsed: float,
+    as_json: bool,
+) -> None:
+    """Say what was done and where to look."""
+    from pipelines.console import give, say, seconds, tell
+
+    report = report_file(store, loaded.recipe.name)
+    built, reused = (result.built, result.reused) if result else ([], [])
+    if as_json:
+        give(
+            {
+                "recipe": loaded.recipe.name,
+                "changed": result is not None,
+                "built": built,
+                "reused": reused,
+                "run_id": result.run_id if result else None,
+                "seconds": round(elapsed, 3),
+                "report": str(report) if report else None,
+                "store": str(settings.store),
+            }
+        )
+        return
+    if result is None:
+        say(f"{loaded.recipe.name}: nothing has changed, all {len(plan.items)} results are fresh")
+    else:
+        kept = f", {len(reused)} reused" if reused else ""
+        say(f"{loaded.recipe.name}: {len(built)} built{kept} in {seconds(elapsed)}")
+    if report:
+        _headline(store, loaded.recipe.name)
+        tell(f"report     {report}")
+    pages = settings.pages
+    tell(f"web pages  satiety ui  (Dagster {_url(pages.dagster_port)}, MLflow {_url(pages.mlflow_port)})")
+
+
+def _headline(store: Store, recipe: str) -> None:
+    from pipelines.console import say
+
+    version = store.slot(recipe, "report").current()
+    facts: dict[str, Any] = version.manifest.facts if version else {}
+    if facts.get("headline"):
+        say(str(facts["headline"]))
+
+
+def report_file(store: Store, recipe: str) -> Path | None:
+    """The report in use, at the path that stays the same from version to version; None where there is none."""
+    slot = store.slot(recipe, "report")
+    path = slot.path / "current" / "report.html"
+    return path if slot.current() is not None and path.is_file() else None
+
+
+def _url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"

@@ -1,0 +1,41 @@
+"""`satiety ui`: the web pages of Dagster and MLflow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.commands.options import JsonOption
+
+if TYPE_CHECKING:
+    from pipelines.ui import Page
+
+
+def ui(
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Dagster's port (params.yaml: 3000).", show_default=False)
+    ] = None,
+    mlflow_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="MLflow's port (params.yaml: 5000).", show_default=False)
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Start Dagster's page and daemon and MLflow's page on loopback, until Ctrl-C."""
+    from pipelines.console import give, say
+    from pipelines.ui import serve
+    from resources.settings import load_settings
+
+    def ready(pages: list[Page]) -> None:
+        shown = {page.name: page.url for page in pages if page.port}
+        if as_json:
+            give(shown)
+        else:
+            say("\n".join(f"{name:<8} {url}" for name, url in shown.items()))
+            say("Ctrl-C ends all of them")
+
+    settings = load_settings()
+    dagster_port, tracking_port = port or settings.pages.dagster_port, mlflow_port or settings.pages.mlflow_port
+    if not as_json:
+        say("starting; the first time takes a while, for the databases are made")
+    serve(settings, port=dagster_port, mlflow_port=tracking_port, on_ready=ready)
