@@ -68,24 +68,14 @@ def si(value: float, unit: str = "", digits: int = 3) -> str:
     """The value with an SI prefix and `digits` significant digits: `si(2460, "J")` is `2.46 kJ`."""
     if not math.isfinite(value):
         return f"{value} {unit}".strip()
-    size = abs(value)
-    power = min(int(math.log10(size) // 3), len(_PREFIXES) - 1) if size >= 1 else 0
-    scaled = _significant(value / 1000**power, digits)
-    if abs(float(scaled)) >= 1000 and power < len(_PREFIXES) - 1:  # 999.9 became 1000
-        power += 1
-        scaled = _significant(value / 1000**power, digits)
-    return f"{scaled} {_PREFIXES[power]}{unit}".strip()
+    # The exponent after rounding: 999.9 is 1.00 k, not 1000.
+    exponent = int(f"{value:.{digits - 1}e}".partition("e")[2])
+    power = max(0, min(exponent // 3, len(_PREFIXES) - 1))
+    small_and_whole = power == 0 and value == int(value)
+    decimals = 0 if small_and_whole else max(0, digits - 1 - (exponent - 3 * power))
+    return f"{value / 1000**power:.{decimals}f} {_PREFIXES[power]}{unit}".strip()
 
 
 def whole(value: int) -> str:
     """A count with commas between thousands."""
     return f"{value:,d}"
-
-
-def _significant(value: float, digits: int) -> str:
-    if value == 0:
-        return "0"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    fixed = f"{value:.{decimals}f}"
-    # Whole small numbers stay whole: 4, not 4.00.
-    return f"{value:.0f}" if value == int(value) and abs(value) < 10**digits else fixed

@@ -11,7 +11,7 @@ LIGHT = {
     "rule": "#dfe2dc",
     "grid": "#e9ebe6",
     "model": "#0b6e5f",
-    "baseline": "#a85b10",
+    "baseline": "#a0560d",
     "majority": "#6b7280",
     "loss": "#b23a35",
     "tint": "#e3f1ee",

@@ -10,7 +10,9 @@ from ops.evaluation.html import charts
 from ops.evaluation.schema import Report
 from ops.evaluation.verdict import figure, signed, signed_span, span
 
-_SPECIAL = re.compile(r"([\\`*_\[\]|~:@])|^([-+=#]|\d+(?=[.)]))|(?<=[Ww]{3})(\.)")
+# Marks anywhere; headings, rules and bullets in front; `www.`, which many renderers make a link.
+_SPECIAL = re.compile(r"[\\`*_\[\]|~:@]|^(?:[=#]|[-+](?![\d.]))|(?<=[Ww]{3})\.")
+_NUMBERED = re.compile(r"^(\d+)([.)]\s)")
 _SHOWN = ("scores", "confusion", "loss", "accuracy", "funnel", "balance")
 
 
@@ -139,6 +141,7 @@ def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def _md(text: str) -> str:
     r"""Text that Markdown shows as it is: HTML characters as entities, its own marks after a backslash."""
     marked = _SPECIAL.sub(lambda mark: f"\\{mark.group()}", " ".join(text.split()))
+    marked = _NUMBERED.sub(r"\1\\\2", marked)
     return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 

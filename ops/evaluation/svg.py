@@ -103,7 +103,7 @@ def tick_label(value: float, step: float) -> str:
     if abs(step) >= 1000:
         return f"{value / 1000:g}k" if value else "0"
     decimals = max(0, -math.floor(math.log10(abs(step)) + 1e-9)) if step else 0
-    if decimals and round(step * 10**decimals, 6) % 1:
+    if round(step * 10**decimals, 6) % 1:
         decimals += 1
     return f"{value:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
 

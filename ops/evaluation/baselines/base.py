@@ -67,13 +67,14 @@ class Baseline(Config):
         Raises:
             BadData: no rows, or not one label per row.
         """
+        from threadpoolctl import threadpool_limits
+
         labels = np.asarray(train_labels)
         if len(labels) == 0 or len(labels) != len(train_inputs):
             raise BadData(f"{self.title}: {len(train_inputs)} training rows with {len(labels)} labels")
         for module in self.needs:
             importlib.import_module(module)
-        threads = importlib.import_module("threadpoolctl")  # comes with scikit-learn, without types
-        with threads.threadpool_limits(limits=1), Meter() as meter:
+        with threadpool_limits(limits=1), Meter() as meter:
             guess = self._guess(train_inputs, labels, test_inputs)
         cost = meter.cost(parameters=guess.parameters, flops=guess.flops, flops_how=guess.flops_how)
         return Fitted(self.title, guess.predictions, cost, guess.note)
