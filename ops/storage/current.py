@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ops.errors import IntegrityError, StorageError
 from ops.storage import files
+from ops.storage.history import HISTORY
 from ops.storage.manifest import MANIFEST
 from ops.storage.version import Version
 
@@ -21,8 +22,10 @@ NEW, OLD = "current.new-", "current.old-"
 
 
 def leftovers(slot: Path) -> list[Path]:
-    """What an interrupted swap has left in a slot."""
-    return sorted(path for path in slot.glob("current.*") if path.name.startswith((NEW, OLD)))
+    """What an interrupted swap has left in a slot, or is using now."""
+    if not slot.is_dir():
+        return []
+    return sorted(path for path in slot.iterdir() if path.name.startswith((NEW, OLD, f".{HISTORY}.")))
 
 
 def repair(slot: Path) -> None:

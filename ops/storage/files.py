@@ -32,6 +32,7 @@ COMMITTED_MODE = 0o444
 COPY_CHUNK = 1 << 20
 NO_LINKS_HERE = frozenset({errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS})
 NO_EXCHANGE_HERE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP, errno.EPERM})
+NO_FOLDER_SYNC_HERE = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EACCES})
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
@@ -102,7 +103,11 @@ def fsync_folder(path: Path) -> None:
         finally:
             os.close(folder)
 
-    change("fsync", path, sync)
+    try:
+        change("fsync", path, sync)
+    except StorageError as error:
+        if cause_number(error) not in NO_FOLDER_SYNC_HERE:
+            raise
 
 
 def rename(source: Path, target: Path) -> None:
@@ -193,10 +198,11 @@ def remove_tree(path: Path) -> None:
 
 
 class AtomicFile:
-    """A file that appears at its name whole and durable, or not at all.
+    """A file that appears at its name whole, with durable bytes, or not at all.
 
     Bytes go to a hidden neighbour, are hashed on the way, fsynced, and the neighbour is renamed at the end of the
-    `with` block. If the block raises, the neighbour is removed and the name is as before.
+    `with` block. If the block raises, the neighbour is removed and the name is as before. The name itself is durable
+    once the caller has fsynced the folder, which it does for all its files together.
 
     Attributes:
         size: bytes written so far.
@@ -243,22 +249,28 @@ class AtomicFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            if kind is None:
-                change("fsync", self.path, lambda: os.fsync(self._file))
-        except StorageError:
-            self._give_up()
-            raise
-        finally:
-            os.close(self._file)
         if kind is not None:
+            with suppress(OSError):  # the error on its way out is the one to show
+                os.close(self._file)
             self._give_up()
             return
         try:
+            self._sync_and_close()
             rename(self._part, self.path)
         except StorageError:
             self._give_up()
             raise
+
+    def _sync_and_close(self) -> None:
+        try:
+            if self.error:  # a library has swallowed it
+                raise self.error
+            change("fsync", self.path, lambda: os.fsync(self._file))
+        finally:
+            try:
+                os.close(self._file)
+            except OSError as error:
+                raise translate(error, "close", self.path) from error
 
     def _give_up(self) -> None:
         # The first error is what the user must see; a neighbour that cannot be removed now is left to gc.

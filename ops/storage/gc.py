@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -79,7 +80,7 @@ def _candidates(store: Store, keep: int, recipe: str | None) -> Iterator[tuple[R
 def _slot_candidates(slot: Slot, keep: int) -> Iterator[tuple[Removal, Callable[[], bool]]]:
     if lock.is_free(slot.lock_path(current.CURRENT)):
         for path in current.leftovers(slot.path):
-            if path.name.startswith(current.NEW) or (slot.path / current.CURRENT).exists():
+            if not path.name.startswith(current.OLD) or (slot.path / current.CURRENT).exists():
                 yield Removal(path, size_of(path), "left by an interrupted swap"), partial(_repair, slot)
     committed = slot.fingerprints()
     for fingerprint in committed:
@@ -98,8 +99,8 @@ def in_use(slot: Slot, keep: int) -> set[str]:
     known = [fingerprint for fingerprint in read_history(slot.path) if fingerprint in committed]
     if not known:
         return set(committed)
-    now = slot.current()
-    return {*known[-keep:], *([now.manifest.fingerprint] if now else [])}
+    now = slot.peek()
+    return {*known[-keep:], *([now] if now else [])}
 
 
 def _repair(slot: Slot) -> bool:
@@ -135,8 +136,8 @@ def size_of(path: Path) -> int:
     for entry in found:
         try:
             status = entry.lstat()
-        except FileNotFoundError:
+        except FileNotFoundError:  # its writer, or another gc, removes it at this moment
             continue
-        if not entry.is_dir() and status.st_nlink == 1:
+        if not stat.S_ISDIR(status.st_mode) and status.st_nlink == 1:
             total += status.st_size
     return total

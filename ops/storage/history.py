@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ops.errors import StorageError
-from ops.storage.files import write_file
+from ops.storage.files import translate, write_file
 from ops.storage.names import is_fingerprint
 
 HISTORY = "history"
@@ -18,7 +17,7 @@ def read_history(slot: Path) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise StorageError(f"cannot be read: {error.strerror}", where=str(slot / HISTORY)) from error
+        raise translate(error, "read", slot / HISTORY) from error
     return [line for line in lines if is_fingerprint(line)]
 
 

@@ -98,7 +98,11 @@ class Output:
 
     def text(self, name: str, s: str) -> None:
         """Write text as UTF-8, line ends as they are."""
-        self.bytes(name, s.encode())
+        try:
+            data = s.encode()
+        except UnicodeEncodeError as error:
+            raise StorageError(f"cannot be written as UTF-8: {error}", where=name) from error
+        self.bytes(name, data)
 
     def bytes(self, name: str, data: builtins.bytes) -> None:
         """Write bytes."""

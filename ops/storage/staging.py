@@ -112,11 +112,10 @@ def is_dead(root: Path, name: str) -> bool:
 
 
 def dead(root: Path) -> list[Path]:
-    """Staging folders whose writer is gone."""
-    folder = root / STAGING
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if is_dead(root, path.name))
+    """Staging folders whose writer is gone; also those of which only the lock file is left."""
+    names = {path.name for path in (root / STAGING).glob("*")}
+    names |= {path.stem for path in (root / LOCKS / "staging").glob("*.lock")}
+    return [root / STAGING / name for name in sorted(names) if is_dead(root, name)]
 
 
 def discard(root: Path, path: Path) -> None:

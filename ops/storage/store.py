@@ -45,6 +45,10 @@ class Store:
 
     root: Path
 
+    def __post_init__(self) -> None:
+        # Paths of versions go to other processes, which may stand elsewhere.
+        object.__setattr__(self, "root", Path(self.root).absolute())
+
     def slot(self, recipe: str, stage: str, partition: str = names.UNPARTITIONED) -> Slot:
         """The place of one stage's results for one partition.
 
@@ -108,10 +112,10 @@ class Slot:
         """
         names.check_fingerprint(fingerprint)
         version = self._open(fingerprint)
-        if version is None and self._restored() == fingerprint:
+        if version is None and self.peek() == fingerprint:
             with self.lock_current():
                 version = self._open(fingerprint)
-                if version is None and self._restored() == fingerprint:
+                if version is None and self.peek() == fingerprint:
                     version = self._adopt(fingerprint)
         return version
 
@@ -121,11 +125,28 @@ class Slot:
         Raises:
             IntegrityError: `current/` or the version behind it is broken.
         """
-        if not (self.path / current.CURRENT).exists() and current.leftovers(self.path):
-            with self.lock_current():  # a swap without exchange is under way, or was interrupted
+        fingerprint = self.peek()
+        if fingerprint is None and history.read_history(self.path):
+            with self.lock_current():  # a swap without exchange may be under way, or was interrupted
                 current.repair(self.path)
-        fingerprint = self._restored()
+                fingerprint = self.peek()
         return None if fingerprint is None else self.version(fingerprint)
+
+    def peek(self) -> str | None:
+        """Fingerprint that `current/` shows at this moment, or None; waits for nobody and mends nothing.
+
+        Raises:
+            IntegrityError: its manifest is broken or belongs elsewhere.
+        """
+        folder = self.path / current.CURRENT
+        try:
+            manifest = Manifest.load(folder / MANIFEST)
+        except IntegrityError as error:
+            if isinstance(error.__cause__, OSError):  # no folder, or no manifest in it
+                return None
+            raise
+        self.check_place(manifest, manifest.fingerprint, folder)
+        return manifest.fingerprint
 
     def commit(self, fingerprint: str, inputs: Mapping[str, str], write: Write) -> tuple[Version, bool]:
         """Build and commit a version, unless it is there; `current/` shows it afterwards.
@@ -186,9 +207,18 @@ class Slot:
 
     def _open(self, fingerprint: str) -> Version | None:
         folder = self.path / fingerprint
-        if not folder.is_dir() or not any(folder.iterdir()):
+        try:
+            if not any(folder.iterdir()):
+                return None
+            version = Version.open(folder)
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        version = Version.open(folder)
+        except OSError as error:
+            raise files.translate(error, "read", folder) from error
+        except IntegrityError:
+            if not folder.exists():  # gc has taken it away as a whole
+                return None
+            raise
         self.check_place(version.manifest, fingerprint, folder)
         return version
 
@@ -198,15 +228,6 @@ class Slot:
         if found != (self.recipe, self.stage, self.partition, fingerprint):
             raise IntegrityError(f"the manifest belongs to {'/'.join(found)}", where=str(folder / MANIFEST))
 
-    def _restored(self) -> str | None:
-        """Fingerprint that `current/` shows, or None where there is no such folder."""
-        folder = self.path / current.CURRENT
-        if not folder.is_dir() or not any(folder.iterdir()):
-            return None
-        manifest = Manifest.load(folder / MANIFEST)
-        self.check_place(manifest, manifest.fingerprint, folder)
-        return manifest.fingerprint
-
     def _adopt(self, fingerprint: str) -> Version:
         folder = self.path / current.CURRENT
         found = Version.open(folder)
@@ -214,8 +235,8 @@ class Slot:
             verify_file(folder / entry.name, entry)
         with staging(self.store.root, f"{self._relative}/{fingerprint}") as new:
             current.populate(new, found)
+            history.record(self.path, fingerprint)
             self._publish(new, fingerprint)
-        history.record(self.path, fingerprint)
         return Version.open(self.path / fingerprint)
 
     def _build(self, fingerprint: str, inputs: Mapping[str, str], write: Write) -> tuple[Version, bool]:
@@ -242,6 +263,9 @@ class Slot:
             files.write_file(folder / COST, seal({**meter.read(), **cost}))
             files.write_file(folder / MANIFEST, text)
             files.fsync_folder(folder)
+            files.make_folder(self.path)
+            with self.lock_current():  # before the name is given: after a crash in between, gc must not call it old
+                history.record(self.path, fingerprint)
             built = self._publish(folder, fingerprint)
         version = Version.open(self.path / fingerprint)
         if not built:
@@ -250,7 +274,6 @@ class Slot:
 
     def _publish(self, folder: Path, fingerprint: str) -> bool:
         """Give a finished folder its name; False where another one has it already."""
-        files.make_folder(self.path)
         won = files.rename_new(folder, self.path / fingerprint)
         files.fsync_folder(self.path)
         return won

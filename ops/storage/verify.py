@@ -12,6 +12,10 @@ from ops.storage.manifest import COST, MANIFEST, Manifest, load_sealed
 from ops.storage.store import Slot, Store
 from ops.storage.version import verify_file
 
+Progress = Callable[[Path, int], None]
+Good = set[tuple[int, int, str]]
+"""Files found good in this run (device, inode, SHA-256): `current/` is mostly links, hashed once."""
+
 
 class Problem(NamedTuple):
     """A file that is not as it was committed.
@@ -25,9 +29,7 @@ class Problem(NamedTuple):
     what: str
 
 
-def verify(
-    store: Store, recipe: str | None = None, on_progress: Callable[[Path, int], None] | None = None
-) -> list[Problem]:
+def verify(store: Store, recipe: str | None = None, on_progress: Progress | None = None) -> list[Problem]:
     """Hash every file of every version and of every `current/`, trusting neither modes, times nor earlier reads.
 
     Args:
@@ -39,16 +41,22 @@ def verify(
         Every problem, sorted by path; empty when all is well.
     """
     problems: list[Problem] = []
+    good: Good = set()
     for slot in store.slots():
         if recipe is not None and slot.recipe != recipe:
             continue
-        for name in (*slot.fingerprints(), CURRENT):
-            if name != CURRENT or (slot.path / name).exists():
-                problems.extend(_check_folder(slot, name, on_progress))
+        for fingerprint in slot.fingerprints():
+            problems.extend(_check_folder(slot, fingerprint, good, on_progress))
+        if (slot.path / CURRENT).exists():
+            found = list(_check_folder(slot, CURRENT, good, on_progress))
+            if found:  # it may have been exchanged under our eyes: what is wrong stays wrong under the lock
+                with slot.lock_current():
+                    found = list(_check_folder(slot, CURRENT, good, None))
+            problems.extend(found)
     return sorted(problems)
 
 
-def _check_folder(slot: Slot, name: str, on_progress: Callable[[Path, int], None] | None) -> Iterator[Problem]:
+def _check_folder(slot: Slot, name: str, good: Good, on_progress: Progress | None) -> Iterator[Problem]:
     folder = slot.path / name
     listed = {MANIFEST}
     try:
@@ -62,7 +70,15 @@ def _check_folder(slot: Slot, name: str, on_progress: Callable[[Path, int], None
         if on_progress:
             on_progress(folder / entry.name, entry.bytes)
         try:
-            verify_file(folder / entry.name, entry)
+            status = (folder / entry.name).stat()
+            inode = (status.st_dev, status.st_ino, entry.sha256)
+            if inode not in good or status.st_size != entry.bytes:
+                verify_file(folder / entry.name, entry)
+                good.add(inode)
+        except FileNotFoundError:
+            yield Problem(folder / entry.name, "file is missing")
+        except OSError as error:
+            yield Problem(folder / entry.name, f"cannot be read: {error.strerror}")
         except SatietyError as error:
             yield Problem(folder / entry.name, error.message)
     if name != CURRENT and (folder / COST).exists():

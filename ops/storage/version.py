@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from io import BufferedReader
 from pathlib import Path
@@ -39,7 +39,7 @@ class Version:
     """
 
     path: Path
-    manifest: Manifest
+    manifest: Manifest = field(hash=False)
 
     @classmethod
     def open(cls, path: Path) -> Version:
