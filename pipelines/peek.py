@@ -196,7 +196,7 @@ def _folder(path: Path) -> Sheet:
     if not kinds:
         raise BadData("this folder holds no files", where=str(path))
     rows = [[kind, count, bytes_] for kind, (count, bytes_) in sorted(kinds.items(), key=lambda item: -item[1][1])]
-    figures = {"files": sum(row[1] for row in rows), "size": size(sum(row[2] for row in rows))}
+    figures = {"files": sum(count for count, _ in kinds.values()), "size": size(sum(b for _, b in kinds.values()))}
     return Sheet(str(path), figures, [Grid("kinds of files", ["suffix", "files", "bytes"], rows)])
 
 

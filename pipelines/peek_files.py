@@ -125,7 +125,8 @@ def image_form(head: bytes, total: int | None = None) -> str | None:
 def _safetensors(path: Path, rows: int) -> Sheet:
     header, start = _safetensors_header(path)
     metadata = header.pop("__metadata__", {})
-    entries, parameters = [], 0
+    entries: list[list[Any]] = []
+    parameters = 0
     for name, tensor in header.items():
         shape, kind = tensor.get("shape", []), tensor.get("dtype", "?")
         count = 1
@@ -190,7 +191,7 @@ def _json(path: Path, rows: int) -> Sheet:
     value = _parsed(path)
     if isinstance(value, dict):
         items = list(value.items())[: max(rows, 20)]
-        found = [[cut(key), cut(json.dumps(item, ensure_ascii=False))] for key, item in items]
+        found: list[list[Any]] = [[cut(key), cut(json.dumps(item, ensure_ascii=False))] for key, item in items]
         return Sheet(path.name, {"keys": len(value)}, [Grid("keys", ["key", "value"], found)])
     entries = value if isinstance(value, list) else [value]
     found = [[index, cut(json.dumps(item, ensure_ascii=False))] for index, item in enumerate(entries[:rows])]

@@ -273,7 +273,7 @@ def _placed(
 
 def _resolved(value: M, folder: Path | None, complain: Any) -> M:
     """The recipe with its source's relative paths taken from `folder`; a file that is missing is a problem."""
-    source = getattr(value, "source", None)
+    source: Any = getattr(value, "source", None)
     if folder is None or not hasattr(source, "resolve"):
         return value
     path = ("source", "path") if hasattr(source, "path") else ("source", "kind")

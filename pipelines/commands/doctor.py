@@ -8,7 +8,7 @@ from pipelines.commands.options import JsonOption
 
 
 def doctor(as_json: JsonOption = False) -> None:
-    """Look for what is known to break this stack, and say how to mend it.
+    """Look for what would go wrong here, and say the fix.
 
     Exit code 1 where something will fail.
     """

@@ -19,7 +19,9 @@ def dvc(
     ] = Path("dvc.yaml"),
     as_json: JsonOption = False,
 ) -> None:
-    """Write dvc.yaml: one DVC stage for each asset of the shipped recipes."""
+    """Write dvc.yaml from the shipped recipes.
+
+    One DVC stage for each asset."""
     from pipelines import dvc as generator
     from pipelines.console import give, say
     from pipelines.recipe import SHIPPED, load, recipes

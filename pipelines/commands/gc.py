@@ -15,9 +15,9 @@ def gc(
     keep: Annotated[int, typer.Option(min=1, help="Versions to keep of each result, counted by their last use.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """List, or with --delete remove, versions out of use and what dead processes have left.
+    """List, or remove, what nobody needs any more.
 
-    What is in use, and what another process is building, always stays.
+    That is versions out of use and what dead processes have left. What is in use, and what another process is building, always stays.
     """
     from ops.storage import Store
     from ops.storage import gc as collect

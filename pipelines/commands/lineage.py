@@ -26,9 +26,9 @@ def lineage(
     overrides: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Walk from a model to the raw bytes it was made from, hashing everything again.
+    """Walk from a model back to the raw bytes.
 
-    Exit code 5 where stored bytes are broken or missing, 4 where the source outside has changed since.
+    Everything on the way is hashed again. Exit code 5 where stored bytes are broken or missing, 4 where the source outside has changed since.
     """
     from ops.storage import Store
     from pipelines.console import give, say

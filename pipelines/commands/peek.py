@@ -22,7 +22,9 @@ def peek(
     rows: Annotated[int, typer.Option("--rows", "-n", min=0, max=1000, help="Samples to show.")] = 5,
     as_json: JsonOption = False,
 ) -> None:
-    """Look into a result or a file: figures and samples of tables, tensors, token caches, JSON, text, images."""
+    """Look into any result or file: figures and samples.
+
+    Reads tables, tensors, token caches, JSON, text and images."""
     from ops.storage import Store
     from pipelines.console import give
     from pipelines.peek import peek as look

@@ -22,9 +22,9 @@ def plan(
     partition: PartitionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show every stage and partition: fresh or to build, and why. Builds nothing.
+    """Show every stage and partition: fresh or to build, and why.
 
-    fresh: the version in use is what would be built. reuse: a version that is there comes into use. build: will be
+    Builds nothing. fresh: the version in use is what would be built. reuse: a version that is there comes into use. build: will be
     built. pending: depends on how an input comes out; skipped if that comes out as before.
     """
     from ops.storage import Store

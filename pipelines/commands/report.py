@@ -14,7 +14,7 @@ def report(
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the web browser.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a recipe's report: its main figures and its file."""
+    """Show the main figures and where the report is."""
     from ops.errors import ConfigError
     from ops.storage import Store
     from pipelines.commands.run import report_file

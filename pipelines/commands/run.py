@@ -31,7 +31,7 @@ def run(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a recipe: build what is not fresh and show where the report is.
+    """Build what is not fresh, from the source to the report.
 
     What is fresh is not touched. Ended anywhere, the same command goes on from where it was.
     """

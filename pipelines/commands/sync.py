@@ -6,7 +6,7 @@ from pipelines.commands.options import JsonOption
 
 
 def sync(as_json: JsonOption = False) -> None:
-    """Send pending training records to MLflow, each exactly once."""
+    """Send what is pending to MLflow, each record once."""
     from pipelines.console import give, say
     from resources.settings import load_settings
     from resources.tracking import sync_pending

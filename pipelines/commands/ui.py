@@ -21,7 +21,9 @@ def ui(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Start Dagster's page and daemon and MLflow's page on loopback, until Ctrl-C."""
+    """Start the web pages of Dagster and MLflow.
+
+    On loopback, until Ctrl-C; Dagster's daemon runs beside them."""
     from pipelines.console import give, say
     from pipelines.ui import serve
     from resources.settings import load_settings

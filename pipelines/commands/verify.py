@@ -13,9 +13,9 @@ def verify(
     recipe: Annotated[str | None, typer.Argument(help="Only this recipe.", show_default=False)] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hash every stored file again and name those that are broken, missing or not listed.
+    """Hash every stored file again, name the broken ones.
 
-    Exit code 5 where something is wrong.
+    Also names files that are missing or not listed. Exit code 5 where something is wrong.
     """
     from ops.storage import Store
     from ops.storage import verify as check
