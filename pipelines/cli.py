@@ -11,9 +11,9 @@ import inspect
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import Annotated, NoReturn, get_type_hints
+from typing import Annotated, NoReturn, cast, get_type_hints
 
 import click
 import typer
@@ -112,7 +112,7 @@ def _global(
 for _group, _commands in zip(
     PANELS, ((run, plan, report), (peek, lineage, schema), (verify, gc, doctor), (ui, dvc, sync)), strict=True
 ):
-    for _command in _commands:
+    for _command in cast("tuple[Callable[..., None], ...]", _commands):
         app.command(rich_help_panel=_group, cls=Command)(_command)
 
 

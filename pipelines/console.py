@@ -70,6 +70,9 @@ def give(document: Any) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
     """Print rows under headings, numbers of the columns `right` to the right."""
+    if not sys.stdout.isatty():
+        _plain_table([list(columns), *([str(cell) for cell in row] for row in rows)], [c in right for c in columns])
+        return
     from rich.table import Table
     from rich.text import Text
 
@@ -79,6 +82,14 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Se
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
     out().print(made)
+
+
+def _plain_table(rows: list[list[str]], right: list[bool]) -> None:
+    """Aligned columns and whole lines, for pipes and logs."""
+    widths = [max(len(row[index]) for row in rows) for index in range(len(right))]
+    for row in rows:
+        cells = (cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True))
+        print("  ".join(cells).rstrip())
 
 
 def coloured(text: str, style: str) -> Any:

@@ -300,7 +300,7 @@ def recipe_files(settings: Settings) -> Finding:
 
 def selection(settings: Settings) -> Finding:
     """Dagster can read a selection of assets; with a wrong antlr it cannot, and every launch dies."""
-    code = "import dagster as dg; dg.AssetSelection.from_string('key:a or +b')"
+    code = "import dagster as dg; dg.AssetSelection.from_string('key:a or +key:b')"
     error = _try(code)
     if error:
         pins = [f"{name}{wanted}" for name, wanted, _ in PACKAGES if name.startswith(("antlr4", "hydra", "omegaconf"))]

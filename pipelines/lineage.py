@@ -218,7 +218,7 @@ def start(
     from pipelines.recipe import load, recipes
 
     if target.startswith(("models:/", "runs:/")):
-        from resources.tracking import model_digest
+        from pipelines.mlflow_address import model_digest
 
         version = find_digest(store, model_digest(target, tracking_uri))
     elif DIGEST.fullmatch(target) and target not in recipes():

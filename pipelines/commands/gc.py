@@ -17,7 +17,8 @@ def gc(
 ) -> None:
     """List, or remove, what nobody needs any more.
 
-    That is versions out of use and what dead processes have left. What is in use, and what another process is building, always stays.
+    That is versions out of use and what dead processes have left. What is in use, and what another process is building,
+    always stays.
     """
     from ops.storage import Store
     from ops.storage import gc as collect

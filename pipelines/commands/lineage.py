@@ -28,7 +28,8 @@ def lineage(
 ) -> None:
     """Walk from a model back to the raw bytes.
 
-    Everything on the way is hashed again. Exit code 5 where stored bytes are broken or missing, 4 where the source outside has changed since.
+    Everything on the way is hashed again. Exit code 5 where stored bytes are broken or missing, 4 where the source
+    outside has changed since.
     """
     from ops.storage import Store
     from pipelines.console import give, say

@@ -24,8 +24,8 @@ def plan(
 ) -> None:
     """Show every stage and partition: fresh or to build, and why.
 
-    Builds nothing. fresh: the version in use is what would be built. reuse: a version that is there comes into use. build: will be
-    built. pending: depends on how an input comes out; skipped if that comes out as before.
+    Builds nothing. fresh: the version in use is what would be built. reuse: a version that is there comes into use.
+    build: will be built. pending: depends on how an input comes out; skipped if that comes out as before.
     """
     from ops.storage import Store
     from pipelines.console import give

@@ -7,12 +7,17 @@ from pipelines.commands.options import JsonOption
 
 def sync(as_json: JsonOption = False) -> None:
     """Send what is pending to MLflow, each record once."""
+    from ops.errors import ServiceDown
     from pipelines.console import give, say
+    from resources.journal import redact
     from resources.settings import load_settings
-    from resources.tracking import sync_pending
+    from resources.tracking import Tracker
 
-    sent = sync_pending(load_settings())
+    settings = load_settings()
+    done = Tracker(settings).sync_pending()
     if as_json:
-        give({"sent": sent})
-    else:
-        say(f"{len(sent)} trainings sent to MLflow" if sent else "nothing is pending")
+        give(vars(done))
+    elif done.trainings or not done.pending:
+        say(f"{done.trainings} trainings sent to MLflow, {done.values:,} values")
+    if done.pending:
+        raise ServiceDown(f"{done.pending} trainings still wait for MLflow", where=redact(settings.tracking_uri))
