@@ -23,7 +23,7 @@ def names(removed: list) -> list[tuple[str, str]]:
 
 def kill_in_the_middle(root: Path) -> None:
     """Leave what a killed writer leaves."""
-    code = "import sys; from pathlib import Path; from tests.ops.storage.crash import commit_new; commit_new(Path(sys.argv[1]))"
+    code = "import sys, pathlib; from tests.ops.storage import crash; crash.commit_new(pathlib.Path(sys.argv[1]))"
     environment = {**os.environ, "SATIETY_FAULT": "kill@30"}
     process = subprocess.run([sys.executable, "-c", code, str(root)], env=environment, cwd=REPOSITORY, check=False)
     assert process.returncode == -signal.SIGKILL

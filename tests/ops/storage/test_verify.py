@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -39,8 +40,6 @@ def test_bit_rot_is_found_though_this_process_has_read_the_file_before(store: St
     version.check()
     status = (version.path / name).stat()
     damage(version.path / name)
-    import os
-
     os.utime(version.path / name, ns=(status.st_atime_ns, status.st_mtime_ns))  # as a failing disk would
     (version.path / name).chmod(0o444)
     problems = verify(store)
