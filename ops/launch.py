@@ -8,6 +8,8 @@ from pydantic import Field, model_validator
 
 from ops.config import Config
 
+ENDPOINT = r"^([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"
+
 
 class LaunchConfig(Config):
     """How torchrun starts the training processes.
@@ -20,7 +22,7 @@ class LaunchConfig(Config):
     """Machines that train together. With more than one, the same recipe is run on each, over a shared store."""
     processes: Annotated[int, Field(ge=1, le=256)] = 1
     """Training processes (ranks) per node; with GPUs, one per GPU."""
-    endpoint: Annotated[str, Field(pattern=r"^[A-Za-z0-9.\-]+:[0-9]{1,5}$|^\[[0-9A-Fa-f:]+\]:[0-9]{1,5}$")] | None = None
+    endpoint: Annotated[str, Field(pattern=ENDPOINT)] | None = None
     """`host:port` of node 0 where the nodes meet; needed with more than one node, refused with one."""
     node_rank: Annotated[int, Field(ge=0)] = 0
     """This node's number; node 0 hosts the meeting point and reports to Dagster and MLflow."""

@@ -4,7 +4,7 @@ The one module of `ops` that knows Dagster. What it runs is handed in: building 
 through the launcher; that ends all ranks when Dagster interrupts the op, on the web page's "Terminate" as on a Ctrl-C.
 """
 
-# No `from __future__ import annotations` here: Dagster reads the annotation of an op's context as a class, not a string.
+# No `from __future__ import annotations`: Dagster wants the annotation of an op's context as a class, not as text.
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -68,8 +68,9 @@ def train_op(
 
 def failure(error: SatietyError) -> dg.Failure:
     """The error as Dagster shows it, not to be tried again: settings, data or code have to change first."""
-    said = {"exit_code": type(error).exit_code, "where": error.where, "what to do": error.hint}
-    return dg.Failure(str(error), metadata={k: v for k, v in said.items() if v != ""}, allow_retries=False)
+    metadata: dict[str, Any] = {"exit_code": type(error).exit_code}
+    metadata |= {name: text for name, text in (("where", error.where), ("what to do", error.hint)) if text}
+    return dg.Failure(str(error), metadata=metadata, allow_retries=False)
 
 
 class LiveMetrics:

@@ -22,17 +22,14 @@ ResultT = TypeVar("ResultT")
 ItemC = TypeVar("ItemC", contravariant=True)
 
 ONE_CORE = {
-    name: "1"
-    for name in (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-        "POLARS_MAX_THREADS",
-        "RAYON_NUM_THREADS",
-        "TOKENIZERS_PARALLELISM",
-    )
-} | {"TOKENIZERS_PARALLELISM": "false"}
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "NUMEXPR_NUM_THREADS": "1",
+    "POLARS_MAX_THREADS": "1",
+    "RAYON_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
 """One core per worker: threads in every one of them would only get in each other's way."""
 
 
@@ -97,7 +94,9 @@ def open_engine(settings: EngineSettings) -> Engine:
     """
     if settings.kind != "local":
         raise NotThereYet(
-            f"the {settings.kind} engine is planned and not there yet", where="params.yaml: engine.kind", hint="use local"
+            f"the {settings.kind} engine is planned and not there yet",
+            where="params.yaml: engine.kind",
+            hint="use local",
         )
     return LocalEngine(settings.workers)
 

@@ -7,8 +7,8 @@
         remote.json     what the sender knows: ids in MLflow, bytes of points.jsonl that are there, whether all is
         sync.lock, sync.log
 
-Points have the timestamps of the training itself, and each (metric, step) is kept once, whatever a resumed training says
-again: sending a line twice therefore writes the same row in MLflow's database, hence once.
+Points have the timestamps of the training itself, and each (metric, step) is kept once, whatever a resumed training
+says again: sending a line twice therefore writes the same row in MLflow's database, hence once.
 """
 
 from __future__ import annotations

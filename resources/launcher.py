@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import re
 import socket
 import sys
 import time
@@ -31,6 +32,9 @@ WORKER = "ops.training.worker"
 POLL_S = 0.1
 AGENT = Path(__file__).with_name("agent.py")
 ROOT = Path(__file__).resolve().parent.parent
+
+# What torchrun tells its ranks; a test or a notebook may itself be one.
+_OF_TORCHRUN = re.compile(r"TORCHELASTIC_.*|MASTER_(ADDR|PORT)|((LOCAL|GROUP|ROLE)_)?(RANK|WORLD_SIZE)|ROLE_NAME")
 
 log = logging.getLogger("satiety.launcher")
 
@@ -61,7 +65,8 @@ class LaunchPlan:
         """The agent's command line for one attempt; `port` is where a single node's ranks meet."""
         config = self.config
         options = ["--nproc-per-node", str(config.processes), "--max-restarts", str(config.max_restarts)]
-        options += ["--log-dir", str(logs), "--redirects", "3", "--shutdown-timeout", str(max(1, round(config.grace_s)))]
+        options += ["--shutdown-timeout", str(max(1, round(config.grace_s)))]
+        options += ["--log-dir", str(logs), "--redirects", "3"]
         if config.nodes == 1:
             # A static meeting point takes 0.6 s less than --standalone, which makes a dynamic one of a single node.
             options += ["--nnodes", "1", "--master-addr", "127.0.0.1", "--master-port", str(port)]
@@ -74,8 +79,8 @@ class LaunchPlan:
         return [*program, *options, str(self.script()), str(self.run_file)]
 
     def environment(self) -> dict[str, str]:
-        """The ranks' environment: this process's, without a surrounding torchrun's, and with the launcher's defaults."""
-        env = {k: v for k, v in os.environ.items() if not k.startswith("TORCHELASTIC_") and k not in _TORCHRUN_SETS}
+        """The ranks' environment: this process's without a surrounding torchrun's, and the launcher's defaults."""
+        env = {name: value for name, value in os.environ.items() if not _OF_TORCHRUN.fullmatch(name)}
         env.setdefault("OMP_NUM_THREADS", str(max(1, cores() // self.config.processes)))
         env["PYTHONUNBUFFERED"] = "1"
         # Ranks are started by path: the script's own folder must not come first in the search for modules.
@@ -99,12 +104,6 @@ class LaunchPlan:
         if spec is None or spec.origin is None:
             raise ConfigError(f"there is no module {self.worker!r} to train with", where=str(self.run_file))
         return Path(spec.origin)
-
-
-_TORCHRUN_SETS = frozenset(
-    "RANK LOCAL_RANK WORLD_SIZE LOCAL_WORLD_SIZE GROUP_RANK GROUP_WORLD_SIZE ROLE_RANK ROLE_NAME ROLE_WORLD_SIZE "
-    "MASTER_ADDR MASTER_PORT".split()
-)
 
 
 @dataclass(frozen=True)
@@ -263,7 +262,7 @@ def _next_folder(logs: Path) -> Path:
 
 
 def _free_port() -> int:
-    """A port of the loopback interface that was free a moment ago; if it is taken meanwhile, the attempt is repeated."""
+    """A port of the loopback interface that was free a moment ago; if it is taken meanwhile, that is `Temporary`."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

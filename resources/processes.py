@@ -19,8 +19,8 @@ SLACK_S = 5.0
 class OwnedTree:
     """A command with everything it starts, as a context: leaving it ends all of that.
 
-    The command runs below `guard.py`, in its own session: a Ctrl-C in the terminal reaches this process only, which then
-    ends the tree in order. If this process is killed outright, the guard notices and does the same.
+    The command runs below `guard.py`, in its own session: a Ctrl-C in the terminal reaches this process only, which
+    then ends the tree in order. If this process is killed outright, the guard notices and does the same.
 
     Args:
         command: program and arguments.
@@ -31,7 +31,13 @@ class OwnedTree:
     """
 
     def __init__(
-        self, command: Sequence[str], *, env: Mapping[str, str], log: Path, lock: Path | None = None, grace_s: float = 10.0
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        log: Path,
+        lock: Path | None = None,
+        grace_s: float = 10.0,
     ) -> None:
         self.grace_s = grace_s
         options = ["--parent", str(os.getpid()), "--grace", str(grace_s)]
@@ -71,7 +77,9 @@ class OwnedTree:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.end()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -83,9 +83,9 @@ class Settings:
     root: Path
     store: Path
     home: Path
-    engine: EngineSettings = EngineSettings()
-    tracking: TrackingSettings = TrackingSettings()
-    pages: PageSettings = PageSettings()
+    engine: EngineSettings = field(default_factory=EngineSettings)
+    tracking: TrackingSettings = field(default_factory=TrackingSettings)
+    pages: PageSettings = field(default_factory=PageSettings)
 
     @property
     def dagster_home(self) -> Path:

@@ -75,9 +75,7 @@ class Tracker:
         journal.open(told, _now_ms(), redact(self.settings.tracking_uri))
         return TrackedRun(self, journal, self._start_sender(journal))
 
-    def judge(
-        self, recipe: str, fingerprint: str, metrics: Mapping[str, float], checks: Mapping[str, bool]
-    ) -> None:
+    def judge(self, recipe: str, fingerprint: str, metrics: Mapping[str, float], checks: Mapping[str, bool]) -> None:
         """Add what was found out about a finished model later on; sent by `sync_pending`.
 
         The model becomes the champion only now where `finish` was told no checks. Metrics and checks of the same name
@@ -212,7 +210,9 @@ class TrackedRun:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if not self._ended:
             self.fail(interrupted=kind is None or not issubclass(kind, Exception))
 
@@ -229,7 +229,7 @@ class TrackedRun:
             log.info("tracking: still sending to MLflow")
         if self._journal.pending and ended.status != "KILLED":
             log.warning(
-                "tracking: MLflow at %s does not have all of this training yet (see %s); the next training sends the rest",
+                "tracking: MLflow at %s does not have all of this training yet (%s); the next training sends it",
                 redact(self._tracker.settings.tracking_uri),
                 self._journal.folder / "sync.log",
             )

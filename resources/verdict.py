@@ -33,7 +33,9 @@ MEMORY_HINT = (
 )
 RESUME_HINT = "the same command goes on from the last checkpoint"
 # What the ranks left behind say when one of them is gone: the cause is the other rank's end, not theirs.
-_PEER_GONE = re.compile(r"Connection (closed by peer|reset by peer|refused)|Broken pipe|recvValue failed", re.IGNORECASE)
+_PEER_GONE = re.compile(
+    r"Connection (closed by peer|reset by peer|refused)|Broken pipe|recvValue failed", re.IGNORECASE
+)
 # What torchrun says when the ranks could not meet.
 _NOT_MET = re.compile(r"EADDRINUSE|address already in use|Rendezvous\w*Error|timed out after", re.IGNORECASE)
 

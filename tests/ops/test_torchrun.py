@@ -29,7 +29,10 @@ def run(train: Any, **options: Any) -> tuple[dg.ExecuteInProcessResult, dg.Dagst
     )
     def model(data: Any) -> Any:
         outputs = op(data=data)
-        return {"result": outputs.result, FINITE.get_python_identifier(): getattr(outputs, FINITE.get_python_identifier())}
+        return {
+            "result": outputs.result,
+            FINITE.get_python_identifier(): getattr(outputs, FINITE.get_python_identifier()),
+        }
 
     @dg.asset(deps=[KEY])
     def downstream() -> None: ...
