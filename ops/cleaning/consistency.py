@@ -58,7 +58,7 @@ class Rule(Config):
         return self
 
     def conditions(self, column: str, dtype: pl.DataType) -> dict[str, pl.Expr]:
-        """By rule name an expression that is true where the value keeps the rule (null counts as kept)."""
+        """By rule name an expression that is true where a value that is there keeps the rule."""
         value = pl.col(column)
         found: dict[str, pl.Expr] = {}
         if self.required:
@@ -71,9 +71,9 @@ class Rule(Config):
             found["pattern"] = value.str.contains(rf"\A(?:{self.pattern})\z")
         number = value.cast(pl.Float64, strict=False) if dtype == pl.String else value
         if self.minimum is not None:
-            found["minimum"] = (number >= self.minimum) & number.is_not_null() | value.is_null()
+            found["minimum"] = number >= self.minimum
         if self.maximum is not None:
-            found["maximum"] = (number <= self.maximum) & number.is_not_null() | value.is_null()
+            found["maximum"] = number <= self.maximum
         return found
 
 
@@ -97,7 +97,9 @@ class Consistency(Step):
         for column, rule in self.columns.items():
             self._check_type(column, rule, table.schema[column])
             for name, kept in rule.conditions(column, table.schema[column]).items():
-                broken.append((column, name, ~kept.fill_null(True)))
+                # No answer (a text that is no number has no minimum) breaks the rule; no value breaks only `required`.
+                exempt = pl.lit(False) if name == "required" else pl.col(column).is_null()
+                broken.append((column, name, ~(kept.fill_null(False) | exempt)))
         for column, name, breaks in reversed(broken):
             reason = pl.when(breaks).then(pl.lit(f"{column}.{name}")).otherwise(reason)
             shown = pl.col(column).cast(pl.String, strict=False).str.head(_EVIDENCE_CHARACTERS)
@@ -114,11 +116,11 @@ class Consistency(Step):
 
 
 def _readable(text: pl.Expr, kind: str) -> pl.Expr:
-    """Whether a text can be read as the kind, for all of it; null for null."""
+    """Whether all of a text can be read as the kind; null or false where not."""
     if kind == "integer":
         return text.str.contains(_INTEGER) & text.str.strip_prefix("+").cast(pl.Int64, strict=False).is_not_null()
     if kind == "number":
-        return text.str.contains(_NUMBER) & text.cast(pl.Float64, strict=False).is_finite().fill_null(False)
+        return text.str.contains(_NUMBER) & text.cast(pl.Float64, strict=False).is_finite()
     if kind == "boolean":
         return text.str.contains(r"(?i)^(true|false)$")
     if kind == "date":
@@ -127,8 +129,7 @@ def _readable(text: pl.Expr, kind: str) -> pl.Expr:
     clock = text.str.extract(_DATETIME, 2)
     hour, minute = clock.str.slice(0, 2).cast(pl.Int32), clock.str.slice(3, 2).cast(pl.Int32)
     second = clock.str.slice(6, 2).str.replace("^$", "0").cast(pl.Int32)
-    valid = day.is_not_null() & (hour < 24) & (minute < 60) & (second <= 60)
-    return pl.when(text.is_null()).then(None).otherwise(valid.fill_null(False))
+    return day.is_not_null() & (hour < 24) & (minute < 60) & (second <= 60)
 
 
 def _holds(kind: str, dtype: pl.DataType) -> bool:

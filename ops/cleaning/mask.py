@@ -10,19 +10,22 @@ from pydantic import Field, model_validator
 
 from ops.cleaning.consistency import Pattern
 from ops.columns import TEXT, require
+from ops.errors import BadData
 from ops.steps import Facts, Outcome, Step
 
-# What may stand beside a masked word: anything but a character of this class.
-_INSIDE = {"word": r"\w", "part": r"\p{L}", "anywhere": ""}
+_LETTER_OTHER = r"(\p{L})([\w--\p{L}])"
+_OTHER_LETTER = r"([\w--\p{L}])(\p{L})"
+# Code points that Unicode keeps for internal use: a mark that no text has is found among them.
+_MARKS = [chr(code) for code in range(0xFDD0, 0xFDF0)]
 
 
 class Mask(Step):
     """Replace words, and whatever matches a pattern, by a token; the number of rows that had some is counted.
 
-    With `match: word` a masked word has no letter, digit or underscore beside it: in `numpy.linalg` and
-    `import numpy as np` both are found, in `numpy_array` none. With `part` only letters count, so that `numpy_array`,
-    `_numpy` and `numpy2` are found; with `anywhere` every occurrence is, also in `NumpyArray`. Longer words win over
-    shorter ones. Nulls stay null.
+    With `match: word` a masked word is never cut out of a longer run of letters, digits and underscores: both are found
+    in `numpy.linalg` and `import numpy as np`, none in `numpy_array`. With `part` it is never cut out of a run of
+    letters, so that `numpy_array`, `_numpy` and `numpy2` lose it too; with `anywhere` every occurrence goes, also that
+    in `NumpyArray`. Where several words begin, the longest is taken. Nulls stay null.
     """
 
     kind: Literal["mask"] = "mask"
@@ -46,7 +49,7 @@ class Mask(Step):
     def _check(self) -> Mask:
         if not self.words and self.pattern is None:
             raise ValueError("give words, a pattern or both")
-        if self.words and bool(pl.Series([self.token]).str.contains(self._word_pattern).item()):
+        if self.words and self._masked(pl.Series([self.token]))[1].item():
             raise ValueError(f"the token {self.token!r} contains one of the words")
         return self
 
@@ -55,25 +58,48 @@ class Mask(Step):
         require(table, [self.column], step=self.kind, types=TEXT)
         text = table[self.column]
         changed = {"words": 0, "pattern": 0}
-        token = self.token.replace("$", "$$")
         if self.words:
-            found = text.str.contains(self._word_pattern)
+            text, found = self._masked(text)
             changed["words"] = int(found.sum())
-            if changed["words"]:
-                # The character between two words belongs to the first match: the second pass finds the second word.
-                for _ in range(2):
-                    text = text.str.replace_all(self._word_pattern, f"${{1}}{token}${{2}}")
         if self.pattern is not None:
             changed["pattern"] = int(text.str.contains(self.pattern).sum())
-            text = text.str.replace_all(self.pattern, token)
+            text = text.str.replace_all(self.pattern, self._replacement)
         return Outcome.mapped(table.with_columns(text.alias(self.column)), changed)
 
     @property
-    def _word_pattern(self) -> str:
-        # Rust's regular expressions have no look-around: what stands beside is captured and put back.
-        words = "|".join(re.escape(word) for word in sorted(set(self.words), key=lambda word: (-len(word), word)))
-        flag = "" if self.case_sensitive else "i"
-        inside = _INSIDE[self.match]
-        if not inside:
-            return f"()(?{flag}:{words})()"
-        return rf"(\A|[^{inside}])(?{flag}:{words})([^{inside}]|\z)"
+    def _replacement(self) -> str:
+        return self.token.replace("$", "$$")
+
+    def _masked(self, text: pl.Series) -> tuple[pl.Series, pl.Series]:
+        """The text without the words, and whether each row had some."""
+        words = pl.Series(sorted(set(self.words), key=lambda word: (-len(word), word)))
+        if self.match != "part":
+            pattern = self._pattern(words)
+            return text.str.replace_all(pattern, self._replacement), text.str.contains(pattern)
+        # Rust's regular expressions have no look-around. A mark between letters and digits or underscores, in texts and
+        # words alike, makes `\b` stand there too; it is taken out again.
+        mark = _unused_mark(text, self.token)
+        pattern, text = self._pattern(_marked(words, mark)), _marked(text, mark)
+        masked = text.str.replace_all(pattern, self._replacement).str.replace_all(mark, "", literal=True)
+        return masked, text.str.contains(pattern)
+
+    def _pattern(self, words: pl.Series) -> str:
+        edges = [words.str.contains(side) for side in (r"\A\w", r"\w\z")]
+        bound = "" if self.match == "anywhere" else r"\b"
+        choices = [
+            f"{bound if begins else ''}{re.escape(word)}{bound if ends else ''}"
+            for word, begins, ends in zip(words, *edges, strict=True)
+        ]
+        return f"(?{'' if self.case_sensitive else 'i'}:{'|'.join(choices)})"
+
+
+def _marked(text: pl.Series, mark: str) -> pl.Series:
+    between = f"${{1}}{mark}${{2}}"
+    return text.str.replace_all(_LETTER_OTHER, between).str.replace_all(_OTHER_LETTER, between)
+
+
+def _unused_mark(text: pl.Series, token: str) -> str:
+    for mark in _MARKS:
+        if mark not in token and not text.str.contains(mark, literal=True).any():
+            return mark
+    raise BadData("mask: the text uses every code point that Unicode keeps for internal use", hint="control_characters")

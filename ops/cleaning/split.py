@@ -21,8 +21,9 @@ class Split(Config):
     """How rows are divided into train, valid and test.
 
     A row's place is the first 8 bytes of SHA-256(SHA-256(content) + salt), as a fraction of their range: below `test`
-    it is a test row, below `test + valid` a valid row, else a training row. Text is compared in lower case with its
-    white space collapsed, bytes as they are. So equal content is always on one side, whatever partition it is in;
+    it is a test row, below `test + valid` a valid row, else a training row. Text counts by its letters and digits in
+    lower case (`alphanumeric` of `ops/deduplication/hashing.py`), so that no copy with other punctuation gets from
+    train to test; bytes count as they are. So equal content is always on one side, whatever partition it is in;
     adding or removing rows moves no other row; and the sizes are those of independent draws.
     """
 
@@ -45,7 +46,7 @@ class Split(Config):
         """Return the table with the column `split` (train, valid or test)."""
         require(table, self.columns, step="split")
         salt = self.salt.encode()
-        digests = content_digests(table, self.columns, normalise="whitespace_case")
+        digests = content_digests(table, self.columns, normalise="alphanumeric")
         places = [int.from_bytes(hashlib.sha256(digest + salt).digest()[:8], "big") for digest in digests]
         place = pl.Series("split", places, dtype=pl.UInt64)
         test, rest = int(self.test * _RANGE), int((self.test + self.valid) * _RANGE)

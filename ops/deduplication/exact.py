@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field
 
 from ops.columns import dropped_where, require
-from ops.deduplication.hashing import HASH_BYTES, is_blank, row_hashes
+from ops.deduplication.hashing import HASH_BYTES, Normalise, is_blank, row_hashes
 from ops.errors import IntegrityError
 from ops.steps import Facts, Outcome, Step
 
@@ -27,8 +27,8 @@ class ExactDuplicates(Step):
     """Rows that repeat another row dropped."""
     columns: list[str] = Field(default=["text"], min_length=1)
     """The columns that are compared."""
-    normalise: Literal["none", "whitespace_case"] = "whitespace_case"
-    """Compare byte by byte, or in lower case with white space collapsed (as the split does)."""
+    normalise: Normalise = "whitespace_case"
+    """Compare byte by byte, in lower case with white space collapsed, or by letters and digits in lower case only."""
     conflict_label: str | None = None
     """A column in which copies should agree; null looks at the compared columns only."""
     conflict: Literal["drop", "keep_first"] = "drop"

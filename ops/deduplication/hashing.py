@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-Normalise = Literal["none", "whitespace_case"]
+Normalise = Literal["none", "whitespace_case", "alphanumeric"]
 
 HASH_BYTES = 16
 _MISSING = bytes(32)
@@ -27,7 +27,8 @@ def content_digests(table: pl.DataFrame, columns: Sequence[str], normalise: Norm
     A value is its UTF-8 or its bytes; integers, booleans and dates are written as text. One column: the digest of the
     value, as `sha256sum` prints it. Several: the digest of their digests one after the other, which no shift of content
     from one column to the next leaves equal. Null has the digest of 32 zero bytes, so it is not the empty text.
-    `whitespace_case` compares text in lower case with runs of white space as one space and none at the ends.
+    `whitespace_case` compares text in lower case with runs of white space as one space and none at the ends;
+    `alphanumeric` compares only its letters, marks and digits in lower case, and text without any as `whitespace_case`.
 
     Raises:
         ConfigError: a column is missing, or its type has no canonical text (floats, lists).
@@ -53,7 +54,7 @@ def is_blank(column: str, dtype: pl.DataType, normalise: Normalise) -> pl.Expr:
     if dtype == pl.Binary:
         return value.is_null() | (value.bin.size() == 0)
     if dtype == pl.String:
-        text = value.str.strip_chars() if normalise == "whitespace_case" else value
+        text = value if normalise == "none" else value.str.strip_chars()
         return value.is_null() | (text.str.len_bytes() == 0)
     return value.is_null()
 
@@ -67,9 +68,13 @@ def _canonical(values: pl.Series, normalise: Normalise) -> pl.Series:
         values = values.cast(pl.String)
     elif dtype != pl.String:
         raise ConfigError(f"column {values.name!r} is {dtype}, which has no canonical text to compare by content")
-    if normalise == "whitespace_case":
-        values = values.str.to_lowercase().str.replace_all(WHITE, " ").str.strip_chars()
-    return values.cast(pl.Binary)
+    if normalise == "none":
+        return values.cast(pl.Binary)
+    plain = values.str.to_lowercase().str.replace_all(WHITE, " ").str.strip_chars()
+    if normalise == "alphanumeric":
+        said = plain.str.replace_all(r"[^\p{L}\p{M}\p{N}]+", "")
+        plain = said.zip_with(said.str.len_bytes() > 0, plain)
+    return plain.cast(pl.Binary)
 
 
 def _digests(values: pl.Series) -> list[bytes]:

@@ -36,31 +36,38 @@ def decoded(data: bytes | None, maximum_pixels: int, formats: Sequence[Format] =
         maximum_pixels: width times height that the header may state at most; checked before pixels are decoded.
         formats: the formats that are tried.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image
 
     if not data:
         return Refusal("missing", "0 bytes")
+    with warnings.catch_warnings():
+        # What decoders warn of either stops them too or is mended by them.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return _decoded(data, maximum_pixels, formats)
+
+
+def _decoded(data: bytes, maximum_pixels: int, formats: Sequence[Format]) -> Image | Refusal:
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=list(formats))
+        image = Image.open(io.BytesIO(data), formats=list(formats))
+        width, height = image.size
+        if width * height > maximum_pixels:
+            return Refusal("too_many_pixels", f"{width} x {height} pixels")
+        if image.mode == "F":
+            return Refusal("unsupported", "pixels are floating-point numbers")
+        image.load()
+        return ImageOps.exif_transpose(image)
     except UnidentifiedImageError:
         return Refusal("not_an_image", f"{len(data)} bytes, starting {data[:8].hex()}")
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         return Refusal("too_many_pixels", _message(error))
+    except MemoryError:
+        raise
     # A decoder on hostile bytes may raise anything, and one bad image must not end the run: all of it is a refusal.
     except Exception as error:
-        return _undecodable(error)
-    width, height = image.size
-    if width * height > maximum_pixels:
-        return Refusal("too_many_pixels", f"{width} x {height} pixels")
-    if image.mode == "F":
-        return Refusal("unsupported", "pixels are floating-point numbers")
-    try:
-        image.load()
-        return ImageOps.exif_transpose(image)
-    except Exception as error:
-        return _undecodable(error)
+        return Refusal("undecodable", _message(error))
 
 
 def in_mode(image: Image, channels: int, background: int) -> Image:
@@ -79,12 +86,6 @@ def in_mode(image: Image, channels: int, background: int) -> Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, (background,) * 3 + (255,)), image)
     return image.convert("L" if channels == 1 else "RGB")
-
-
-def _undecodable(error: Exception) -> Refusal:
-    if isinstance(error, MemoryError):
-        raise error
-    return Refusal("undecodable", _message(error))
 
 
 def _message(error: Exception) -> str:

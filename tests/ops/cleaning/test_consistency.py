@@ -1,0 +1,126 @@
+import datetime as dt
+import math
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ops.cleaning.consistency import Consistency
+from ops.errors import ConfigError
+from ops.steps import Facts, Outcome
+
+
+def check(values: list[Any], rule: dict[str, Any], dtype: Any = None) -> Outcome:
+    table = pl.DataFrame({"id": [str(k) for k in range(len(values))], "c": pl.Series(values, dtype=dtype)})
+    return Consistency.model_validate({"columns": {"c": rule}}).apply(table, Facts("p"))
+
+
+def kept(values: list[Any], rule: dict[str, Any], dtype: Any = None) -> list[Any]:
+    return check(values, rule, dtype).kept["c"].to_list()
+
+
+@given(st.from_regex(r"[+-]?[0-9]{1,22}[ .e]?", fullmatch=True) | st.text("0123456789+-.e ", max_size=6))
+def test_integers(text: str) -> None:
+    try:
+        valid = str(text).strip() == text and "_" not in text and -(2**63) <= int(text) < 2**63
+    except ValueError:
+        valid = False
+    assert (kept([text], {"type": "integer"}) == [text]) == valid
+
+
+@given(st.floats().map(str) | st.text("0123456789+-.eE ", max_size=7))
+def test_numbers(text: str) -> None:
+    try:
+        valid = text.strip() == text and math.isfinite(float(text))
+    except ValueError:
+        valid = False
+    assert (kept([text], {"type": "number"}) == [text]) == valid
+
+
+@given(st.dates().map(str) | st.from_regex(r"[0-9]{4}-[01][0-9]-[0-3][0-9]", fullmatch=True))
+def test_dates(text: str) -> None:
+    try:
+        valid = bool(dt.date.fromisoformat(text))
+    except ValueError:
+        valid = text[:4] == "0000" and kept(["2000" + text[4:]], {"type": "date"}) != []  # Python has no year 0
+    assert (kept([text], {"type": "date"}) == [text]) == valid
+
+
+@given(st.datetimes(timezones=st.none() | st.just(dt.UTC)).map(lambda t: t.isoformat()))
+def test_times(text: str) -> None:
+    assert kept([text, text.replace("T", " ")], {"type": "datetime"}) == [text, text.replace("T", " ")]
+
+
+@pytest.mark.parametrize(
+    "text", ["2024-02-30T10:00", "2024-01-01T24:00", "2024-01-01T10:60", "2024-01-01", "10:00", "x"]
+)
+def test_what_is_no_time(text: str) -> None:
+    assert kept([text], {"type": "datetime"}) == []
+
+
+def test_booleans() -> None:
+    assert kept(["true", "False", "TRUE", "1", "yes", ""], {"type": "boolean"}) == ["true", "False", "TRUE"]
+
+
+def test_allowed_values_in_the_columns_type() -> None:
+    assert kept(["a", "b", None], {"allowed": ["a"]}) == ["a", None]
+    assert kept([1, 2, None], {"allowed": [2, 3]}) == [2, None]
+    assert kept([True, False], {"allowed": [True]}) == [True]
+
+
+def test_a_pattern_matches_the_whole_text() -> None:
+    assert kept(["ab", "abc", "xab", "ab\n", "cd"], {"pattern": "ab|cd"}) == ["ab", "cd"]
+
+
+def test_bounds_are_inclusive_for_numbers_and_for_texts() -> None:
+    assert kept([0, 1, 3, 4, None], {"minimum": 1, "maximum": 3}) == [1, 3, None]
+    assert kept(["0", "1", "10", "3.5", "x", None], {"minimum": 1, "maximum": 3.5}) == ["1", "3.5", None]
+
+
+def test_nulls_break_only_required() -> None:
+    everything = {"type": "integer", "allowed": ["1"], "pattern": "1", "minimum": 0, "maximum": 2}
+    assert kept(["1", None], everything) == ["1", None]
+    assert kept(["1", None], everything | {"required": True}) == ["1"]
+
+
+def test_the_first_broken_rule_and_the_value_are_named() -> None:
+    table = pl.DataFrame({"id": ["1", "2", "3", "4"], "a": ["x" * 500, "1", "9", "1"], "b": [None, None, "p", "p"]})
+    rules = {"a": {"type": "integer", "maximum": 5}, "b": {"required": True}}
+    outcome = Consistency.model_validate({"columns": rules}).apply(table, Facts("p"))
+    assert outcome.dropped.rows() == [
+        ("1", "consistency", "a.type", "x" * 100),
+        ("2", "consistency", "b.required", None),
+        ("3", "consistency", "a.maximum", "9"),
+    ]
+    assert outcome.kept.rows() == [("4", "1", "p")]
+
+
+@pytest.mark.parametrize(
+    ("values", "rule", "message"),
+    [
+        ([1], {"pattern": "x"}, "a pattern is for text, column 'c' is Int64"),
+        ([True], {"minimum": 1}, "minimum and maximum are for numbers, column 'c' is Boolean"),
+        ([1.5], {"type": "integer"}, "column 'c' is declared integer and is Float64"),
+        (["1"], {"allowed": [1]}, "column 'c' is String, the allowed value 1 is not"),
+        ([1], {"allowed": [True]}, "column 'c' is Int64, the allowed value True is not"),
+    ],
+)
+def test_rules_that_do_not_fit_the_column(values: list[Any], rule: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check(values, rule)
+
+
+@pytest.mark.parametrize(
+    "rule", [{}, {"required": False}, {"allowed": []}, {"pattern": "("}, {"minimum": 2, "maximum": 1}]
+)
+def test_rules_that_say_nothing(rule: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Consistency.model_validate({"columns": {"c": rule}})
+
+
+def test_declared_types_that_the_column_has_already() -> None:
+    assert kept([1, None], {"type": "integer"}) == [1, None]
+    assert kept([dt.date(2024, 1, 1)], {"type": "date"}) == [dt.date(2024, 1, 1)]
