@@ -1,6 +1,6 @@
 """The report as data: everything that report.html, report.json, Dagster's metadata and the terminal show.
 
-There is one `Report` and several renderings; no rendering computes a figure of its own.
+There is one `Report` and several renderings; no rendering computes a metric of its own.
 """
 
 from __future__ import annotations

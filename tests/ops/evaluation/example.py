@@ -11,7 +11,10 @@ from ops.evaluation.cost import Cost, Energy, estimate_energy
 from ops.evaluation.report import TestRows, build_report
 from ops.evaluation.schema import Flow, Origin, Report, Subject
 
-CLASSES = ["collections", "dagster", "email", "http", "joblib", "logging", "mlflow", "numpy", "pandas", "polars", "scipy", "sklearn"]
+CLASSES = [
+    *("collections", "dagster", "email", "http", "joblib", "logging"),
+    *("mlflow", "numpy", "pandas", "polars", "scipy", "sklearn"),
+]
 NEIGHBOUR = {7: 10, 10: 11, 11: 10, 8: 9, 9: 8, 1: 6, 6: 1, 2: 3, 3: 2, 0: 5, 5: 0, 4: 11}
 SENTENCES = (
     "Return the {} along the given axis, ignoring missing values.\n\nParameters\n----------\naxis : int, optional\n"
