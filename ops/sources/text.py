@@ -43,17 +43,20 @@ class Text(FileSource):
 
     def read_file(self, file: InputFile) -> Iterator[Batch]:
         """Yield the rows of one file; an empty file gives one empty batch."""
-        empty = True
         with opened(file, self.encoding) as window:
-            for batch in self.read_window(window):
-                if batch.table.height or batch.rejects.height:
-                    empty = False
-                    yield batch
-        if empty:
-            yield Batch(pl.DataFrame(schema=TEXT_SCHEMA))
+            yield from self.read_window(window)
 
     def read_window(self, window: Window) -> Iterator[Batch]:
         """Yield the batches of a window over a file."""
+        empty = True
+        for batch in self._batches(window):
+            if batch.table.height or batch.rejects.height:
+                empty = False
+                yield batch
+        if empty:
+            yield Batch(pl.DataFrame(schema=TEXT_SCHEMA))
+
+    def _batches(self, window: Window) -> Iterator[Batch]:
         if self.per == "file":
             yield _whole(window, self.max_record_bytes)
             return
