@@ -1,8 +1,8 @@
 """From a stage to a Dagster asset: key, group, partitions, dependencies, versions, metadata and checks."""
 
-from __future__ import annotations
+# No `from __future__ import annotations`: Dagster wants the annotations of an asset's function as classes, not as text.
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import dagster as dg
@@ -32,9 +32,9 @@ def code_version(recipe: Recipe, stage: Stage) -> str:
     return sha256_json(ingredients)[:16]
 
 
-def dependency(recipe: Recipe, wanted: Input, partitioned: bool) -> dg.AssetDep:
+def dependency(recipe: Recipe, wanted: Input) -> dg.AssetDep:
     """An input as a Dagster dependency; a fold depends on all partitions."""
-    mapping = dg.AllPartitionMapping() if wanted.every and partitioned else None
+    mapping = dg.AllPartitionMapping() if wanted.every else None
     return dg.AssetDep(asset_key(recipe, wanted.stage), partition_mapping=mapping)
 
 
@@ -52,26 +52,37 @@ def common(recipe: Recipe, stage: Stage, look: Look) -> dict[str, Any]:
     }
 
 
-def stage_asset(recipe: Recipe, stage: Stage, look: Look, partitioned_inputs: bool = True) -> dg.AssetsDefinition:
+After = Callable[[Workspace, Recipe, Versions, Mapping[str, bool]], dict[str, Any]]
+"""Called when an asset is done, with the outcome of its checks; what it returns is added to the metadata."""
+
+
+def stage_asset(recipe: Recipe, stage: Stage, look: Look, after: After | None = None) -> dg.AssetsDefinition:
     """The asset of a stage that is one function."""
 
     @dg.asset(
         **common(recipe, stage, look),
-        deps=[dependency(recipe, wanted, partitioned_inputs) for wanted in stage.inputs],
+        deps=[dependency(recipe, wanted) for wanted in stage.inputs],
         partitions_def=partitions_def(recipe) if stage.partitioned else None,
         backfill_policy=dg.BackfillPolicy.single_run() if stage.partitioned else None,
     )
-    def body(context: dg.AssetExecutionContext, workspace: Workspace) -> dg.MaterializeResult[None]:
+    def body(
+        context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
+    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not see through a subscript
         keys = list(context.partition_keys) if stage.partitioned else None
         built = workspace.build(recipe, stage, keys, on_built=lambda b, done, of: _log(context, b, done, of))
         versions = {b.partition: b.version for b in built}
         if stage.partitioned:
             for b in built:
                 context.add_asset_metadata(partition_metadata(b), partition_key=b.partition)
+        checks = [check.result(context.asset_key, recipe, versions) for check in look.checks]
+        metadata = run_metadata(recipe, look, built)
+        if after is not None:
+            outcomes = {check.name: result.passed for check, result in zip(look.checks, checks, strict=True)}
+            metadata |= after(workspace, recipe, versions, outcomes)
         return dg.MaterializeResult(
-            metadata=run_metadata(recipe, look, built),
+            metadata=metadata,
             data_version=dg.DataVersion(data_version(versions)),
-            check_results=[check.result(context.asset_key, recipe, versions) for check in look.checks],
+            check_results=checks,
         )
 
     return body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -10,6 +11,7 @@ from assets.factory import stage_asset
 from assets.look import Check, Look, Verdict, Versions
 from ops.recipe import Recipe
 from ops.stages.report import REPORT
+from resources.workspace import Workspace
 
 
 def _report(versions: Versions) -> Any:
@@ -50,6 +52,23 @@ LOOK = Look(
 )
 
 
+def _judge(workspace: Workspace, recipe: Recipe, versions: Versions, checks: Mapping[str, bool]) -> dict[str, Any]:
+    """Tell MLflow how the model did on the test split; with all checks passed it becomes the champion."""
+    from ops.stages.report import figures
+
+    (version,) = versions.values()
+    trained = workspace.store().slot(recipe.name, "model").current()
+    if trained is None or trained.digest != version.manifest.inputs["input.model[all]"]:
+        return {}
+    tracker = workspace.tracker()
+    named = {f"test_{name}": passed for name, passed in checks.items()}
+    fingerprint = trained.manifest.fingerprint
+    tracker.judge(recipe.name, fingerprint, figures(_report(versions)), named)
+    tracker.sync_pending()
+    link = tracker.link(recipe.name, fingerprint)
+    return {"mlflow": dg.MetadataValue.url(link)} if link is not None else {}
+
+
 def report(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of the model's judgement."""
-    return stage_asset(recipe, REPORT, LOOK)
+    return stage_asset(recipe, REPORT, LOOK, after=_judge)

@@ -36,5 +36,5 @@ def shared_definitions(settings: Settings) -> dg.Definitions:
     Partitions get their processes from the engine and training gets its own from torchrun, so that Dagster's
     multiprocess executor would only add three seconds to each step.
     """
-    workspace = Workspace(store=str(settings.store), engine=settings.engine.kind, workers=settings.engine.workers)
+    workspace = dg.ResourceDefinition.hardcoded_resource(Workspace(settings))
     return dg.Definitions(resources={"workspace": workspace}, executor=dg.in_process_executor)

@@ -1,57 +1,67 @@
-"""The Dagster resource behind every asset: the store and the engine that the machine's settings name."""
+"""The Dagster resource behind every asset: the store, the engine and the tracking that the machine's settings name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-import dagster as dg
 
 from ops.recipe import Recipe
 from ops.stages.run import Built, build_stage
 from ops.stages.spec import ALL, Services, Stage
 from ops.storage import Store
-from resources.engine import Engine, open_engine
-from resources.settings import EngineSettings
+from resources.engine import open_engine
+from resources.progress import publish
+from resources.settings import Settings
+from resources.store import open_store
+from resources.tracking import Tracker
 
 OnBuilt = Callable[[Built, int, int], None]
+"""Told of each partition that is done, how many are done, and of how many."""
 
 
-class Workspace(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where outputs lie and how partitions are mapped.
+@dataclass(frozen=True)
+class Workspace:
+    """What assets ask of the outside.
 
     Attributes:
-        store: folder of the store.
-        engine: `local`.
-        workers: processes that build partitions side by side; 0 for one per core.
+        settings: the machine's settings.
     """
 
-    store: str
-    engine: Literal["local", "dask", "ray"] = "local"
-    workers: int = 0
+    settings: Settings
 
-    def open(self) -> Store:
-        """The store."""
-        return Store(Path(self.store))
+    def store(self) -> Store:
+        """Where outputs lie."""
+        return open_store(self.settings)
 
-    def _engine(self) -> Engine:
-        return open_engine(EngineSettings(kind=self.engine, workers=self.workers))
+    def tracker(self) -> Tracker:
+        """Where trainings are recorded."""
+        return Tracker(self.settings)
 
-    def build(self, recipe: Recipe, stage: Stage, keys: list[str] | None, *, on_built: OnBuilt) -> list[Built]:
-        """Build the partitions (None: the one of a fold), several at once, and return them in the order of `keys`."""
+    def build(self, recipe: Recipe, stage: Stage, keys: list[str] | None, on_built: OnBuilt) -> list[Built]:
+        """Build the partitions (None: the one of a fold), several at once; returned in the order of `keys`."""
         wanted = [ALL] if keys is None else keys
+        publish("stage", stage.name, partitions=len(wanted))
+        jobs = [(recipe, stage.name, key, self.store().root) for key in wanted]
         found: dict[str, Built] = {}
-        jobs = [(recipe, stage.name, key, self.store) for key in wanted]
-        for built in self._engine().map(build_partition, jobs):
+        for built in open_engine(self.settings.engine).map(build_partition, jobs):
             found[built.partition] = built
+            done(built, len(found), len(wanted))
             on_built(built, len(found), len(wanted))
+        publish("done", stage.name)
         return [found[key] for key in wanted]
 
 
-def build_partition(job: tuple[Recipe, str, str, str]) -> Built:
+def done(built: Built, count: int, of: int) -> None:
+    """Publish that a partition is done."""
+    counts = built.version.manifest.counts
+    rows = counts.rows_out if counts is not None else None
+    publish("partition", built.stage, key=built.partition, built=built.built, rows=rows, done=count, of=of)
+
+
+def build_partition(job: tuple[Recipe, str, str, Path]) -> Built:
     """Build one partition; runs in a process of the engine, so it takes names and not functions."""
     from ops.stages.chain import stage_named
 
     recipe, stage, key, store = job
-    return build_stage(stage_named(recipe, stage), recipe, key, Store(Path(store)), Services())
+    return build_stage(stage_named(recipe, stage), recipe, key, Store(store), Services())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ops.errors import SatietyError
@@ -50,23 +51,42 @@ def fingerprint(stage: Stage, partition: str, parts: Mapping[str, str]) -> str:
     return sha256_json({"stage": stage.name, "partition": partition, "parts": dict(parts)})[:32]
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What one partition would be built from: its inputs' current versions, all ingredients, and their fingerprint."""
+
+    inputs: Mapping[str, Mapping[str, Version]]
+    ingredients: Mapping[str, str]
+    fingerprint: str
+
+
+def wanted(stage: Stage, recipe: Recipe, partition: str, store: Store) -> Wanted:
+    """Look up the inputs and work out the fingerprint.
+
+    Raises:
+        SatietyError: an input has no current version.
+    """
+    inputs = current_inputs(stage, recipe, partition, store)
+    digests = {name: {key: version.digest for key, version in parts.items()} for name, parts in inputs.items()}
+    parts = ingredients(stage, recipe, partition, digests)
+    return Wanted(inputs, parts, fingerprint(stage, partition, parts))
+
+
 def build_stage(stage: Stage, recipe: Recipe, partition: str, store: Store, services: Services | None = None) -> Built:
     """Build one partition from the current versions of its inputs, or reuse the version that is there already.
 
     Raises:
         SatietyError: an input has no current version, or the stage's own error with the place added.
     """
-    inputs = current_inputs(stage, recipe, partition, store)
-    digests = {name: {key: version.digest for key, version in parts.items()} for name, parts in inputs.items()}
-    parts = ingredients(stage, recipe, partition, digests)
+    goal = wanted(stage, recipe, partition, store)
     slot = store.slot(recipe.name, stage.name, partition)
-    wanted = fingerprint(stage, partition, parts)
 
     def write(output: Output) -> Counts | None:
-        return stage.build(Build(recipe, partition, inputs, output, lambda: slot.work(wanted), services or Services()))
+        work = partial(slot.work, goal.fingerprint)
+        return stage.build(Build(recipe, partition, goal.inputs, output, work, services or Services()))
 
     try:
-        version, built = slot.commit(wanted, parts, write)
+        version, built = slot.commit(goal.fingerprint, goal.ingredients, write)
     except SatietyError as error:
         error.where = error.where or f"{recipe.name}/{stage.name}[{partition}]"
         raise
