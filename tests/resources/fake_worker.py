@@ -1,7 +1,19 @@
-"""A stand-in for the training worker, standard library only: what it does is said in run.json.
+"""A stand-in for the training worker, which does what run.json says; standard library only, but for `gloo`.
 
-Keys: work, steps, step_s, exit (code by rank), kill (rank -> step of a SIGKILL to itself), fail_attempts (attempts that
-fail), ignore_term, hang_after (no heartbeat from this step on), truncate (drop the last lines first), boom (raise).
+work            the work folder
+steps, step_s   number of steps and seconds of each
+exit            exit code by rank
+kill            step at which a rank kills itself, by rank
+boom            rank that raises
+fail_attempts   number of attempts in which the above happens; in all by default
+ignore_term     go on when asked to end
+term            write a checkpoint when asked to end
+hang_after      no sign of life from this step on
+truncate        lines of metrics that the second attempt takes back first
+first           first step, by number of the attempt
+no_result       leave none
+environment     write the environment to a file
+gloo            sum over all ranks in every step
 """
 
 import json
@@ -23,7 +35,7 @@ def main() -> int:
     if run.get("ignore_term"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-    elif run.get("checkpoint_on_term"):
+    elif run.get("term"):
         signal.signal(signal.SIGTERM, lambda *_: checkpoint(work))
     if run.get("truncate") and rank == 0 and attempt > 1:
         metrics = work / "metrics.jsonl"
@@ -32,19 +44,35 @@ def main() -> int:
     fails = attempt <= run.get("fail_attempts", 10**9)
     if run.get("boom") == rank and fails:
         raise ValueError("boom")
+    total = reducer() if run.get("gloo") else lambda: 0
     for step in range(int(run.get("first", {}).get(str(attempt), 0)), int(run.get("steps", 3))):
         time.sleep(run.get("step_s", 0.02))
         if run.get("kill", {}).get(str(rank)) == step and fails:
             os.kill(os.getpid(), signal.SIGKILL)
+        total()
         if rank == 0 and step < run.get("hang_after", 10**9):
             beat(work, step)
     if (code := run.get("exit", {}).get(str(rank))) and fails:
         print(f"the worker says {code}", file=sys.stderr)
         return int(code)
-    if rank == 0:
+    if rank == 0 and not run.get("no_result"):
         (work / "result").mkdir(exist_ok=True)
         (work / "result" / "done.json").write_text("{}")
     return 0
+
+
+def reducer():
+    import torch
+    from torch import distributed
+
+    distributed.init_process_group("gloo")
+
+    def total():
+        ones = torch.ones(1)
+        distributed.all_reduce(ones)
+        assert ones.item() == distributed.get_world_size()
+
+    return total
 
 
 def beat(work: Path, step: int) -> None:
