@@ -69,7 +69,8 @@ def test_every_figure_is_that_of_report_json(report: Report, page: Page) -> None
     for path, value, shown in page.figures:
         figure = look_up(data, path)
         assert json.loads(value) == figure, path
-        assert shown in {form(figure) for form in FORMATS.values()}, path
+        kinds = set(FORMATS) if isinstance(figure, int) else set(FORMATS) - {"count"}
+        assert shown in {FORMATS[kind](figure) for kind in kinds}, path
     found = {path for path, _, _ in page.figures}
     for score in range(len(report.scores)):
         for metric in ("accuracy", "macro_f1"):
