@@ -42,11 +42,13 @@ class Spot:
         path: keys and indices as the user wrote them; tags of unions are not among them.
         owner: the model that the last key belongs to, if any.
         choices: the models of the union that the location ends in, if it ends in one.
+        annotation: the type that the location ends in.
     """
 
     path: Path
     owner: type[BaseModel] | None
     choices: tuple[type[BaseModel], ...]
+    annotation: Any = None
 
 
 def explain(error: ValidationError, model: type[BaseModel], data: Any, complain: Complain) -> None:
@@ -73,15 +75,15 @@ def locate(loc: tuple[int | str, ...], model: type[BaseModel], data: Any) -> Spo
             continue
         if len(models) == 1:
             owner = models[0]
-            field = owner.model_fields.get(str(element))
-            annotation = _annotation(field) if field is not None else None
+            field = _fields(owner).get(str(element))
+            annotation = field.annotation if field is not None else None
         elif not _leads_on(data, element):
             continue  # The branch of a union, such as "int" or "list[str]".
         else:
             annotation = _member(annotation)
         path.append(element)
         data = data[element] if _leads_on(data, element) else None
-    return Spot(tuple(path), owner, _models(_bare(annotation)))
+    return Spot(tuple(path), owner, _models(_bare(annotation)), annotation)
 
 
 def _leads_on(data: Any, element: int | str) -> bool:
@@ -90,8 +92,9 @@ def _leads_on(data: Any, element: int | str) -> bool:
     return isinstance(data, list) and isinstance(element, int) and 0 <= element < len(data)
 
 
-def _annotation(field: FieldInfo) -> Any:
-    return field.annotation
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields of a model by the names that a recipe uses for them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _bare(annotation: Any) -> Any:
@@ -128,7 +131,7 @@ def _member(annotation: Any) -> Any:
 def _describe(detail: dict[str, Any], spot: Spot) -> tuple[str, str]:
     """The part that is meant and the text for one error."""
     kind, given, context = detail["type"], detail.get("input"), detail.get("ctx", {})
-    name = str(spot.path[-1]) if spot.path else "the recipe"
+    name = _name(spot.path)
     if kind == "extra_forbidden":
         return "key", _unknown_key(name, spot)
     if kind == "missing":
@@ -138,7 +141,7 @@ def _describe(detail: dict[str, Any], spot: Spot) -> tuple[str, str]:
     if kind == "union_tag_not_found":
         if not isinstance(given, dict):
             return "value", f"{name!r} is {_shown(given)}, not a mapping with a kind"
-        return "owner", f"'kind' is missing; one of {', '.join(_kinds(spot))}"
+        return "key", f"'kind' is missing; one of {', '.join(_kinds(spot))}"
     if kind == "union_tag_invalid":
         return "kind", _unknown_value("kind", context.get("tag"), _kinds(spot))
     if kind in ("literal_error", "enum"):
@@ -148,17 +151,25 @@ def _describe(detail: dict[str, Any], spot: Spot) -> tuple[str, str]:
     return "value", _wrong_value(kind, name, given, context, detail["msg"])
 
 
+def _name(path: Path) -> str:
+    """What the last part of a path is called."""
+    if not path:
+        return "the recipe"
+    return path[-1] if isinstance(path[-1], str) else f"entry [{path[-1]}]"
+
+
 def _unknown_key(name: str, spot: Spot) -> str:
     if name in PLANNED:
         return f"{name!r} is not there yet ({PLANNED[name]} is planned)"
-    known = list(spot.owner.model_fields) if spot.owner is not None else []
+    known = list(_fields(spot.owner)) if spot.owner is not None else []
     return f"unknown key {name!r}; {advice(name, known, 'known keys')}"
 
 
 def _unknown_value(name: str, given: Any, known: list[str]) -> str:
     if isinstance(given, str) and given in PLANNED:
         return f"{name} {given!r} is not there yet ({PLANNED[given]} is planned); {', '.join(known)} are"
-    return f"unknown {name} {_shown(given)}; {advice(given, known, 'one of')}"
+    what = f"unknown kind {_shown(given)}" if name == "kind" else f"{name!r} cannot be {_shown(given)}"
+    return f"{what}; {advice(given, known, 'one of')}"
 
 
 def _kinds(spot: Spot) -> list[str]:
@@ -167,8 +178,7 @@ def _kinds(spot: Spot) -> list[str]:
 
 def _literals(detail: dict[str, Any], spot: Spot) -> list[str]:
     """The values that a `Literal` allows, from its type; pydantic gives them only as prose."""
-    field = spot.owner.model_fields.get(str(spot.path[-1])) if spot.owner is not None and spot.path else None
-    found = [str(value) for value in _literal_values(field.annotation)] if field is not None else []
+    found = [str(value) for value in _literal_values(spot.annotation)]
     return found or [str(detail.get("ctx", {}).get("expected", ""))]
 
 

@@ -264,8 +264,10 @@ def _placed(
         key, value = document.keys.get(above), document.values.get(above)
         if value is None and key is None:
             continue
-        # A mapping or list is shown by its key: its own first character is already that of its first member.
-        whole = part in ("key", "owner") or above != path or isinstance(_descend(document.data, above), dict | list)
+        # A mapping or list is shown by its key, for its own first character is that of its first member already; so is
+        # an empty value, which has no characters.
+        by_key = isinstance(_descend(document.data, above), dict | list | None)
+        whole = part in ("key", "owner") or above != path or by_key
         mark = (key or value) if whole else (value or key)
         return Problem(document.place, *(mark or (1, 1)), text)
     return Problem(document.place, 1, 1, text)
