@@ -6,6 +6,7 @@ import dagster as dg
 from pydantic import BaseModel
 
 import ops.recipe
+from ops.config import describe
 
 
 class Recipe(dg.Component):
@@ -17,6 +18,7 @@ class Recipe(dg.Component):
     @classmethod
     def get_model_cls(cls) -> type[BaseModel]:
         """The schema of the attributes, which Dagster checks and documents."""
+        describe(ops.recipe.Recipe)
         return ops.recipe.Recipe
 
     @classmethod

@@ -11,8 +11,10 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 def recipe_schema() -> dict[str, Any]:
     """The schema of a recipe file: a recipe's keys, or a component with `type` and `attributes`."""
+    from ops.config import describe
     from ops.recipe import Recipe
 
+    describe(Recipe)
     made = Recipe.model_json_schema(ref_template="#/$defs/{model}")
     definitions: dict[str, Any] = made.pop("$defs", {})
     definitions["Recipe"] = made
