@@ -11,6 +11,8 @@ from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, Outcome, apply_steps
 from ops.storage import Counts
 
+_NAME, _NUMBER = "__name", "__number"
+
 
 def _config(recipe: Recipe) -> dict[str, Any]:
     return recipe.part("task", "normalization", "augmentation", "seed")
@@ -50,13 +52,14 @@ def _build(build: Build) -> Counts:
 
 def _number_classes(table: pl.DataFrame, label: str, classes: list[str]) -> Outcome:
     """Replace the label by its place among the sorted classes; rows of a class that training has not are dropped."""
-    numbers = pl.DataFrame({"__name": classes, "label": range(len(classes))}, schema_overrides={"label": pl.Int32})
-    name = pl.col(label).cast(pl.String).alias("__name")
-    numbered = table.with_columns(name).join(numbers, on="__name", how="left", maintain_order="left")
-    names = ["__name"] if label == "label" else ["__name", label]
-    known = pl.col("label").is_not_null()
-    outcome = Outcome.split(numbered, keep=known, step="classes", reason="unknown_class", evidence=pl.col("__name"))
-    return Outcome(outcome.kept.drop(names), outcome.dropped)
+    numbers = pl.DataFrame({_NAME: classes, _NUMBER: range(len(classes))}, schema_overrides={_NUMBER: pl.Int32})
+    name = pl.col(label).cast(pl.String).alias(_NAME)
+    numbered = table.with_columns(name).join(numbers, on=_NAME, how="left", maintain_order="left")
+    known = pl.col(_NUMBER).is_not_null()
+    outcome = Outcome.split(numbered, keep=known, step="classes", reason="unknown_class", evidence=pl.col(_NAME))
+    # The column of names may itself be called `label`.
+    kept = outcome.kept.drop({_NAME, label}).rename({_NUMBER: "label"})
+    return Outcome(kept, outcome.dropped)
 
 
 SHARDS = Stage(
