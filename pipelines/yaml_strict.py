@@ -1,8 +1,8 @@
 """A strict reader of YAML: plain data with the position of every key and value, and nothing that surprises.
 
 Refused: anchors and aliases, merge keys, tags, duplicate keys, keys that are not text, several documents, numbers that
-are not finite, more than 1 MB, 20,000 values or 32 levels. Plain scalars are read by the core schema of YAML 1.2
-(section 10.3.2): `no` is text and `1e-3` is a number. Works on the event stream, so that nothing is ever constructed.
+are not finite, more than 1 MB, 20,000 keys and values or 32 levels. Plain scalars are read by the core schema of YAML
+1.2 (section 10.3.2): `no` is text and `1e-3` is a number. Works on the event stream, so nothing is ever constructed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ MAX_BYTES = 1_000_000
 MAX_VALUES = 20_000
 MAX_DEPTH = 32
 MAX_DIGITS = 100
+MAX_PROBLEMS = 100
 
 Path = tuple[str | int, ...]
 Mark = tuple[int, int]
@@ -47,8 +48,9 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     def complain(self, mark: Mark, text: str) -> None:
-        """Add a problem at a mark."""
-        self.problems.append(Problem(self.place, *mark, text))
+        """Add a problem at a mark; nobody reads more than a hundred."""
+        if len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(Problem(self.place, *mark, text))
 
 
 class _StopError(Exception):
@@ -148,9 +150,7 @@ class _Reader:
         raise _StopError
 
     def _value(self, event: Any, path: Path) -> Any:
-        self.count += 1
-        if self.count > MAX_VALUES:
-            self._refuse(event, f"more than {MAX_VALUES:,} values")
+        self._count(event)
         if len(path) > MAX_DEPTH:
             self._refuse(event, f"more than {MAX_DEPTH} levels")
         self.document.values[path] = _position(event.start_mark)
@@ -166,6 +166,11 @@ class _Reader:
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(path)
         return self._scalar(event)
+
+    def _count(self, event: Any) -> None:
+        self.count += 1
+        if self.count > MAX_VALUES:
+            self._refuse(event, f"more than {MAX_VALUES:,} keys and values")
 
     def _scalar(self, event: Any) -> Any:
         if not event.implicit[0]:
@@ -200,6 +205,7 @@ class _Reader:
         return found
 
     def _key(self, event: Any) -> str:
+        self._count(event)
         mark = _position(event.start_mark)
         if not isinstance(event, yaml.ScalarEvent):
             what = "an alias" if isinstance(event, yaml.AliasEvent) else "a list or a mapping"
@@ -214,6 +220,7 @@ class _Reader:
         """Read the value of a duplicate key without keeping it or its positions."""
         depth = 0
         for event in self.events:
+            self._count(event)
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH:

@@ -57,7 +57,7 @@ MUTATIONS = [
     ("  valid: 0.2", "  valid: 2", "20:10", "'valid' is 2"),
     ("  columns: [text]", "  columns: text", "22:12", "'columns' is 'text', not a list"),
     ("  kind: bpe", "  kind: bp", "26:9", "unknown kind 'bp'"),
-    ("  vocabulary: 300", "  vocabulary: 300\n  vocabulary: 301", "28:3", "'vocabulary' is there twice, first in line 27"),
+    ("  max_length: 16", "  max_length: 16\n  vocabulary: 9", "29:3", "'vocabulary' is there twice, first in line 27"),
     ("  label: label", "  label: lable", "32:10", "the source has no column 'lable'"),
     ("  kind: text_classification", "  kind: image_classification", "25:1", "which is not tokenised"),
     ("  kind: text_classification", "  kind: translation", "30:9", "not there yet (the translation task is planned)"),
