@@ -64,8 +64,15 @@ def check_store(root: Path, act: str, manifests: dict[str, bytes]) -> None:
     assert verify(Store(root)) == []
 
 
-@pytest.mark.parametrize("act", sorted(crash.ACTS))
-@pytest.mark.parametrize("how", ["kill", "lost", "eager"])
+QUICK = {("second", "kill"), ("gc", "kill"), ("second", "lost"), ("adopt", "eager")}
+EVERY = [
+    pytest.param(act, how, marks=() if (act, how) in QUICK else pytest.mark.slow)
+    for act in sorted(crash.ACTS)
+    for how in ("kill", "lost", "eager")
+]
+
+
+@pytest.mark.parametrize(("act", "how"), EVERY)
 def test_ended_at_every_call(tmp_path: Path, act: str, how: str, manifests: dict[str, bytes]) -> None:
     runs = crash_everywhere(tmp_path, act, how)
     assert runs > 10
@@ -73,6 +80,7 @@ def test_ended_at_every_call(tmp_path: Path, act: str, how: str, manifests: dict
         check_store(tmp_path / str(number), act, manifests)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["kill", "lost", "eager"])
 def test_ended_at_every_call_where_names_cannot_be_exchanged(
     tmp_path: Path, how: str, manifests: dict[str, bytes]
@@ -82,7 +90,7 @@ def test_ended_at_every_call_where_names_cannot_be_exchanged(
 
 
 @pytest.mark.parametrize("how", ["lost", "eager"])
-@pytest.mark.parametrize("act", ["first", "second"])
+@pytest.mark.parametrize("act", ["first", "second", "adopt"])
 def test_what_commit_has_returned_survives_a_power_cut(tmp_path: Path, act: str, how: str) -> None:
     runs = crash_everywhere(tmp_path, act, how)
     slot = slot_of(tmp_path / str(runs))
