@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -103,13 +102,24 @@ def _open(part: CacheInput, dtype: str) -> tuple[NDArray[Any], dict[str, NDArray
 
 
 def _index(path: Path) -> dict[str, NDArray[Any]]:
-    table = pq.read_table(path, columns=list(COLUMNS))
-    found: dict[str, NDArray[Any]] = {
-        name: pc.fill_null(table[name].cast(pa.int64()), -1).to_numpy()
-        for name in ("offset", "length", "label", "copy")
-    }
+    with pq.ParquetFile(path) as file:
+        table = file.read(columns=list(COLUMNS))
+    found: dict[str, NDArray[Any]] = {name: _integers(table[name]) for name in COLUMNS if name != "split"}
     found["split"] = np.asarray(table["split"].cast(pa.string()).to_pylist(), dtype=np.str_)
     return found
+
+
+def _integers(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """The column's values, -1 for null, straight from Arrow's buffers: `to_numpy` and `fill_null` import pandas."""
+    flat = column.cast(pa.int64()).combine_chunks()
+    valid, values = flat.buffers()
+    if values is None:
+        return np.full(len(flat), -1)
+    found = np.frombuffer(values, np.int64)[flat.offset : flat.offset + len(flat)]
+    if valid is None:
+        return found
+    present = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")[flat.offset : flat.offset + len(flat)]
+    return np.where(present, found, -1)
 
 
 def _check(part: CacheInput, array: NDArray[Any], table: dict[str, NDArray[Any]], classes: int, number: int) -> None:

@@ -13,6 +13,10 @@ from ops.errors import ConfigError, Temporary
 
 TIMEOUT = timedelta(minutes=10)
 
+_KEPT: list[nn.Module] = []
+"""DDP's modules are never freed. After another process has died, freeing one waits, with Python's lock held, for a
+thread of gloo that waits for that lock (seen with torch 2.13)."""
+
 
 @dataclass(frozen=True)
 class Group:
@@ -65,10 +69,12 @@ class Group:
             return model
         # With `find_unused_parameters` DDP keeps its first division of the gradients into buckets. Else it divides
         # anew after one step, and a resumed run would add the same numbers in another order.
-        return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
+        wrapped = nn.parallel.DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
+        _KEPT.append(wrapped)
+        return wrapped
 
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the group; only while all of it is well."""
         if self.world > 1:
             distributed.destroy_process_group()
 

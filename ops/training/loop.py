@@ -122,9 +122,7 @@ class Trainer:
         norm = float(nn.utils.clip_grad_norm_(self._model.parameters(), self._config.clip_norm or math.inf))
         # Gradients and sums are those of all processes: each comes to the same decision.
         if not (math.isfinite(sums[0]) and math.isfinite(norm)):
-            raise CheckFailed(
-                f"the loss is not finite at step {step + 1}", where="training", hint="lower training.learning_rate"
-            )
+            raise _not_finite("loss", step + 1)
         learning_rate = self._optimizers.set_rate(rate(self._config, step, self._total))
         self._optimizers.step()
         progress.step += 1
@@ -181,9 +179,11 @@ class Trainer:
         verdict = evaluate(
             self._model, self._task, self._spec, self._data["valid"], self._classes, self._group, on_batch=seen
         )
+        if not math.isfinite(verdict.loss):
+            raise _not_finite("validation loss", step)
         self._write({"valid_loss": verdict.loss, **{f"valid_{k}": v for k, v in verdict.metrics.items()}})
         self._clock = (self._clock[0] + time.perf_counter() - began, self._clock[1])
-        if math.isfinite(verdict.loss) and self._is_best(verdict):
+        if self._is_best(verdict):
             self._progress.best = {"step": step, **asdict(verdict)}
             self._best = {name: value.clone() for name, value in self._model.state_dict().items()}
 
@@ -299,3 +299,9 @@ class Trainer:
         }
         write_result(self._run.folder / "result", files)
         self._log.info("done after step %d", self._progress.step)
+
+
+def _not_finite(what: str, step: int) -> CheckFailed:
+    return CheckFailed(
+        f"the {what} is not finite at step {step}", where="training", hint="lower training.learning_rate"
+    )

@@ -58,14 +58,13 @@ def _join_and_train(run: RunSpec, stop: Stop, started: float) -> int:
 
     group = join(run.world_size)
     try:
-        return Trainer(run, group, stop, started).train()
+        signal = Trainer(run, group, stop, started).train()
     except RuntimeError as error:
         if group.world > 1 and _lost_contact(error):
             raise Temporary(f"lost contact with another process: {error}", where=f"rank {group.rank}") from error
         raise
-    finally:
-        with contextlib.suppress(RuntimeError):  # the others may be gone
-            group.close()
+    group.close()
+    return signal
 
 
 def _prepare_torch() -> None:
@@ -95,12 +94,12 @@ def _lost_contact(error: RuntimeError) -> bool:
 
 
 def _open_log(folder: Path, rank: str) -> None:
-    """Messages go to `logs/rank<N>.log`, warnings also to standard error."""
+    """Messages go to `logs/rank<N>.log`, warnings also to standard error; errors are printed there by `_fail`."""
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     to_file = logging.FileHandler(logs / f"rank{rank}.log", encoding="utf-8")
     to_screen = logging.StreamHandler()
-    to_screen.setLevel(logging.WARNING)
+    to_screen.addFilter(lambda record: record.levelno == logging.WARNING)
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[to_file, to_screen], force=True
     )
@@ -108,7 +107,7 @@ def _open_log(folder: Path, rank: str) -> None:
 
 def _fail(error: SatietyError) -> int:
     """Say what went wrong on standard error and, under torchrun, in the file that it reports from."""
-    print(f"error: {error}", file=sys.stderr)
+    print(error, file=sys.stderr)
     report = os.environ.get("TORCHELASTIC_ERROR_FILE")
     if report:
         said = {"message": str(error), "extraInfo": {"py_callstack": "", "timestamp": str(int(time.time()))}}
@@ -118,4 +117,9 @@ def _fail(error: SatietyError) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    code = main(sys.argv[1:])
+    if code:
+        # At once: Python's orderly end would free what must not be freed (`distributed._KEPT`).
+        logging.shutdown()
+        sys.stderr.flush()
+        os._exit(code)

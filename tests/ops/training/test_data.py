@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.errors import BadData, IntegrityError
+from ops.training.data import Examples, _integers, load_examples
+from ops.training.run import CacheInput
+from tests.ops.training.runs import cache_entry, write_cache
+
+ROWS: list[tuple[list[int], int | None, str, int]] = [
+    ([1, 2, 3], 0, "train", 0),
+    ([], 1, "train", 0),
+    ([65_535], 1, "train", 2),
+    ([7, 8], 0, "valid", 0),
+    ([7, 9], 0, "valid", 1),
+    ([5], 1, "test", 0),
+]
+
+
+def load(*entries: dict[str, Any], classes: int = 2) -> dict[str, Examples]:
+    return load_examples([CacheInput.model_validate(entry) for entry in entries], "<u2", classes)
+
+
+def test_examples_are_divided_by_split_in_order(tmp_path: Path) -> None:
+    found = load(write_cache(tmp_path / "a", ROWS, "<u2"), write_cache(tmp_path / "b", ROWS[:1], "<u2"))
+    train = found["train"]
+    assert train.values(np.arange(4)).tolist() == [[1, 2, 3], [0, 0, 0], [65_535, 0, 0], [1, 2, 3]]
+    assert train.label.tolist() == [0, 1, 1, 0]
+    assert train.length.tolist() == [3, 0, 1, 3]
+    assert train.values(np.array([2, 3, 2])).tolist() == [[65_535, 0, 0], [1, 2, 3], [65_535, 0, 0]]
+
+
+def test_altered_copies_are_only_trained_on(tmp_path: Path) -> None:
+    found = load(write_cache(tmp_path / "a", ROWS, "<u2"))
+    assert found["valid"].values(np.arange(1)).tolist() == [[7, 8]]
+    assert {split: len(examples) for split, examples in found.items()} == {"train": 3, "valid": 1, "test": 1}
+
+
+def test_an_empty_partition_and_an_empty_text(tmp_path: Path) -> None:
+    empty = write_cache(tmp_path / "empty", [], "<u2")
+    found = load(empty, write_cache(tmp_path / "a", ROWS, "<u2"))
+    assert found["train"].values(np.array([1])).tolist() == [[0]]
+    with pytest.raises(BadData, match="no training examples"):
+        load(empty)
+
+
+@pytest.mark.parametrize("name", ["data.bin", "index.parquet"])
+def test_changed_bytes_are_found_before_they_are_parsed(tmp_path: Path, name: str) -> None:
+    entry = write_cache(tmp_path / "a", ROWS, "<u2")
+    path = tmp_path / "a" / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match="not those of the manifest"):
+        load(entry)
+    path.unlink()
+    with pytest.raises(IntegrityError, match="cannot be read: No such file"):
+        load(entry)
+
+
+def test_an_index_that_points_outside_is_refused(tmp_path: Path) -> None:
+    write_cache(tmp_path / "a", ROWS, "<u2")
+    data = tmp_path / "a" / "data.bin"
+    data.write_bytes(data.read_bytes()[:-2])
+    with pytest.raises(IntegrityError, match="points outside"):
+        load(cache_entry(tmp_path / "a"))
+
+
+@pytest.mark.parametrize("label", [None, -1, 2])
+def test_a_label_that_is_no_class_is_refused(tmp_path: Path, label: int | None) -> None:
+    with pytest.raises(BadData, match="1 examples have no label or one that is no class"):
+        load(write_cache(tmp_path / "a", [*ROWS, ([1], label, "train", 0)], "<u2"))
+
+
+@given(st.lists(st.none() | st.integers(-5, 2**31 - 1), max_size=40), st.integers(0, 5))
+def test_integers_are_arrows_own(values: list[int | None], start: int) -> None:
+    column = pa.chunked_array([pa.array(values, pa.int32())[start:], pa.array(values, pa.int32())])
+    assert _integers(column).tolist() == [-1 if v is None else v for v in column.to_pylist()]
+
+
+def test_large_strings_from_polars_are_read(tmp_path: Path) -> None:
+    write_cache(tmp_path / "a", ROWS, "<u2")
+    index = tmp_path / "a" / "index.parquet"
+    table = pq.read_table(index)
+    pq.write_table(table.set_column(4, "split", table["split"].cast(pa.large_string())), index)
+    assert len(load(cache_entry(tmp_path / "a"))["train"]) == 3
