@@ -84,11 +84,13 @@ class Mask(Step):
         return masked, text.str.contains(pattern)
 
     def _pattern(self, words: pl.Series) -> str:
-        edges = [words.str.contains(side) for side in (r"\A\w", r"\w\z")]
+        # A boundary is asked for only at an end that could be cut out of a run.
+        run = r"\p{L}" if self.match == "part" else r"\w"
         bound = "" if self.match == "anywhere" else r"\b"
+        begins, ends = words.str.contains(rf"\A{run}"), words.str.contains(rf"{run}\z")
         choices = [
-            f"{bound if begins else ''}{re.escape(word)}{bound if ends else ''}"
-            for word, begins, ends in zip(words, *edges, strict=True)
+            f"{bound if left else ''}{re.escape(word)}{bound if right else ''}"
+            for word, left, right in zip(words, begins, ends, strict=True)
         ]
         return f"(?{'' if self.case_sensitive else 'i'}:{'|'.join(choices)})"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import polars as pl
@@ -12,9 +13,10 @@ from ops.steps import Facts, Outcome, Step
 if TYPE_CHECKING:
     from ftfy import TextFixerConfig
 
-# Text of tab, newline, form feed and printable ASCII without an ampersand is a fixed point of every repair:
-# entities need "&", terminal escapes ESC, line breaks CR, and all else a character beyond ASCII or a control.
-_SUSPECT = r"[^\t\n\x0C\x20-\x25\x27-\x7E]"
+# Text of tab, newline, form feed and printable ASCII is a fixed point of every repair but that of entities: terminal
+# escapes need ESC, line breaks CR, and all else a character beyond ASCII or a control.
+_SUSPECT = r"[^\t\n\x0C\x20-\x7E]|&#?[0-9A-Za-z]{1,24};"
+_LINES = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 class UnicodeRepair(Step):
@@ -48,18 +50,15 @@ class UnicodeRepair(Step):
 
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the repaired text, with the number of rows changed."""
-        from ftfy import fix_text
-
         require(table, [self.column], step=self.kind, types=TEXT)
         texts = table[self.column]
         places = texts.str.contains(_SUSPECT).fill_null(False).arg_true()
         if places.is_empty():
             return Outcome.mapped(table, {})
         settings = self._settings()
-        # ftfy is Python; it sees only the rows that it may change, each distinct text once.
-        repaired = {text: fix_text(text, settings) for text in texts.gather(places).unique().to_list()}
-        fixed = pl.Series([repaired[text] for text in texts.gather(places)], dtype=pl.String)
-        return rewritten(table, self.column, texts.scatter(places, fixed), self.kind)
+        fixed = [_repaired(text, settings) for text in texts.gather(places)]
+        new = texts.scatter(places, pl.Series(fixed, dtype=pl.String))
+        return rewritten(table, self.column, new, self.kind)
 
     def _settings(self) -> TextFixerConfig:
         from ftfy import TextFixerConfig
@@ -79,3 +78,18 @@ class UnicodeRepair(Step):
             normalization=None if self.form == "none" else self.form,
             explain=False,
         )
+
+
+def _repaired(text: str, settings: TextFixerConfig) -> str:
+    """What `ftfy.fix_text` makes of the text, which it does line by line, without its work on lines that it would keep.
+
+    The lines depend on each other in one thing: with `auto`, entities stay from the first line that has a `<`.
+    """
+    from ftfy import fix_text
+
+    suspect, lines = re.compile(_SUSPECT), []
+    for line in _LINES.findall(text):
+        if settings.unescape_html == "auto" and "<" in line:
+            settings = settings._replace(unescape_html=False)
+        lines.append(fix_text(line, settings) if suspect.search(line) else line)
+    return "".join(lines)

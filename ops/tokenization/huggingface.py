@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import tokenizers
 
 _BATCH = 1000
-_CHARACTERS = 8  # generous for one token of English; more text is read only where a start turns out too short
+_CHARACTERS = 6  # generous for one token of English; more text is read only where a start turns out too short
 _VARIABLE = "TOKENIZERS_PARALLELISM"
 _IMPORTED_BY = os.getpid()
 
@@ -108,7 +108,7 @@ def _start(text: str, characters: int) -> str:
 def _threads() -> Iterator[None]:
     """Let the library use all cores, except in processes that share them or would wait for threads lost in a fork.
 
-    Results do not depend on it. The variable that the library reads is set for the call only; the user's own value stays.
+    Results do not depend on it. The variable that the library reads is set for the call, unless the user set it.
     """
     if _VARIABLE in os.environ:
         yield

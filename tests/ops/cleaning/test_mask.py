@@ -3,7 +3,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -22,6 +22,7 @@ def mask(texts: list[str | None], **settings: Any) -> Outcome:
     return Mask(**settings).apply(table, Facts("p"))
 
 
+@settings(max_examples=1000)
 @given(TEXTS, st.sampled_from(sorted(RUN)), st.booleans())
 def test_against_look_around(text: str, match: Any, case_sensitive: bool) -> None:
     outcome = mask([text], words=WORDS, token="<X$1>", match=match, case_sensitive=case_sensitive)

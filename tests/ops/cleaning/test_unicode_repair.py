@@ -4,7 +4,7 @@ from typing import Any
 import ftfy
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.cleaning.unicode_repair import UnicodeRepair
@@ -52,6 +52,7 @@ def repair(texts: list[str | None], **settings: Any) -> Outcome:
     return UnicodeRepair(**settings).apply(table, Facts("p"))
 
 
+@settings(max_examples=500)
 @given(st.lists(TEXTS.map("".join), max_size=8), st.sampled_from(["auto", "always", "never"]), st.booleans())
 def test_the_result_is_that_of_ftfy_on_every_row(texts: list[str], entities: Any, typography: bool) -> None:
     outcome = repair(list(texts), entities=entities, quotes=typography, width=typography, ligatures=typography)
@@ -93,7 +94,7 @@ def test_nulls_stay_null_and_clean_rows_are_not_touched() -> None:
     assert outcome.changed == {"unicode_repair": 1}
 
 
-def test_ftfy_sees_only_rows_that_it_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ftfy_sees_only_lines_that_it_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     real = ftfy.fix_text
 
@@ -102,5 +103,10 @@ def test_ftfy_sees_only_rows_that_it_may_change(monkeypatch: pytest.MonkeyPatch)
         return real(text, config)
 
     monkeypatch.setattr(ftfy, "fix_text", spy)
-    repair(["plain (ASCII), 100%\n\tof it", "é", "é", "a & b"])
-    assert sorted(seen) == ["a & b", "é"]
+    repair(["plain (ASCII), 100% & more;\n\tof it", "one\ntwo é\nthree", "a &amp; b"])
+    assert seen == ["two é\n", "a &amp; b"]
+
+
+def test_entities_stay_from_the_first_line_with_a_bracket_on() -> None:
+    text = "&amp;\nplain\n&lt; sÃ³\na < b &amp;\n&amp; sÃ³"
+    assert repair([text]).kept["text"].item() == ftfy.fix_text(text) == "&\nplain\n< só\na < b &amp;\n&amp; só"
