@@ -130,7 +130,12 @@ class Recipe(Config):
 
     def problems(self) -> list[tuple[tuple[str | int, ...], str]]:
         """What is wrong between keys that are each right alone: (path of the key, message)."""
-        return [*self._step_problems(), *self._task_problems(), *self._partition_problems()]
+        return [
+            *self._step_problems(),
+            *self._column_problems(),
+            *self._task_problems(),
+            *self._partition_problems(),
+        ]
 
     def _step_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
         modality = self.task.modality
@@ -149,6 +154,24 @@ class Recipe(Config):
         copies = [i for i, step in enumerate(self.cleaning) if step.kind == "exact_duplicates"]
         found += [(("cleaning", index, "kind"), "exact_duplicates is there twice") for index in copies[1:]]
         return found
+
+    def _column_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """Columns that a step, or the split, names and the source has not."""
+        columns = self.source.columns
+        parts: list[tuple[tuple[str | int, ...], Any]] = [
+            (("cleaning", index), step) for index, step in enumerate(self.cleaning)
+        ]
+        parts += [(("normalization", index), step) for index, step in enumerate(self.normalization)]
+        parts += [(("split",), self.split)]
+        if self.augmentation is not None:
+            parts.append((("augmentation",), self.augmentation))
+        return [
+            ((*path, key), f"the source has no column {name!r}, it has {', '.join(columns)}")
+            for path, part in parts
+            for key in ("column", "columns")
+            for name in _names(getattr(part, key, None))
+            if name not in columns
+        ]
 
     def _task_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
         found: list[tuple[tuple[str | int, ...], str]] = []
@@ -174,3 +197,8 @@ class Recipe(Config):
             own = f"by: {natural}, " if natural else ""
             return [(("partitions", "by"), f"{self.source.kind} has no {by}s; it can be cut {own}hash or single")]
         return []
+
+
+def _names(value: Any) -> list[str]:
+    """The column names in a step's `column` or `columns`."""
+    return [value] if isinstance(value, str) else list(value or ())

@@ -31,8 +31,8 @@ class Split(Config):
     """Share of the rows that training is watched on."""
     test: Fraction = 0.1
     """Share of the rows that the finished model is judged on."""
-    columns: list[str] = Field(default=["text"], min_length=1)
-    """The columns whose content decides."""
+    columns: Annotated[list[str], Field(min_length=1)] | None = None
+    """The columns whose content decides; by default the one that the model reads."""
     salt: str = ""
     """Another salt gives another, independent division."""
 
@@ -42,11 +42,12 @@ class Split(Config):
             raise ValueError(f"valid {self.valid} and test {self.test} leave no training rows")
         return self
 
-    def assign(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Return the table with the column `split` (train, valid or test)."""
-        require(table, self.columns, step="split")
+    def assign(self, table: pl.DataFrame, default: str = "text") -> pl.DataFrame:
+        """Return the table with the column `split` (train, valid or test); `default` decides where no column is named."""
+        columns = self.columns or [default]
+        require(table, columns, step="split")
         salt = self.salt.encode()
-        digests = content_digests(table, self.columns, normalise="alphanumeric")
+        digests = content_digests(table, columns, normalise="alphanumeric")
         places = [int.from_bytes(hashlib.sha256(digest + salt).digest()[:8], "big") for digest in digests]
         place = pl.Series("split", places, dtype=pl.UInt64)
         test, rest = int(self.test * _RANGE), int((self.test + self.valid) * _RANGE)

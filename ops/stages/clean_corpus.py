@@ -27,7 +27,7 @@ def _build(build: Build) -> Counts:
     if "duplicates" in build.inputs:
         duplicates = build.one("duplicates").parquet("duplicates.parquet")
     applied = apply_steps(table, recipe.cleaning, Facts(build.partition, recipe.seed, duplicates=duplicates))
-    clean = recipe.split.assign(applied.kept)
+    clean = recipe.split.assign(applied.kept, recipe.task.input)
     build.output.parquet("data.parquet", clean)
     excerpt = table.select("id", *_excerpt(table, recipe.task.input))
     build.output.parquet("dropped.parquet", applied.dropped.join(excerpt, on="id", how="left", maintain_order="left"))

@@ -36,7 +36,7 @@ def _build(build: Build) -> None:
         label = pl.col(task.label).cast(pl.String).alias("label")
         counts.append(table.group_by(label, "split").agg(pl.len().alias("rows")))
         for split in SPLITS:
-            contents[split].append(row_hashes(table.filter(pl.col("split") == split), [task.input], "whitespace_case"))
+            contents[split].append(row_hashes(table.filter(pl.col("split") == split), [task.input], "alphanumeric"))
     total = pl.concat(counts).group_by("label", "split").agg(pl.col("rows").sum()).sort("label", "split")
     # A class that training never sees cannot be learned: its rows in valid and test are dropped by the shards.
     classes = total.filter(pl.col("split") == "train")["label"].drop_nulls().unique().sort().to_list()
