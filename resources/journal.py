@@ -5,7 +5,8 @@
         points.jsonl    metrics, one step a line, only ever appended to
         ended.json      how it ended: status, model, last metrics, checks
         remote.json     what the sender knows: ids in MLflow, bytes of points.jsonl that are there, whether all is
-        sync.lock, sync.log
+        sync.lock       held by the process that sends; sync.log is what it said
+        unreachable     there while MLflow does not answer
 
 Points have the timestamps of the training itself, and each (metric, step) is kept once, whatever a resumed training
 says again: sending a line twice therefore writes the same row in MLflow's database, hence once.
@@ -13,10 +14,12 @@ says again: sending a line twice therefore writes the same row in MLflow's datab
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -79,7 +82,8 @@ class Ended:
         digest: the model's digest in the store; empty where there is no model.
         path: the model's folder.
         metrics: the last word on the model's quality.
-        checks: name of each blocking check and whether it passed; None while they have not been made.
+        checks: name of each blocking check and whether it passed.
+        awaiting: whether further checks follow, before which the model cannot be the champion.
     """
 
     status: str
@@ -88,12 +92,15 @@ class Ended:
     digest: str = ""
     path: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    checks: Mapping[str, bool] | None = None
+    checks: Mapping[str, bool] = field(default_factory=dict)
+    awaiting: bool = False
 
     @property
-    def champion(self) -> bool:
-        """Whether the model may be called the best: all checks were made and passed."""
-        return bool(self.digest) and bool(self.checks) and all((self.checks or {}).values())
+    def verdict(self) -> str:
+        """`failed` once a check has failed, `pending` while some are to come or none was made, `passed` otherwise."""
+        if not all(self.checks.values()):
+            return "failed"
+        return "pending" if self.awaiting or not self.checks else "passed"
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,7 @@ class Journal:
             (self.folder / "remote.json").unlink(missing_ok=True)
         self.write("training.json", {**said, "destination": destination})
         (self.folder / "ended.json").unlink(missing_ok=True)
+        self.note_reachable(True)
         self._mend()
         for point in self.points():
             self._note(point.step, point.metrics)
@@ -177,6 +185,8 @@ class Journal:
         if self._file is not None:
             self._file.close()
             self._file = None
+        # What the sender found before does not count: it will try once more.
+        self.note_reachable(True)
         self.write("ended.json", asdict(ended))
 
     def points(self, start: int = 0) -> Iterator[Point]:
@@ -214,6 +224,29 @@ class Journal:
         path = self.folder / "points.jsonl"
         size = path.stat().st_size if path.exists() else 0
         return bool(self.training) and (remote.get("ended") != ended or remote.get("sent", 0) < size)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether MLflow answered the last time that something was sent."""
+        return not (self.folder / "unreachable").exists()
+
+    def note_reachable(self, answered: bool) -> None:
+        """Leave word for the process that trains."""
+        if answered:
+            (self.folder / "unreachable").unlink(missing_ok=True)
+        else:
+            (self.folder / "unreachable").touch()
+
+    @contextmanager
+    def locked(self, wait: bool = False) -> Iterator[bool]:
+        """Hold the journal for sending; without `wait`, False when another sender has it."""
+        with (self.folder / "sync.lock").open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
     def read(self, name: str) -> dict[str, Any]:
         """One of the journal's JSON files; empty where it is not there."""
@@ -253,6 +286,7 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
             yield path, value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def journals(root: Path) -> list[Journal]:
-    """All journals below the folder of the journals, in the order of their names."""
-    return [Journal(path.parent) for path in sorted(root.glob("*/*/training.json"))]
+def left_behind(root: Path, destination: str) -> list[Journal]:
+    """Journals of ended trainings below `root` that are for this MLflow and not all there, by name."""
+    found = [Journal(path.parent) for path in sorted(root.glob("*/*/ended.json"))]
+    return [j for j in found if j.training.get("destination") == destination and j.pending]

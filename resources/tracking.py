@@ -18,17 +18,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from resources.journal import Ended, Journal, Record, Training, redact
+from resources.journal import Ended, Journal, Record, Training, left_behind, redact
 from resources.settings import Settings
 
 log = logging.getLogger("satiety.tracking")
 
+POLL_S = 0.05
 ROOT = Path(__file__).resolve().parent.parent
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -76,36 +77,46 @@ class Tracker:
         return TrackedRun(self, journal, self._start_sender(journal))
 
     def judge(self, recipe: str, fingerprint: str, metrics: Mapping[str, float], checks: Mapping[str, bool]) -> None:
-        """Add what was found out about a finished model later on; sent by `sync_pending`.
+        """Add what was found out about a finished model later on, and decide on the champion.
 
-        The model becomes the champion only now where `finish` was told no checks. Metrics and checks of the same name
-        are replaced. A training that was never recorded is passed over.
+        Where `finish` was told that this follows, the training's sender is still there and sends it within a second;
+        otherwise `sync_pending` does. Metrics and checks of the same name are replaced. A training that was never
+        recorded is passed over.
         """
         journal = self.journal(recipe, fingerprint)
         ended = journal.ended
         if ended is None:
             return
-        journal.close(
-            Ended(
-                ended.status,
-                ended.time_ms,
-                ended.step,
-                ended.digest,
-                ended.path,
-                {**ended.metrics, **metrics},
-                {**(ended.checks or {}), **checks},
-            )
-        )
+        quality, passed = {**ended.metrics, **metrics}, {**ended.checks, **checks}
+        journal.close(replace(ended, metrics=quality, checks=passed, awaiting=False))
+        self.wait(journal, lambda: _has_sender(journal))
 
     def sync_pending(self) -> Synced:
         """Send what earlier trainings left in their journals; with MLflow down everything stays pending."""
-        if not self.settings.tracking.enabled or not self.settings.journals.is_dir():
+        if not self.settings.tracking.enabled:
+            return Synced(0, 0, 0)
+        if not left_behind(self.settings.journals, redact(self.settings.tracking_uri)):
             return Synced(0, 0, 0)
         done = subprocess.run(self._command(), env=self._env(), capture_output=True, text=True, check=False)
         counts = _last_json(done.stdout)
         if not counts:
             log.warning("tracking: the sender failed: %s", redact(done.stderr.strip()[-300:]))
         return Synced(counts.get("trainings", 0), counts.get("values", 0), counts.get("pending", 0))
+
+    def wait(self, journal: Journal, sending: Callable[[], bool]) -> None:
+        """Wait until MLflow has all of a journal, does not answer, or nobody sends any more; `tracking.wait_s` at most.
+
+        A warning says what is missing then.
+        """
+        deadline = time.monotonic() + self.settings.tracking.wait_s
+        while journal.pending and time.monotonic() < deadline and sending() and journal.reachable:
+            time.sleep(POLL_S)
+        if journal.pending:
+            log.warning(
+                "tracking: MLflow at %s lacks some of this training (%s); `satiety sync` sends it",
+                redact(self.settings.tracking_uri),
+                journal.folder / "sync.log",
+            )
 
     def link(self, recipe: str, fingerprint: str) -> str | None:
         """The web address of a training's run; None while MLflow has not got it."""
@@ -186,6 +197,7 @@ class TrackedRun:
         path: Path,
         metrics: Mapping[str, float] | None = None,
         checks: Mapping[str, bool] | None = None,
+        judged_later: bool = False,
     ) -> None:
         """Record the model, and wait a while for MLflow to have it all.
 
@@ -193,10 +205,12 @@ class TrackedRun:
             digest: the model's digest in the store.
             path: its folder.
             metrics: the last word on its quality.
-            checks: the blocking checks by name; with all passed it becomes the champion. None: see `Tracker.judge`.
+            checks: the blocking checks by name; with all passed the model becomes the champion.
+            judged_later: whether `Tracker.judge` follows in this process, before which there is no champion.
         """
-        ended = Ended("FINISHED", _now_ms(), self._journal.step, digest, str(path), dict(metrics or {}), checks)
-        self._end(ended)
+        step = self._journal.step
+        quality, passed = dict(metrics or {}), dict(checks or {})
+        self._end(Ended("FINISHED", _now_ms(), step, digest, str(path), quality, passed, judged_later))
 
     def fail(self, interrupted: bool = False) -> None:
         """Record that there is no model."""
@@ -221,18 +235,9 @@ class TrackedRun:
             return
         self._ended = True
         self._journal.close(ended)
-        wait_s = self._tracker.settings.tracking.wait_s if ended.status != "KILLED" else 0.0
-        try:
-            self._sender.wait(wait_s)
-        except subprocess.TimeoutExpired:
-            # It goes on by itself: the journal is closed, so it ends once MLflow has it or does not answer.
-            log.info("tracking: still sending to MLflow")
-        if self._journal.pending and ended.status != "KILLED":
-            log.warning(
-                "tracking: MLflow at %s does not have all of this training yet (%s); the next training sends it",
-                redact(self._tracker.settings.tracking_uri),
-                self._journal.folder / "sync.log",
-            )
+        sender = self._sender
+        if ended.status != "KILLED":
+            self._tracker.wait(self._journal, lambda: sender.poll() is None)
 
 
 def _git_tags(root: Path) -> dict[str, str]:
@@ -243,6 +248,11 @@ def _git_tags(root: Path) -> dict[str, str]:
     except (OSError, subprocess.TimeoutExpired):
         return {}
     return {"mlflow.source.git.commit": done.stdout.strip()} if done.returncode == 0 else {}
+
+
+def _has_sender(journal: Journal) -> bool:
+    with journal.locked() as free:
+        return not free
 
 
 def _last_json(text: str) -> dict[str, Any]:

@@ -42,6 +42,7 @@ class Sender:
         mlflow.set_tracking_uri(uri)
         self.home = home
         self.client = MlflowClient(uri)
+        self._described: set[Path] = set()
         if home is not None:
             with _locked(home / "create.lock"):
                 self.client.search_experiments(max_results=1)
@@ -52,21 +53,27 @@ class Sender:
         if "run_id" not in remote:
             remote |= self._attach(journal)
             journal.write("remote.json", remote)
+        if journal.folder not in self._described:
+            # Also for a run that is there already: a resumed training has new tags.
+            self._describe(remote["run_id"], journal.training)
+            self.client.update_run(remote["run_id"], status="RUNNING")
+            self._described.add(journal.folder)
         sent = self._send_points(journal, remote)
-        ended = journal.ended
-        if ended is not None and remote.get("ended") != journal.read("ended.json"):
-            self._send_end(journal, remote, ended)
-            journal.write("remote.json", {**remote, "ended": journal.read("ended.json")})
+        # Read once: the training may say more while this is being sent.
+        said = journal.read("ended.json")
+        if said and remote.get("ended") != said:
+            self._send_end(journal, remote, Ended(**said))
+            journal.write("remote.json", {**remote, "ended": said})
         return sent
 
-    def mark(self, journal: Journal, status: str) -> None:
-        """Set the run's status: RUNNING when a training goes on, KILLED when its process is gone."""
+    def mark_killed(self, journal: Journal) -> None:
+        """Note that the training's process is gone without a word."""
         remote = journal.read("remote.json")
         if "run_id" in remote:
-            self.client.update_run(remote["run_id"], status=status)
+            self.client.update_run(remote["run_id"], status="KILLED")
 
     def _attach(self, journal: Journal) -> dict[str, Any]:
-        """The training's run, found by its tag or made, with parameters, tags and input datasets."""
+        """The training's run, found by its tag or made."""
         training = journal.training
         experiment = self._experiment(training["recipe"])
         wanted = f"tags.`satiety.training` = '{training['fingerprint']}'"
@@ -80,10 +87,10 @@ class Sender:
                 tags={"satiety.training": training["fingerprint"]},
                 run_name=f"{training['recipe']}-{training['fingerprint'][:8]}",
             )
-        self._describe(run.info.run_id, training, set(run.data.params))
         return {"experiment_id": experiment, "run_id": run.info.run_id}
 
-    def _describe(self, run_id: str, training: dict[str, Any], there: set[str]) -> None:
+    def _describe(self, run_id: str, training: dict[str, Any]) -> None:
+        """Parameters, tags and input datasets."""
         tags = {
             **training["tags"],
             "satiety.training": training["fingerprint"],
@@ -92,6 +99,7 @@ class Sender:
         }
         self.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
         # A parameter cannot be changed once it is set; the first start's stay.
+        there = set(self.client.get_run(run_id).data.params)
         params = [
             Param(key[: LONGEST["key"]], value[: LONGEST["param"]])
             for key, value in training["params"].items()
@@ -137,7 +145,7 @@ class Sender:
             ]
             for batch in _parts(iter(metrics), BATCH):
                 self.client.log_batch(run_id, metrics=batch)
-            tags = {"satiety.digest": ended.digest, "satiety.checks": _checks(ended)}
+            tags = {"satiety.digest": ended.digest, "satiety.checks": ended.verdict}
             self.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
             remote["version"] = self._register(training, remote, ended)
         self.client.set_terminated(run_id, ended.status, ended.time_ms)
@@ -168,7 +176,7 @@ class Sender:
             "satiety.digest": ended.digest,
             "satiety.training": training["fingerprint"],
             "satiety.ended_ms": str(ended.time_ms),
-            "checks": _checks(ended),
+            "checks": ended.verdict,
         }
         versions = self.client.search_model_versions(f"name = '{name}'")
         mine = [v for v in versions if v.run_id == remote["run_id"] and v.tags.get("satiety.digest") == ended.digest]
@@ -194,17 +202,11 @@ class Sender:
             champion = None
         mine = champion is not None and str(champion.version) == version
         since = int(champion.tags.get("satiety.ended_ms", 0)) if champion is not None else 0
-        if mine and not ended.champion:
+        passed = ended.verdict == "passed"
+        if mine and not passed:
             self.client.delete_registered_model_alias(name, CHAMPION)
-        elif ended.champion and not mine and since <= ended.time_ms:
+        elif passed and not mine and since <= ended.time_ms:
             self.client.set_registered_model_alias(name, CHAMPION, version)
-
-
-def _checks(ended: Ended) -> str:
-    if ended.checks is None:
-        return "pending"
-    failed = [name for name, passed in ended.checks.items() if not passed]
-    return "failed" if failed else "passed"
 
 
 def _dataset(recipe: str, said: dict[str, str]) -> DatasetInput:

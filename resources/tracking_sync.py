@@ -2,9 +2,10 @@
 
     python -m resources.tracking_sync --root JOURNALS [--follow JOURNAL --parent PID] [--home FOLDER] [--interval S]
 
-With `--follow` it sends what one training writes every few seconds until that has ended or the parent is gone, and then
-what other trainings left behind; without, only the latter. MLflow's address is in MLFLOW_TRACKING_URI, which, unlike an
-argument, other users cannot see. The last line printed is JSON: `{"trainings": …, "values": …, "pending": …}`.
+With `--follow` it sends what one training writes every few seconds until that has ended, with all its checks, or the
+parent is gone, and then what other trainings left behind; without, only the latter. MLflow's address is in
+MLFLOW_TRACKING_URI, which, unlike an argument, other users cannot see. The last line printed is JSON:
+`{"trainings": …, "values": …, "pending": …}`.
 
 Exit code: 0 when nothing is pending, 69 when MLflow does not answer.
 """
@@ -12,26 +13,24 @@ Exit code: 0 when nothing is pending, 69 when MLflow does not answer.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ops.errors import ServiceDown
-from resources.journal import Journal, journals, redact
+from resources.journal import Journal, left_behind, redact
 
 if TYPE_CHECKING:
     from resources.tracking_mlflow import Sender
 
 POLL_S = 0.1
 CONNECT_S = 3.0
+MOST_FAILURES = 3
 
 
 class Outbox:
@@ -58,28 +57,28 @@ class Outbox:
         except Exception as error:  # MLflow raises nearly everything; whatever it is, the journal keeps its points.
             said = redact(str(error)).splitlines()
             print(f"not sent: {type(error).__name__}: {said[0][:300] if said else ''}", file=sys.stderr, flush=True)
+            journal.note_reachable(False)
             return False
+        journal.note_reachable(True)
         return True
 
-    def mark(self, journal: Journal, status: str) -> None:
-        """Set the run's status where MLflow answers."""
+    def mark_killed(self, journal: Journal) -> None:
+        """Note that the training's process is gone, where MLflow answers."""
         try:
-            self._connect().mark(journal, status)
+            self._connect().mark_killed(journal)
         except Exception as error:
-            print(f"not marked {status}: {redact(str(error))[:300]}", file=sys.stderr, flush=True)
+            print(f"not marked as killed: {redact(str(error))[:300]}", file=sys.stderr, flush=True)
 
     def send_rest(self) -> int:
         """Send what ended trainings left behind; returns how many are still pending."""
-        destination = redact(self.uri)
-        pending = 0
-        for journal in journals(self.root):
-            if journal.training.get("destination") != destination or journal.ended is None or not journal.pending:
-                continue
-            with _lock(journal) as mine:
-                if mine and self.send(journal):
-                    self.trainings += 1
-                else:
-                    pending += 1
+        pending = failures = 0
+        for journal in left_behind(self.root, redact(self.uri)):
+            with journal.locked() as mine:
+                # One journal that MLflow refuses must not hold up the others; an MLflow that is down would, each time.
+                sent = mine and failures < MOST_FAILURES and self.send(journal)
+            failures += mine and not sent
+            self.trainings += sent
+            pending += not sent
         return pending
 
     def _connect(self) -> Sender:
@@ -94,22 +93,18 @@ class Outbox:
 
 def follow(outbox: Outbox, journal: Journal, parent: int, interval_s: float) -> None:
     """Send what the journal gets until its training has ended or the parent is gone."""
-    running = False
     while True:
-        ended = journal.ended is not None
+        said = journal.ended
         orphaned = os.getppid() != parent
         sent = outbox.send(journal)
-        if sent and not running and not ended:
-            outbox.mark(journal, "RUNNING")
-            running = True
-        if ended:
+        if said is not None and (orphaned or not said.awaiting):
             outbox.trainings += sent
             return
         if orphaned:
-            outbox.mark(journal, "KILLED")
+            outbox.mark_killed(journal)
             return
         deadline = time.monotonic() + interval_s
-        while time.monotonic() < deadline and journal.ended is None and os.getppid() == parent:
+        while time.monotonic() < deadline and journal.ended == said and os.getppid() == parent:
             time.sleep(POLL_S)
 
 
@@ -126,7 +121,7 @@ def main(argv: list[str]) -> int:
     outbox = Outbox(os.environ["MLFLOW_TRACKING_URI"], options.root, options.home)
     if options.follow is not None:
         journal = Journal(options.follow)
-        with _lock(journal, wait=True):
+        with journal.locked(wait=True):
             follow(outbox, journal, options.parent, options.interval)
     pending = outbox.send_rest()
     print(json.dumps({"trainings": outbox.trainings, "values": outbox.values, "pending": pending}), flush=True)
@@ -139,18 +134,6 @@ def _reach(uri: str) -> None:
     if address.scheme in ("http", "https") and address.hostname:
         port = address.port or (443 if address.scheme == "https" else 80)
         socket.create_connection((address.hostname, port), timeout=CONNECT_S).close()
-
-
-@contextmanager
-def _lock(journal: Journal, wait: bool = False) -> Iterator[bool]:
-    """Hold a journal for sending; without `wait`, False when another sender has it."""
-    with (journal.folder / "sync.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -44,7 +45,7 @@ def main() -> int:
     fails = attempt <= run.get("fail_attempts", 10**9)
     if run.get("boom") == rank and fails:
         raise ValueError("boom")
-    total = reducer() if run.get("gloo") else lambda: 0
+    total = reducer() if run.get("gloo") else lambda: None
     for step in range(int(run.get("first", {}).get(str(attempt), 0)), int(run.get("steps", 3))):
         time.sleep(run.get("step_s", 0.02))
         if run.get("kill", {}).get(str(rank)) == step and fails:
@@ -61,13 +62,13 @@ def main() -> int:
     return 0
 
 
-def reducer():
+def reducer() -> Callable[[], None]:
     import torch
     from torch import distributed
 
     distributed.init_process_group("gloo")
 
-    def total():
+    def total() -> None:
         ones = torch.ones(1)
         distributed.all_reduce(ones)
         assert ones.item() == distributed.get_world_size()

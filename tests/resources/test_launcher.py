@@ -92,7 +92,7 @@ def test_exception_is_quoted(tmp_path: Path, fork: bool) -> None:
 
 def test_killed_rank_is_tried_again_in_a_fresh_torchrun(tmp_path: Path) -> None:
     found: list[dict[str, Any]] = []
-    # Rank 0 dies at step 3; the second attempt takes back step 2, which its checkpoint does not have, and says it again.
+    # Rank 0 dies at step 3; the second attempt takes back step 2, which is not in its checkpoint, and says it again.
     launched = plan(tmp_path, {"retries": 1}, steps=5, kill={"0": 3}, fail_attempts=1, truncate=1, first={"2": 2})
     result = launch(launched, found.append)
     assert result.attempts == 2
@@ -246,5 +246,5 @@ def test_environment_of_a_surrounding_torchrun_is_not_passed_on(
 
 
 def test_worker_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no module 'ops.nothing'"):
+    with pytest.raises(ConfigError, match=r"no module 'ops\.nothing'"):
         LaunchPlan(tmp_path / "run.json", tmp_path, worker="ops.nothing").script()

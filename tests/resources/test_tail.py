@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -50,7 +49,7 @@ def test_file_that_is_replaced(tmp_path: Path) -> None:
     write(path, '{"step": 0}\n')
     tail = Tail(path)
     write(other, '{"step": 0}\n{"step": 7}\n')
-    os.replace(other, path)
+    other.replace(path)
     assert tail.poll() == [{"step": 7}]
 
 

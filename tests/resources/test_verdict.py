@@ -51,7 +51,7 @@ def logs(folder: Path, codes: dict[int, int], stderr: dict[int, str] | None = No
     ],
 )
 def test_exit_codes(tmp_path: Path, codes: dict[int, int], kind: type[SatietyError], said: str) -> None:
-    words = {rank: "something before\nthe last word\n" for rank in codes}
+    words = dict.fromkeys(codes, "something before\nthe last word\n")
     error = verdict(1, logs(tmp_path, codes, words))
     assert type(error) is kind
     assert said in str(error)
