@@ -82,6 +82,23 @@ def test_every_figure_is_that_of_report_json(report: Report, page: Page) -> None
     assert {f"costs.{i}.cost.{key}" for i in (0, 1) for key in ("parameters", "flops", "cpu_seconds")} <= found
 
 
+@pytest.mark.parametrize(
+    ("kind", "value", "shown"),
+    [
+        ("score", 0.86249, "0.862"),
+        ("signed", -0.0305, "\N{MINUS SIGN}0.030"),
+        ("count", 1234567, "1,234,567"),
+        ("percent", 0.125, "12.5%"),
+        ("plain", 7, "7"),
+        ("seconds", 35.2, "35.2 s"),
+        ("bytes", 689_000_000, "689 MB"),
+        ("joules", 1480.5, "1.48 kJ"),
+    ],
+)
+def test_figures_are_shown_in_their_kind(kind: str, value: float, shown: str) -> None:
+    assert FORMATS[kind](value) == shown
+
+
 def test_the_headline_is_that_of_report_json(report: Report, page: Page) -> None:
     text = page.text().replace("[ ", "[").replace(" ]", "]")
     folded = re.sub(r"\s+([,;.)])", r"\1", text)
