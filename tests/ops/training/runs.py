@@ -73,7 +73,7 @@ def text_run(folder: Path, training: dict[str, Any] | None = None, **settings: A
     return path
 
 
-def start(run: Path, rank: int = 0, world: int = 1, port: int = 0, **environment: str) -> int:
+def start(run: Path, rank: int = 0, world: int = 1, port: int = 0, **environment: Any) -> int:
     """Start a worker in a forked process, which has torch imported already; returns its process id."""
     import torch
 
@@ -104,12 +104,12 @@ def finish(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def work(run: Path, **environment: str) -> int:
+def work(run: Path, **environment: Any) -> int:
     """Run one worker to its end; returns its exit code."""
     return finish(start(run, **environment))
 
 
-def work_together(run: Path, world: int = 2, **environment: str) -> list[int]:
+def work_together(run: Path, world: int = 2, **environment: Any) -> list[int]:
     """Run several workers to their end; the environment is that of the first."""
     port = free_port()
     children = [start(run, rank, world, port, **(environment if rank == 0 else {})) for rank in range(world)]

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from ops.errors import IntegrityError
+from ops.nn.models.transformer_encoder import TransformerEncoder
+from ops.nn.spec import TextSpec
+from ops.training.config import TrainingConfig
+from ops.training.optimizer import Optimizers, is_hidden_matrix
+
+KINDS = ("adamw", "sgd", "muon")
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    model = TransformerEncoder(dim=8, depth=1, heads=2, dropout=0.0)
+    built = model.build(TextSpec(vocabulary=9, max_length=5), 3)
+    nn.init.normal_(built.head.weight)  # type: ignore[arg-type, union-attr]
+    return built
+
+
+def make(kind: Any, built: nn.Module, **settings: Any) -> Optimizers:
+    return Optimizers(built, TrainingConfig(steps=9, optimizer=kind, learning_rate=0.001, **settings))
+
+
+def step(built: nn.Module, optimizers: Optimizers, number: int) -> None:
+    tokens = torch.randint(0, 9, (4, 5), generator=torch.Generator().manual_seed(number))
+    optimizers.zero_grad()
+    built(tokens, torch.full((4,), 5)).square().sum().backward()
+    optimizers.step()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_goes_on_exactly_from_its_state(kind: str) -> None:
+    whole, parted = network(), network()
+    optimizers = make(kind, whole)
+    for number in range(6):
+        step(whole, optimizers, number)
+    first = make(kind, parted)
+    for number in range(3):
+        step(parted, first, number)
+    second = make(kind, parted)
+    second.load(first.state())
+    for number in range(3, 6):
+        step(parted, second, number)
+    assert all(torch.equal(a, b) for a, b in zip(whole.parameters(), parted.parameters(), strict=True))
+
+
+def test_without_its_state_it_does_not() -> None:
+    whole, parted = network(), network()
+    optimizers, other = make("adamw", whole), make("adamw", parted)
+    for number in range(6):
+        step(whole, optimizers, number)
+        step(parted, other if number < 3 else make("adamw", parted), number)
+    assert not torch.equal(next(whole.parameters()), next(parted.parameters()))
+
+
+def test_adamw_is_torchs_with_decay_of_matrices_only() -> None:
+    ours, theirs = network(), network()
+    optimizers = make("adamw", ours, weight_decay=0.3)
+    groups = [
+        {"params": [p], "weight_decay": 0.3 if p.ndim >= 2 else 0.0, "lr": 0.001, "betas": (0.9, 0.98)}
+        for p in theirs.parameters()
+    ]
+    other = torch.optim.AdamW(groups)
+    for number in range(3):
+        step(ours, optimizers, number)
+        tokens = torch.randint(0, 9, (4, 5), generator=torch.Generator().manual_seed(number))
+        other.zero_grad()
+        theirs(tokens, torch.full((4,), 5)).square().sum().backward()
+        other.step()
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_muon_is_for_the_matrices_of_the_blocks() -> None:
+    chosen = [name for name, weight in network().named_parameters() if is_hidden_matrix(name, weight)]
+    assert [name.removeprefix("encoder.blocks.0.") for name in chosen] == [
+        "attention.project_in.weight",
+        "attention.project_out.weight",
+        "feed_forward.project_in.weight",
+        "feed_forward.project_out.weight",
+    ]
+    built = network()
+    optimizers = make("muon", built)
+    step(built, optimizers, 0)
+    moments = {
+        name.rpartition(":")[2] for name in optimizers.state() if name.startswith("encoder.blocks.0.attention.p")
+    }
+    assert "momentum_buffer" in moments
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rate_of_zero_changes_nothing(kind: str) -> None:
+    built, before = network(), network()
+    optimizers = make(kind, built)
+    assert optimizers.set_rate(0.0) == 0.0
+    step(built, optimizers, 0)
+    assert all(torch.equal(a, b) for a, b in zip(built.parameters(), before.parameters(), strict=True))
+    assert optimizers.set_rate(0.5) == pytest.approx(0.0005)
+
+
+def test_the_state_of_other_weights_is_refused() -> None:
+    with pytest.raises(IntegrityError, match="of other weights: nobody"):
+        make("sgd", network()).load({"nobody:momentum_buffer": torch.zeros(1)})

@@ -1,0 +1,112 @@
+"""The journal, the random states, the heartbeat, the signals and the cost."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ops.training import random_state, spending
+from ops.training.distributed import Group
+from ops.training.heartbeat import Heartbeat
+from ops.training.journal import Journal, history
+from ops.training.signals import Stop
+from ops.training.spending import Spending
+
+
+def test_the_journal_goes_on_where_the_checkpoint_was(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    journal = Journal(path, 0)
+    journal.write({"step": 1})
+    size = journal.sync()
+    journal.write({"step": 2})
+    journal.close()
+    with path.open("a") as torn:
+        torn.write('{"st')
+    again = Journal(path, size)
+    again.write({"step": 3})
+    again.close()
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1, 3]
+
+
+def test_the_history_has_no_clock() -> None:
+    lines = b'{"examples_per_s":2.0,"loss":0.5,"step":1,"time_ms":9}\n{"step":1,"time_ms":10,"valid_loss":1.0}\n'
+    assert history(lines) == b'{"loss":0.5,"step":1}\n{"step":1,"valid_loss":1.0}\n'
+
+
+def test_random_states_come_back_exactly() -> None:
+    random_state.seed_everything(7)
+    random.gauss(0, 1)
+    np.random.normal()
+    torch.randn(3)
+    kept = random_state.capture()
+
+    def draw() -> tuple[float, float, list[float]]:
+        return random.gauss(0, 1), float(np.random.normal()), torch.randn(5).tolist()
+
+    first = draw()
+    assert draw() != first
+    random_state.restore(kept)
+    assert draw() == first
+
+
+def test_ranks_and_steps_draw_differently() -> None:
+    seeds = {random_state.seed_of_rank(seed, rank, step) for seed in (0, 1) for rank in (0, 1) for step in (0, 1)}
+    assert len(seeds) == 8
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_the_heart_beats_once_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("ops.training.heartbeat.time.monotonic", lambda: now)
+    heart = Heartbeat(tmp_path, 0)
+    for step, seconds in enumerate((0.0, 0.5, 0.6)):
+        now += seconds
+        heart.beat(step)
+    assert json.loads((tmp_path / "heartbeat").read_text()) == {"step": 2, "pid": os.getpid()}
+    Heartbeat(tmp_path, 3).beat(1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["heartbeat", "heartbeat-3"]
+
+
+def test_the_first_signal_is_remembered() -> None:
+    stop, before = Stop(), {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        stop.listen()
+        assert stop.signal == 0
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.signal == signal.SIGINT
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_costs_add_up_over_laps_and_resumed_runs() -> None:
+    first = Spending(Group(), None, 0.0)
+    first.count(10, 1000)
+    first.started()
+    lap = first.lap()
+    started = lap["startup_s"]
+    first.started()
+    first.count(5, 500)
+    again = Spending(Group(), first.lap(), 0.0)
+    again.count(1, 1)
+    total = again.lap()
+    assert (total["examples"], total["flops"]) == (16, 1501)
+    assert total["startup_s"] == started > 0
+    assert total["cpu_s"] >= lap["cpu_s"] > 0
+    report = spending.report({**total, "joules": None}, 7, 2)
+    assert report["energy"]["method"] == "estimated"
+    assert "W" in report["energy"]["how"]
+    assert "joules" not in report
+    assert spending.report({**total, "joules": 3.25}, 7, 2)["energy"] == {
+        "joules": 3.2,
+        "method": "measured",
+        "how": "RAPL package counters of the whole machine, while training",
+    }
