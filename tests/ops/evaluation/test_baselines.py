@@ -6,6 +6,7 @@ from pydantic import ValidationError
 from sklearn.datasets import load_digits
 from sklearn.svm import SVC
 
+from ops.config import describe
 from ops.errors import BadData
 from ops.evaluation.baselines.base import Baseline
 from ops.evaluation.baselines.pixel_svm import PixelSvm
@@ -27,6 +28,7 @@ def test_both_kinds_are_found() -> None:
 
 @pytest.mark.parametrize("kind", [PixelSvm, TfidfSvm])
 def test_every_setting_is_described_and_unknown_ones_are_refused(kind: type[Baseline]) -> None:
+    describe(kind)
     assert all(field.description for field in kind.model_fields.values())
     with pytest.raises(ValidationError, match="Extra inputs"):
         kind.model_validate({"kernel": "poly"})

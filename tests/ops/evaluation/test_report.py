@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ops.config import Config
+from ops.config import Config, describe
 from ops.errors import BadData
 from ops.evaluation import schema
 from ops.evaluation.cost import Cost
@@ -59,6 +59,7 @@ def test_the_same_arguments_give_the_same_bytes_and_the_schema_holds() -> None:
 def test_every_field_is_described() -> None:
     parts = [value for value in vars(schema).values() if isinstance(value, type) and issubclass(value, Config)]
     assert len(parts) > 12
+    describe(*parts)
     for part in parts:
         for name, field in part.model_fields.items():
             assert field.description, f"{part.__name__}.{name}"
