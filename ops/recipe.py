@@ -5,7 +5,7 @@ It is pure data that every layer reads; finding, reading and checking recipe fil
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -22,13 +22,23 @@ from ops.tasks.base import Task
 from ops.tokenization.base import Tokenizer
 from ops.training.config import TrainingConfig
 
-AnySource = union("ops.sources", base=Source)
-CleaningStep = union("ops.cleaning", "ops.deduplication", base=Step)
-NormalizationStep = union("ops.normalization", base=Step)
-AnyTokenizer = union("ops.tokenization", base=Tokenizer)
-AnyTask = union("ops.tasks", base=Task)
-AnyModel = union("ops.nn.models", base=Model)
-AnyBaseline = union("ops.evaluation.baselines", base=Baseline)
+if TYPE_CHECKING:
+    # A type checker does not see what the registry finds, only what all of a sort have in common.
+    AnySource = Source
+    CleaningStep = Step
+    NormalizationStep = Step
+    AnyTokenizer = Tokenizer
+    AnyTask = Task
+    AnyModel = Model
+    AnyBaseline = Baseline
+else:
+    AnySource = union("ops.sources", base=Source)
+    CleaningStep = union("ops.cleaning", "ops.deduplication", base=Step)
+    NormalizationStep = union("ops.normalization", base=Step)
+    AnyTokenizer = union("ops.tokenization", base=Tokenizer)
+    AnyTask = union("ops.tasks", base=Task)
+    AnyModel = union("ops.nn.models", base=Model)
+    AnyBaseline = union("ops.evaluation.baselines", base=Baseline)
 
 Cron = Annotated[str, Field(pattern=r"^\S+ \S+ \S+ \S+ \S+$")]
 
