@@ -59,15 +59,14 @@ After = Callable[[Workspace, Recipe, Versions, Mapping[str, bool]], dict[str, An
 def stage_asset(recipe: Recipe, stage: Stage, look: Look, after: After | None = None) -> dg.AssetsDefinition:
     """The asset of a stage that is one function."""
 
-    @dg.asset(
+    define: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
         **common(recipe, stage, look),
         deps=[dependency(recipe, wanted) for wanted in stage.inputs],
         partitions_def=partitions_def(recipe) if stage.partitioned else None,
         backfill_policy=dg.BackfillPolicy.single_run() if stage.partitioned else None,
     )
-    def body(
-        context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]
-    ) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not see through a subscript
+
+    def body(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not see through a subscript
         keys = list(context.partition_keys) if stage.partitioned else None
         built = workspace.build(recipe, stage, keys, on_built=lambda b, done, of: _log(context, b, done, of))
         versions = {b.partition: b.version for b in built}
@@ -85,7 +84,7 @@ def stage_asset(recipe: Recipe, stage: Stage, look: Look, after: After | None = 
             check_results=checks,
         )
 
-    return body
+    return define(body)
 
 
 def data_version(versions: Versions) -> str:

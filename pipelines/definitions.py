@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import dagster as dg
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """The definitions of this code location."""
+    """The definitions of this code location.
+
+    Raises:
+        RecipeError: a recipe is wrong; all its problems with their places.
+    """
+    import pipelines.defs
     from pipelines.build import recipe_definitions, shared_definitions
     from pipelines.recipe import SHIPPED, load_file, recipes
     from resources.settings import load_settings
@@ -18,7 +22,8 @@ def defs() -> dg.Definitions:
     # Single-run backfills are beta in Dagster's words; the tests drive them.
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     settings = load_settings()
-    shipped = dg.load_from_defs_folder(path_within_project=Path(__file__).parent)
-    others = [path for path in recipes().values() if SHIPPED not in path.parents]
-    extra = [recipe_definitions(load_file(path), settings) for path in others]
+    # By module, not by `pyproject.toml`, which an installed package does not have.
+    shipped = dg.ComponentTree.from_module(pipelines.defs, project_root=SHIPPED.parent.parent).build_defs()
+    others = {name: path for name, path in recipes().items() if SHIPPED not in path.parents}
+    extra = [recipe_definitions(load_file(path, named=name), settings) for name, path in others.items()]
     return dg.Definitions.merge(shipped, *extra, shared_definitions(settings))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import uuid
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from assets.factory import asset_key
-from ops.errors import ConfigError, Interrupted, SatietyError
+from ops.errors import CheckFailed, ConfigError, Interrupted, SatietyError
 from ops.recipe import Recipe
 from pipelines.build import recipe_definitions, shared_definitions
 from pipelines.home import prepare_home
@@ -70,14 +71,21 @@ def execute(
 
 
 def _run(
-    definitions: dg.Definitions, recipe: Recipe, names: list[str] | None, tags: dict[str, str], instance: Any
+    definitions: dg.Definitions,
+    recipe: Recipe,
+    names: list[str] | None,
+    tags: dict[str, str],
+    instance: dg.DagsterInstance,
 ) -> str:
+    """One run of the job; returns its id."""
     chosen = None if names is None else [asset_key(recipe, name) for name in names]
     job = definitions.resolve_job_def(recipe.name)
+    run_id = str(uuid.uuid4())
     try:
-        done = job.execute_in_process(
+        job.execute_in_process(
             instance=instance,
             asset_selection=chosen,
+            run_id=run_id,
             tags={**tags, "satiety/recipe": recipe.name},
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=True,
@@ -85,11 +93,24 @@ def _run(
     except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as error:
         raise Interrupted("interrupted; everything that was committed is kept", where=recipe.name) from error
     except Exception as error:
-        known = _cause(error)
+        known = _cause(error) or _failed_check(instance, run_id)
         if known is None:
             raise
         raise known from error
-    return str(done.run_id)
+    return run_id
+
+
+def _failed_check(instance: dg.DagsterInstance, run_id: str) -> CheckFailed | None:
+    """The check that kept the run from going on, with what it found."""
+    records = instance.get_records_for_run(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION).records
+    for record in records:
+        event = record.event_log_entry.dagster_event
+        found = event.asset_check_evaluation_data if event is not None else None
+        if found is not None and not found.passed:
+            values = ", ".join(f"{name} {value.value}" for name, value in found.metadata.items())
+            where = found.asset_key.to_user_string()
+            return CheckFailed(f"the check {found.check_name} did not pass: {values}", where=where)
+    return None
 
 
 def _cause(error: BaseException) -> SatietyError | None:

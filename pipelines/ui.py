@@ -20,6 +20,7 @@ from resources.settings import Settings
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 90.0
 STOP_SECONDS = 10.0
+WORKSPACE = Path(__file__).parent / "workspace.yaml"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Page:
 
 def pages(settings: Settings, port: int, mlflow_port: int) -> list[Page]:
     """What `satiety ui` starts. With a tracking server of the team's own, MLflow's page is that server's."""
-    location = ["-m", "pipelines.definitions"]
+    location = ["-w", str(WORKSPACE)]
     python = sys.executable
     found = [
         Page("dagster", port, [python, "-m", "dagster_webserver", "-h", LOOPBACK, "-p", str(port), *location]),
@@ -135,7 +136,9 @@ def _check_port(page: Page) -> None:
             probe.bind((LOOPBACK, page.port))
         except OSError as error:
             option = "--mlflow-port" if page.name == "mlflow" else "--port"
-            raise ConfigError(f"port {page.port} is taken", where=page.name, hint=f"choose another with {option}") from error
+            raise ConfigError(
+                f"port {page.port} is taken", where=page.name, hint=f"choose another with {option}"
+            ) from error
 
 
 def _wait_until_ready(wanted: list[Page], running: dict[str, subprocess.Popen[bytes]], logs: Path) -> None:
