@@ -61,6 +61,12 @@ def test_what_is_no_time(text: str) -> None:
     assert kept([text], {"type": "datetime"}) == []
 
 
+def test_numbers_are_finite() -> None:
+    assert kept(["1e308", "-1e308", "1e999", "-1e999", "inf", "nan", "1e-999"], {"type": "number"}) == [
+        *("1e308", "-1e308", "1e-999")
+    ]
+
+
 def test_booleans() -> None:
     assert kept(["true", "False", "TRUE", "1", "yes", ""], {"type": "boolean"}) == ["true", "False", "TRUE"]
 

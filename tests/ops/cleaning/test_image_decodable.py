@@ -1,5 +1,4 @@
 import io
-import os
 import struct
 import tarfile
 import zlib
@@ -94,11 +93,8 @@ def test_flipped_bytes_never_end_the_run() -> None:
 
 
 @pytest.mark.mirror
-def test_the_sign_digits_all_decode() -> None:
-    mirror = os.environ.get("SATIETY_MIRROR")
-    if not mirror:
-        pytest.skip("SATIETY_MIRROR is not set")
-    with tarfile.open(Path(mirror) / "sign_digits" / "images.tar") as tar:
+def test_the_sign_digits_all_decode(mirror: Path) -> None:
+    with tarfile.open(mirror / "sign_digits" / "images.tar") as tar:
         names = [member for member in tar if member.isfile() and member.name.upper().endswith(".JPG")]
         images: list[bytes | None] = [tar.extractfile(member).read() for member in names]  # type: ignore[union-attr]
     outcome = check(images, maximum_pixels=10_000)

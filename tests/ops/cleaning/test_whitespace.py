@@ -2,6 +2,7 @@ import re
 from typing import Any
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,3 +54,19 @@ def test_indentation_of_code_is_kept() -> None:
     code = "def f():\n    return  1   \n"
     assert tidy([code], indentation=True).kept["text"].item() == "def f():\n    return 1"
     assert tidy([code]).kept["text"].item() == "def f():\nreturn 1"
+
+
+@pytest.mark.parametrize("character", WHITE, ids=lambda c: f"{ord(c):04X}")
+@pytest.mark.parametrize("newlines", [0, 1, 2, None])
+def test_each_kind_of_white_space(character: str, newlines: int | None) -> None:
+    for text in (f"a{character}b", f"{character}a {character}b{character}", f"a{character * 3}b"):
+        for indentation in (False, True):
+            found = tidy([text], newlines=newlines, indentation=indentation).kept["text"].item()
+            assert found == oracle(text, newlines, indentation), ascii(text)
+
+
+@pytest.mark.parametrize(
+    ("newlines", "expected"), [(0, "a b"), (1, "a\nb"), (2, "a\n\nb"), (3, "a\n\n\nb"), (None, "a\n\n\nb")]
+)
+def test_the_longest_run_of_newlines(newlines: int | None, expected: str) -> None:
+    assert tidy(["a\n \n\nb"], newlines=newlines).kept["text"].item() == expected

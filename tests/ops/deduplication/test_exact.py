@@ -1,5 +1,4 @@
 import csv
-import os
 from pathlib import Path
 
 import polars as pl
@@ -96,11 +95,8 @@ def test_columns_must_be_given() -> None:
 
 
 @pytest.mark.mirror
-def test_banking77_has_the_repeats_that_a_loop_finds() -> None:
-    mirror = os.environ.get("SATIETY_MIRROR")
-    if not mirror:
-        pytest.skip("SATIETY_MIRROR is not set")
-    with (Path(mirror) / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
+def test_banking77_has_the_repeats_that_a_loop_finds(mirror: Path) -> None:
+    with (mirror / "banking77" / "train.csv").open(encoding="utf-8", newline="") as file:
         rows = [(row["text"], row["category"]) for row in csv.DictReader(file)]
     seen: dict[str, set[str]] = {}
     for text, label in rows:
