@@ -56,7 +56,8 @@ class Sender:
         if journal.folder not in self._described:
             # Also for a run that is there already: a resumed training has new tags.
             self._describe(remote["run_id"], journal.training)
-            self.client.update_run(remote["run_id"], status="RUNNING")
+            if journal.ended is None:
+                self.client.update_run(remote["run_id"], status="RUNNING")
             self._described.add(journal.folder)
         sent = self._send_points(journal, remote)
         # Read once: the training may say more while this is being sent.

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
+from ops.config import describe
 from ops.launch import LaunchConfig
 
 
@@ -42,4 +43,5 @@ def test_endpoints(endpoint: str) -> None:
 
 
 def test_every_key_is_described() -> None:
+    describe(LaunchConfig)
     assert all(field.description for field in LaunchConfig.model_fields.values())
