@@ -55,8 +55,8 @@ def peek(target: str, store: Store, rows: int) -> Sheet:
     """
     from pipelines.peek_files import look_at
 
-    if "\0" in target:
-        raise ConfigError("a path cannot hold a NUL character")
+    if not target or "\0" in target:
+        raise ConfigError(f"{target!r} is neither a file nor in the store")
     path = Path(target).expanduser()
     try:
         is_folder, is_file = path.is_dir(), path.is_file()

@@ -32,6 +32,7 @@ class StageProgress:
     done: int = 0
     built: int = 0
     rows: int = 0
+    """Rows that were built now: what was reused cost no time."""
     note: str = ""
 
     def add(self, data: dict[str, Any]) -> None:
@@ -39,7 +40,8 @@ class StageProgress:
         self.done = int(data.get("done", self.done + 1))
         self.of = int(data.get("of", self.of))
         self.built += bool(data.get("built"))
-        self.rows += int(data.get("rows") or 0)
+        if data.get("built"):
+            self.rows += int(data.get("rows") or 0)
 
     def rate(self, now: float) -> str:
         """Rows per second so far, if there are rows."""

@@ -17,7 +17,9 @@ def sync(as_json: JsonOption = False) -> None:
     done = Tracker(settings).sync_pending()
     if as_json:
         give(vars(done))
-    elif done.trainings or not done.pending:
+    elif done.trainings:
         say(f"{done.trainings} trainings sent to MLflow, {done.values:,} values")
+    elif not done.pending:
+        say("nothing is pending")
     if done.pending:
         raise ServiceDown(f"{done.pending} trainings still wait for MLflow", where=redact(settings.tracking_uri))

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import random
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from ops.recipe import Recipe
+from ops.stages.chain import DATA_STAGES, stages
+from ops.stages.run import build_stage, partitions_of
+from ops.storage import Store
+from pipelines.recipe import load
+
+Done = dict[tuple[str, str], bool]
 
 RECIPE = """\
 name: tiny
@@ -65,6 +75,42 @@ def write_rows(path: Path, rows: int = 120, seed: int = 0) -> None:
         label = draw.choice(list(words))
         lines.append(f"{' '.join(draw.choices(words[label], k=3))} {draw.randrange(40)},{label}")
     path.write_text("\n".join(lines) + "\n")
+
+
+def build(recipe: Recipe, store: Store, names: tuple[str, ...] = DATA_STAGES) -> Done:
+    """Build the data half without Dagster; whether each partition was built now."""
+    chosen = [stage for stage in stages(recipe) if stage.name in names]
+    keys = [(stage, key) for stage in chosen for key in partitions_of(stage, recipe)]
+    return {(stage.name, key): build_stage(stage, recipe, key, store).built for stage, key in keys}
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which the recipe's data half is built."""
+    folder = tmp_path_factory.mktemp("once")
+    write_rows(folder / "rows.csv")
+    (folder / "tiny.yaml").write_text(RECIPE)
+    assert all(build(load(str(folder / "tiny.yaml")).recipe, Store(folder / "store")).values())
+    return folder / "store"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty store, where the settings expect it if the test goes to the recipe's folder."""
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def built(once: Path, store: Store) -> Store:
+    """A copy of it for one test: other inodes, another place, and the rows in another folder change nothing."""
+    shutil.copytree(once, store.root)
+    return store
+
+
+@pytest.fixture
+def tiny(recipe_folder: Path) -> Callable[..., Recipe]:
+    """Loads the recipe with overrides."""
+    return lambda *overrides: load(str(recipe_folder / "tiny.yaml"), overrides).recipe
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import threading
@@ -13,21 +12,10 @@ import pytest
 
 from ops.errors import ConfigError
 from ops.recipe import Recipe
-from ops.stages.chain import DATA_STAGES, stages
-from ops.stages.run import build_stage, partitions_of
+from ops.stages.chain import DATA_STAGES
 from ops.storage import Store
 from pipelines.plan import Change, Item, Plan, make_plan
-from pipelines.recipe import load
-from tests.pipelines.conftest import RECIPE, write_rows
-
-Built = dict[tuple[str, str], bool]
-
-
-def build(recipe: Recipe, store: Store, names: tuple[str, ...] = DATA_STAGES) -> Built:
-    """Build the data half without Dagster; whether each partition was built now."""
-    chosen = [stage for stage in stages(recipe) if stage.name in names]
-    keys = [(stage, key) for stage in chosen for key in partitions_of(stage, recipe)]
-    return {(stage.name, key): build_stage(stage, recipe, key, store).built for stage, key in keys}
+from tests.pipelines.conftest import RECIPE, build, write_rows
 
 
 def data_items(plan: Plan) -> dict[tuple[str, str], Item]:
@@ -39,33 +27,6 @@ def statuses(plan: Plan) -> dict[str, set[str]]:
     for item in plan.items:
         found.setdefault(item.stage, set()).add(item.status)
     return found
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
-@pytest.fixture(scope="module")
-def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store in which the recipe's data half is built."""
-    folder = tmp_path_factory.mktemp("once")
-    write_rows(folder / "rows.csv")
-    (folder / "tiny.yaml").write_text(RECIPE)
-    assert all(build(load(str(folder / "tiny.yaml")).recipe, Store(folder / "store")).values())
-    return folder / "store"
-
-
-@pytest.fixture
-def built(once: Path, store: Store) -> Store:
-    """A copy of it for one test. The copy is of other inodes, elsewhere, with the rows in another folder: all the same."""
-    shutil.copytree(once, store.root)
-    return store
-
-
-@pytest.fixture
-def tiny(recipe_folder: Path) -> Callable[..., Recipe]:
-    return lambda *overrides: load(str(recipe_folder / "tiny.yaml"), overrides).recipe
 
 
 def test_nothing_is_built_at_first(tiny: Callable[..., Recipe], store: Store) -> None:

@@ -1,0 +1,104 @@
+"""Progress: what is said, how often, and never a silence that is too long."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipelines.console import seconds, size
+from pipelines.progress import HEARTBEAT_SECONDS, Bars, Lines, describe_record
+from resources.progress import Event
+
+
+class Clock:
+    """A clock that tests turn."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def heard() -> tuple[Lines, Clock, list[str]]:
+    clock, said = Clock(), []
+    return Lines(clock=clock, write=said.append), clock, said
+
+
+def test_lines_come_at_the_end_of_a_stage_and_now_and_then(heard: tuple[Lines, Clock, list[str]]) -> None:
+    lines, clock, said = heard
+    lines.on_event(Event("stage", "raw_corpus", {"partitions": 3}))
+    for done, at in ((1, 1.0), (2, 6.0), (3, 7.0)):
+        clock.now = at
+        lines.on_event(Event("partition", "raw_corpus", {"built": True, "rows": 1000, "done": done, "of": 3}))
+    clock.now = 10.0
+    lines.on_event(Event("done", "raw_corpus", {}))
+    assert said == [
+        "raw_corpus 2/3  2 built  2,000 rows  333 rows/s  6.0 s",
+        "raw_corpus 3/3  3 built  3,000 rows  300 rows/s  10.0 s",
+    ]
+
+
+def test_what_is_reused_makes_no_rate(heard: tuple[Lines, Clock, list[str]]) -> None:
+    lines, clock, said = heard
+    lines.on_event(Event("stage", "shards", {"partitions": ["a", "b"]}))
+    clock.now = 1.0
+    lines.on_event(Event("partition", "shards", {"built": False, "rows": 1000, "done": 2, "of": 2}))
+    lines.on_event(Event("done", "shards", {}))
+    assert said == ["shards 2/2  0 built, 2 reused  1.0 s"]
+
+
+def test_a_heartbeat_breaks_every_silence(heard: tuple[Lines, Clock, list[str]]) -> None:
+    lines, clock, said = heard
+    lines.on_event(Event("stage", "model", {"partitions": 1}))
+    lines.on_event(Event("record", "model", {"step": 1, "loss": 2.5}))
+    said.clear()
+    for second in range(1, 100):
+        clock.now = float(second)
+        lines.beat()
+    assert len(said) == 3
+    assert said[0] == f"still at model 0/1  0 built  {HEARTBEAT_SECONDS:.1f} s, step 1, loss 2.5000"
+
+
+def test_training_is_told_in_few_lines(heard: tuple[Lines, Clock, list[str]]) -> None:
+    lines, clock, said = heard
+    lines.on_event(Event("stage", "model", {"partitions": 1}))
+    for step in range(1, 101):
+        clock.now = step / 10
+        lines.on_event(Event("record", "model", {"step": step, "loss": 1.0}))
+    lines.on_event(Event("record", "model", {"step": 100, "valid_loss": 0.5, "valid_accuracy": 0.75}))
+    assert said[0] == "model: training"
+    assert said[-1] == "model: step 100, valid loss 0.5000, valid accuracy 0.7500"
+    assert len(said) <= 4
+
+
+def test_bars_take_any_order_of_events() -> None:
+    bars = Bars()
+    for event in (
+        Event("partition", "early", {}),
+        Event("done", "early", {}),
+        Event("stage", "raw_corpus", {"partitions": 2}),
+        Event("partition", "raw_corpus", {"built": True, "rows": 5, "done": 1, "of": 2}),
+        Event("record", "raw_corpus", {"step": 1}),
+        Event("done", "raw_corpus", {}),
+    ):
+        bars.on_event(event)
+    (task,) = bars.progress.tasks
+    assert (task.description, task.completed, task.total) == ("raw_corpus", 2, 2)
+
+
+def test_records_in_words() -> None:
+    record = {"step": 1200, "loss": 0.12345, "examples_per_s": 1234.5, "lr": 1e-3, "valid_loss": None}
+    assert describe_record(record) == "step 1,200, loss 0.1235, 1,234 examples/s"
+    assert describe_record({}) == ""
+
+
+def test_figures_for_people() -> None:
+    assert [size(n) for n in (0, 999, 1500, 2_500_000, 3 * 10**12)] == [
+        "0 B",
+        "999 B",
+        "1.5 kB",
+        "2.5 MB",
+        "3,000.0 GB",
+    ]
+    assert [seconds(n) for n in (0.04, 59.9, 61, 7260)] == ["0.0 s", "59.9 s", "1 min 1 s", "2 h 1 min"]
