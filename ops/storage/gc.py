@@ -42,7 +42,8 @@ def gc(
     Staging folders go when their writer is dead; scratch folders when their version is committed; versions when they
     are neither in `current/` nor among the `keep` that were in use last (by the slot's history, not by any clock).
     Where a slot has no history its versions stay: nothing says which are old. What another process is building or
-    committing is left alone. A removed version leaves its name in one step, so a crash leaves none half removed.
+    committing is left alone. A removed version leaves its name in one step, so a crash leaves none half removed; who
+    still reads a version out of use then finds its files missing.
 
     Args:
         store: the store.
@@ -56,6 +57,7 @@ def gc(
 
     Raises:
         ConfigError: `keep` is less than 1.
+        IntegrityError: a `current/` is broken, so that what it needs is not known.
     """
     if keep < 1:
         raise ConfigError(f"keep={keep} would remove versions in use", hint="keep at least 1")

@@ -121,9 +121,7 @@ def dead(root: Path) -> list[Path]:
 def discard(root: Path, path: Path) -> None:
     """Remove a folder in one step as seen by readers: it leaves its name first and is taken apart in staging."""
     with staging(root, f"removal of {path.name}") as folder:
-        with suppress(FileNotFoundError):
-            folder.rmdir()
-        files.rename(path, folder)
+        files.rename(path, folder)  # an empty folder gives way
 
 
 def sweep(root: Path, home: Path) -> bool:

@@ -10,22 +10,17 @@ Which results are there is decided by fingerprints alone, never by clocks or mod
 
 from __future__ import annotations
 
-import os
-import resource
-import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from ops.errors import ConfigError, IntegrityError
 from ops.storage import current, files, history, lock, names
 from ops.storage.counts import Counts
 from ops.storage.hashing import digest_of
 from ops.storage.manifest import COST, FORMAT, MANIFEST, Manifest, seal
+from ops.storage.meter import Meter
 from ops.storage.output import Output
 from ops.storage.staging import LOCKS, owner_of, staging
 from ops.storage.version import Version, verify_file
@@ -130,7 +125,12 @@ class Slot:
             with self.lock_current():  # a swap without exchange may be under way, or was interrupted
                 current.repair(self.path)
                 fingerprint = self.peek()
-        return None if fingerprint is None else self.version(fingerprint)
+        while fingerprint is not None:
+            version = self.version(fingerprint)
+            if version is not None:
+                return version
+            fingerprint = self.peek()  # it was replaced, and taken away by gc, since we looked
+        return None
 
     def peek(self) -> str | None:
         """Fingerprint that `current/` shows at this moment, or None; waits for nobody and mends nothing.
@@ -165,27 +165,41 @@ class Slot:
         """
         version = self.version(fingerprint)
         built = False
-        if version is None:
-            target = f"{self._relative}/{fingerprint}"
-            with lock.hold(self.lock_path(fingerprint), target, lambda: owner_of(self.store.root, target)):
+        if version is None or not self._is_in_use(version):
+            with self._lock(fingerprint):
                 version = self.version(fingerprint)
                 if version is None:
                     version, built = self._build(fingerprint, inputs, write)
-                self.point(version)  # under the lock, so that gc does not take it for one nobody uses
-        else:
-            self.point(version)
+                self._point(version)
         return version, built
 
     def point(self, version: Version) -> None:
-        """Make `current/` show a committed version of this slot; does nothing where it does."""
+        """Make `current/` show a committed version of this slot; does nothing where it does.
+
+        Raises:
+            ConfigError: the version is of another slot.
+            IntegrityError: it is not there any more.
+        """
         if version.path.parent != self.path:
             raise ConfigError(f"{version.path} is no version of {self._relative}")
-        clean = not current.leftovers(self.path) and history.read_history(self.path)[-1:] == [version.path.name]
-        if clean and current.points_at(self.path, version):
-            return
+        if not self._is_in_use(version):
+            with self._lock(version.path.name):
+                self._point(version)
+
+    def _is_in_use(self, version: Version) -> bool:
+        newest = history.read_history(self.path)[-1:]
+        clean = newest == [version.path.name] and not current.leftovers(self.path)
+        return clean and current.points_at(self.path, version)
+
+    def _point(self, version: Version) -> None:
+        # The caller holds the version's lock: gc must not take it for one that nobody uses.
         with self.lock_current():
             history.record(self.path, version.path.name)
             current.point_at(self.path, version)
+
+    def _lock(self, fingerprint: str) -> AbstractContextManager[None]:
+        target = f"{self._relative}/{fingerprint}"
+        return lock.hold(self.lock_path(fingerprint), target, lambda: owner_of(self.store.root, target))
 
     def work(self, fingerprint: str) -> Path:
         """A scratch folder for building this fingerprint; it survives crashes until gc finds the version committed."""
@@ -240,7 +254,7 @@ class Slot:
         return Version.open(self.path / fingerprint)
 
     def _build(self, fingerprint: str, inputs: Mapping[str, str], write: Write) -> tuple[Version, bool]:
-        meter = _Meter()
+        meter = Meter()
         with staging(self.store.root, f"{self._relative}/{fingerprint}") as folder:
             output = Output(folder)
             counts = write(output)
@@ -277,30 +291,3 @@ class Slot:
         won = files.rename_new(folder, self.path / fingerprint)
         files.fsync_folder(self.path)
         return won
-
-
-class _Meter:
-    """Wall time, CPU time and memory of one build; figures for people, never for decisions."""
-
-    def __init__(self) -> None:
-        self._started = datetime.now(UTC)
-        self._wall = time.perf_counter()
-        self._cpu = self._cpu_now()
-
-    @staticmethod
-    def _cpu_now() -> float:
-        times = os.times()
-        return times.user + times.system + times.children_user + times.children_system
-
-    def read(self) -> dict[str, Any]:
-        """wall_s; cpu_s of this process with its threads and ended children; peak_rss_bytes, the larger of the
-        process's own high-water mark so far and that of its largest ended child; started, UTC.
-        """
-        unit = 1 if sys.platform == "darwin" else 1024
-        peaks = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        return {
-            "started": self._started.isoformat(timespec="seconds"),
-            "wall_s": round(time.perf_counter() - self._wall, 6),
-            "cpu_s": round(self._cpu_now() - self._cpu, 6),
-            "peak_rss_bytes": max(peaks) * unit,
-        }

@@ -1,12 +1,14 @@
 """Runs an act on a store again and again, and ends it at its 1st, 2nd, 3rd … change of the file system.
 
-    python -m tests.ops.storage.crash ACT HOW FOLDER [two-renames]
+    python -m tests.ops.storage.crash ACT HOW FOLDER [two-renames] [at-the-end]
 
 leaves FOLDER/1, FOLDER/2, … each the store as the next process finds it, and prints the number of the first run that
 got through. HOW is `kill` (SIGKILL at that call) or one of two models of a power cut at that call:
 
     lost    file contents and folder entries are as they were when last fsynced, all else is gone
     eager   folder entries are as they are, file contents as they were when last fsynced
+
+With `at-the-end` only the run that gets through is made: the power goes right after the act has returned.
 
 A process of its own that imports neither polars nor pytest has no threads, so a run is a fork and costs milliseconds.
 """
@@ -84,8 +86,6 @@ class PowerCut:
         self.kept: list[int] = []
         for path in (root.parent, root, *root.rglob("*")):  # all that is there before is durable
             self.remember(os.open(path, os.O_RDONLY))
-        self.fsync: Callable[[int], None] = os.fsync
-        setattr(os, "fsync", self.sync)  # noqa: B010  # mypy knows that a module's function is not to be assigned
 
     def remember(self, descriptor: int) -> None:
         # The descriptor stays open, so that the inode number is not given to another file.
@@ -99,7 +99,6 @@ class PowerCut:
 
     def sync(self, descriptor: int) -> None:
         self.remember(os.dup(descriptor))
-        self.fsync(descriptor)
 
     def write_out(self) -> None:
         if self.eager:
@@ -125,6 +124,11 @@ class PowerCut:
             # A name whose inode was never synced may come back as a folder or an empty file; it is dropped here.
 
 
+def replace_fsync(sync: Callable[[int], None]) -> None:
+    """The disk itself is not waited for: a kill loses nothing that the kernel has, and a power cut is modelled."""
+    setattr(os, "fsync", sync)  # noqa: B010  # mypy knows that a module's function is not to be assigned
+
+
 def cut_power_at(number: int, cut: PowerCut) -> None:
     """Let the fault seam end the process at its Nth call, after the power cut was written out."""
     count = 0
@@ -147,15 +151,16 @@ def child(act: Callable[[Path], None], how: str, root: Path, number: int) -> Non
     before = root.with_name(f"{root.name}.before")
     root.rename(before)
     cut = PowerCut(before, root, eager=how == "eager")
+    replace_fsync(cut.sync)
     cut_power_at(number, cut)
     act(before)
     cut.write_out()  # the power goes right after the act: what it has promised must be there
 
 
-def main(act_name: str, how: str, folder: Path) -> int:
+def main(act_name: str, how: str, folder: Path, first: int) -> int:
     prepare, act = ACTS[act_name]
     prepare(folder / "start")
-    for number in range(1, 1000):
+    for number in range(first, first + 1000):
         root = folder / str(number)
         shutil.copytree(folder / "start", root, copy_function=os.link)
         pid = os.fork()
@@ -175,7 +180,8 @@ def main(act_name: str, how: str, folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[4:] == ["two-renames"]:
+    if "two-renames" in sys.argv:
         files.exchange = lambda one, other: False
     assert "polars" not in sys.modules
-    print(main(sys.argv[1], sys.argv[2], Path(sys.argv[3])))
+    replace_fsync(lambda descriptor: None)
+    print(main(sys.argv[1], sys.argv[2], Path(sys.argv[3]), 10_000 if "at-the-end" in sys.argv else 1))

@@ -92,7 +92,7 @@ def test_ended_at_every_call_where_names_cannot_be_exchanged(
 @pytest.mark.parametrize("how", ["lost", "eager"])
 @pytest.mark.parametrize("act", ["first", "second", "adopt"])
 def test_what_commit_has_returned_survives_a_power_cut(tmp_path: Path, act: str, how: str) -> None:
-    runs = crash_everywhere(tmp_path, act, how)
+    runs = crash_everywhere(tmp_path, act, how, "at-the-end")
     slot = slot_of(tmp_path / str(runs))
     assert slot.fingerprints() == sorted({NEW, *([OLD] if act == "second" else [])})
     assert slot.peek() == NEW

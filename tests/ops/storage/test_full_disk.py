@@ -35,7 +35,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (version.path / "manifest.json").read_bytes()
 
 
-@pytest.mark.parametrize("before", ["empty", "old"])
+@pytest.mark.parametrize("before", ["empty", pytest.param("old", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("kind", "error"), [("enospc", DiskFull), ("eio", StorageError), ("eio-once", StorageError)])
 def test_failing_at_every_call(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, manifest: bytes, kind: str, error: type[StorageError], before: str

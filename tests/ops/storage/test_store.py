@@ -149,6 +149,20 @@ def test_whatever_happens_to_current_the_next_commit_mends(slot: Slot, damage: s
     assert slot.current() == version
 
 
+def test_the_next_commit_clears_away_an_interrupted_swap(slot: Slot) -> None:
+    old, _ = slot.commit(OLD, INPUTS, write_old)
+    new, _ = slot.commit(NEW, INPUTS, write_new)
+    shutil.copytree(old.path, slot.path / "current.new-1")
+    (slot.path / "current.old-1").mkdir()
+    (slot.path / ".history.1.part").write_text("half")
+    assert slot.commit(NEW, INPUTS, forbidden) == (new, False)
+    assert {path.name for path in slot.path.iterdir()} == {OLD, NEW, "current", "history"}
+    (slot.path / "current").rename(slot.path / "current.old-1")  # killed between two renames
+    (slot.path / "current.new-1").mkdir()
+    assert slot.current() == new
+    assert {path.name for path in slot.path.iterdir()} == {OLD, NEW, "current", "history"}
+
+
 def test_links_of_dvc_in_current_are_left_alone(slot: Slot, tmp_path: Path) -> None:
     """After `dvc repro` the files of `current/` are read-only links to DVC's own cache."""
     version, _ = slot.commit(NEW, INPUTS, write_new)
