@@ -96,7 +96,7 @@ def test_modules_that_hide_packages(tmp_path: Path) -> None:
 
 def test_disk(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     for free, status in ((10**8, "fail"), (10**9, "warn"), (10**11, "ok")):
-        monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path, free=free: type("U", (), {"free": free})())
+        monkeypatch.setattr("shutil.disk_usage", lambda path, free=free: type("U", (), {"free": free})())
         assert doctor.disk(settings).status == status
 
 

@@ -100,7 +100,7 @@ def test_parquet_figures_are_those_of_the_columns(tmp_path: Path) -> None:
 
 
 def test_tensors(tmp_path: Path) -> None:
-    weights = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array([3], np.int64)}
+    weights: dict[str, Any] = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "n": np.array([3], np.int64)}
     save_file(weights, tmp_path / "m.safetensors", metadata={"made": "here"})
     sheet = look_at(tmp_path / "m.safetensors", 5)
     rows = {row["tensor"]: row for row in grid(sheet, "tensors")}

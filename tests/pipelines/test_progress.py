@@ -21,7 +21,8 @@ class Clock:
 
 @pytest.fixture
 def heard() -> tuple[Lines, Clock, list[str]]:
-    clock, said = Clock(), []
+    clock = Clock()
+    said: list[str] = []
     return Lines(clock=clock, write=said.append), clock, said
 
 

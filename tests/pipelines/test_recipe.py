@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.errors import ConfigError
+from ops.sources.files import FileSource
 from pipelines.overrides import _parts
 from pipelines.problems import RecipeError
 from pipelines.recipe import extra_recipes, find, load, load_file, load_recipe, recipes
@@ -101,7 +102,11 @@ def test_the_recipe_itself_is_valid(recipe_folder: Path) -> None:
     recipe = load_file(recipe_folder / "tiny.yaml")
     assert recipe.name == "tiny"
     assert recipe.training.learning_rate == 0.001
-    assert [step.kind for step in recipe.cleaning] == ["whitespace", "length", "exact_duplicates"]
+    assert [step["kind"] for step in recipe.part("cleaning")["cleaning"]] == [
+        "whitespace",
+        "length",
+        "exact_duplicates",
+    ]
 
 
 def test_all_problems_come_at_once_in_the_order_of_the_file(recipe_folder: Path) -> None:
@@ -271,8 +276,9 @@ def test_paths_are_relative_to_the_recipe(recipe_folder: Path, monkeypatch: pyte
     elsewhere = recipe_folder / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    recipe = load("../tiny.yaml").recipe
-    assert [file.path.resolve() for file in recipe.source.files()] == [recipe_folder / "rows.csv"]
+    source = load("../tiny.yaml").recipe.source
+    assert isinstance(source, FileSource)
+    assert [file.path.resolve() for file in source.files()] == [recipe_folder / "rows.csv"]
 
 
 @pytest.mark.parametrize("name", ["quickstart", "digits"])
