@@ -1,0 +1,46 @@
+"""`python -m benchmarks [--only NAME ...] [--repeats N] [--json FILE]`: all measurements as a table and as JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.measure import Figure
+from benchmarks.parts import commit, logging
+from benchmarks.pipeline import idle, overhead
+
+SUITES: dict[str, Callable[[int], list[Figure]]] = {
+    "overhead": lambda repeats: overhead("quickstart", max(1, repeats // 3)),
+    "idle": idle,
+    "commit": commit,
+    "logging": logging,
+}
+
+
+def main() -> None:
+    """Measure, print, and write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=sorted(SUITES), default=list(SUITES), metavar="NAME")
+    parser.add_argument("--repeats", type=int, default=5, help="counted turns of each measurement")
+    parser.add_argument("--json", type=Path, help="where to write the figures; standard output by default")
+    options = parser.parse_args()
+    figures: list[Figure] = []
+    for name in options.only:
+        for figure in SUITES[name](options.repeats):
+            figures.append(figure)
+            met = "" if figure.met is None else ("  met" if figure.met else "  MISSED")
+            print(f"{figure.name:<58} {figure.value:>9.3f} {figure.unit:<3} {figure.goal:<8}{met}", flush=True)
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    text = json.dumps({"machine": machine, "figures": [figure.data() for figure in figures]}, indent=2)
+    if options.json:
+        options.json.write_text(text + "\n", encoding="utf-8")
+    else:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()
