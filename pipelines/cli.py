@@ -121,6 +121,7 @@ class _TerminatedError(KeyboardInterrupt):
 
 
 def _on_term(number: int, frame: FrameType | None) -> NoReturn:
+    state.terminated = True
     raise _TerminatedError
 
 
@@ -131,6 +132,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     words = [word for word in words if word not in ("-v", "--verbose")]
     signal.signal(signal.SIGTERM, _on_term)
     code = invoke(words)
+    if state.terminated and code == EXIT_INTERRUPTED:
+        code = EXIT_TERMINATED  # Whoever caught the interruption below could not tell the one from the other.
     try:
         sys.stdout.flush()
     except BrokenPipeError:

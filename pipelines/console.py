@@ -22,12 +22,14 @@ class State:
         verbose: errors are shown with their traceback.
         resume: the command that goes on with the work at hand, printed when it fails.
         done: the JSON document has been printed.
+        terminated: TERM was received.
     """
 
     json: bool = False
     verbose: bool = False
     resume: str | None = None
     done: bool = False
+    terminated: bool = False
 
 
 state = State()

@@ -155,9 +155,12 @@ class Bars:
         )
         self.stage: StageProgress | None = None
         self.task: Any = None
+        self.begun = False
 
     def start(self) -> None:
         """Take the terminal."""
+        # Importing Dagster takes some seconds: say so rather than nothing.
+        self.task = self.progress.add_task("starting", total=None, note="Dagster")
         self.progress.start()
 
     def stop(self) -> None:
@@ -168,6 +171,9 @@ class Bars:
         """Take in one event."""
         now = time.monotonic()
         if event.what == "stage":
+            if not self.begun and self.task is not None:
+                self.progress.remove_task(self.task)
+            self.begun = True
             self.stage = StageProgress(event.stage, _count(event.data.get("partitions")), now)
             self.task = self.progress.add_task(event.stage, total=self.stage.of, note="")
         elif self.stage is None:

@@ -75,6 +75,7 @@ def test_training_is_told_in_few_lines(heard: tuple[Lines, Clock, list[str]]) ->
 
 def test_bars_take_any_order_of_events() -> None:
     bars = Bars()
+    bars.start()
     for event in (
         Event("partition", "early", {}),
         Event("done", "early", {}),
@@ -84,6 +85,7 @@ def test_bars_take_any_order_of_events() -> None:
         Event("done", "raw_corpus", {}),
     ):
         bars.on_event(event)
+    bars.stop()
     (task,) = bars.progress.tasks
     assert (task.description, task.completed, task.total) == ("raw_corpus", 2, 2)
 
