@@ -15,7 +15,7 @@ from ops.sources.rejects import reject_frame
 Modality = Literal["text", "image", "table"]
 
 # A batch holds about this many bytes of input at most, so that memory does not grow with the size of a file.
-BATCH_BYTES = 8 << 20
+BATCH_BYTES = 1 << 20
 BATCH_ROWS = 65_536
 
 

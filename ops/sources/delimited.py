@@ -151,12 +151,10 @@ def frame(data: bytes, dialect: Dialect, final: bool) -> Frames:
         stop = min(stop, _first_odd_quote(signs, quotes, dialect.separator[0]))
         outside = newlines[np.searchsorted(quotes, newlines) % 2 == 0]
     stops = outside[outside < stop]
-    if final and stop == len(data) and (len(stops) == 0 or stops[-1] != len(data) - 1):
+    closed = quotes is None or len(quotes) % 2 == 0
+    if final and closed and stop == len(data) and (len(stops) == 0 or stops[-1] != len(data) - 1):
         # The last line has no line end; with an open quote it is left to the grammar.
-        if quotes is None or len(quotes) % 2 == 0:
-            stops = np.append(stops, len(data))
-        else:
-            stop = len(data) - 1
+        stops = np.append(stops, len(data))
     starts = np.concatenate([np.zeros(1, np.int64), stops[:-1] + 1]) if len(stops) else np.zeros(0, np.int64)
     long = np.flatnonzero(stops - starts > dialect.limit)
     if len(long):

@@ -20,7 +20,7 @@ from ops.sources.window import Positions, Window, check_encoding, count_line_end
 
 # After a place that is out of the ordinary so many bytes are read record by record before a block is tried again:
 # framing a block costs about as much as the grammar takes for these.
-CAREFUL_BYTES = 1 << 18
+CAREFUL_BYTES = 1 << 16
 
 
 class Stretch(NamedTuple):
@@ -172,7 +172,7 @@ class DelimitedSource(TableSource):
             if record.cells is None:
                 broken.append((position, end, line, record.reason, record.detail))
             elif end > position:
-                fault = _cell_fault(data, position, end, dialect.limit)
+                fault = _fault(data[position:end], dialect.limit)
                 if fault is None and len(record.cells) != width:
                     fault = _wrong_count(len(record.cells), width)
                 if fault is None:
@@ -279,9 +279,11 @@ def _without_line_end(data: bytes, start: int, end: int) -> int:
     return end - 1 if end > start and data[end - 1] == 13 else end
 
 
-def _cell_fault(data: bytes, start: int, end: int, limit: int) -> tuple[str, str] | None:
-    place = np.array([0], np.int64), np.array([end - start], np.int64)
-    return faults(data[start:end], *place, limit).get(0)
+def _fault(record: bytes, limit: int) -> tuple[str, str] | None:
+    """What `faults` says of a single record."""
+    if len(record) <= limit and record.isascii() and b"\0" not in record:
+        return None
+    return faults(record, np.zeros(1, np.int64), np.array([len(record)], np.int64), limit).get(0)
 
 
 def _wrong_count(got: int, width: int) -> tuple[str, str]:

@@ -42,13 +42,13 @@ class Reject(NamedTuple):
 
 def reject_frame(rejects: Iterable[Reject] = ()) -> pl.DataFrame:
     """The rejects as a table of `REJECTS_SCHEMA`; excerpts and details are cut to their limits."""
-    rows = [
-        reject._replace(detail=printable(reject.detail)[:DETAIL_CHARACTERS], excerpt=reject.excerpt[:EXCERPT_BYTES])
-        for reject in rejects
-    ]
-    return pl.DataFrame(rows, schema=REJECTS_SCHEMA, orient="row")
+    columns = [list(column) for column in zip(*rejects, strict=True)] or [[] for _ in REJECTS_SCHEMA]
+    frame = dict(zip(REJECTS_SCHEMA, columns, strict=True))
+    frame["detail"] = [printable(detail)[:DETAIL_CHARACTERS] for detail in frame["detail"]]
+    frame["excerpt"] = [excerpt[:EXCERPT_BYTES] for excerpt in frame["excerpt"]]
+    return pl.DataFrame(frame, schema=REJECTS_SCHEMA)
 
 
 def printable(text: str) -> str:
     """The text with what UTF-8 cannot carry (lone surrogates) written as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -36,7 +36,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 @given(st.data())
 def test_typed_tables_come_back_exactly(data: st.DataObject) -> None:
     kinds = data.draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=4))
-    columns = {f"c{i}": kind for i, kind in enumerate(kinds)}
+    columns: dict[str, Any] = {f"c{i}": kind for i, kind in enumerate(kinds)}
     rows = data.draw(st.lists(st.tuples(*[st.none() | VALUES[kind] for kind in kinds]), max_size=8))
     stream = io.StringIO()
     writer = csv.writer(stream, quoting=csv.QUOTE_ALL)
@@ -171,7 +171,7 @@ def test_headers_that_do_not_fit(header: bytes, words: list[str]) -> None:
 def test_a_header_alone_is_an_empty_table() -> None:
     source = Csv(path="f", columns={"a": "int64", "b": "date"})
     batch = read_bytes(source, b"a,b\n")
-    assert batch.table.schema == pl.Schema({**source.columns, "file": pl.String, "line": pl.Int64})
+    assert batch.table.schema == pl.Schema({**source.columns, "file": pl.String(), "line": pl.Int64()})
     assert batch.table.is_empty()
     assert batch.rejects.schema == pl.Schema(REJECTS_SCHEMA)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.metadata
 import inspect
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ops.errors import ConfigError
-from ops.sources import distributions
 from ops.sources.distributions import Distribution, SourceFile, find_distribution, is_test
 from ops.sources.installed_docstrings import InstalledDocstrings, docstrings_of
 from tests.ops.sources.reading import whole
@@ -24,7 +25,7 @@ def test_names_and_texts_are_those_of_the_imported_objects() -> None:
     checked = 0
     for row in batch.table.iter_rows(named=True):
         module, _, qualname = row["name"].partition(":")
-        found = importlib.import_module(module)
+        found: Any = importlib.import_module(module)
         for part in qualname.split(".") if qualname else []:
             found = getattr(found, part, None)
         if not (inspect.ismodule(found) or inspect.isclass(found) or inspect.isfunction(found)):
@@ -37,7 +38,7 @@ def test_names_and_texts_are_those_of_the_imported_objects() -> None:
 
 def test_lines_point_at_the_docstring() -> None:
     (batch,) = InstalledDocstrings(packages=["networkx"], max_per_package=50).read()
-    root = Path(str(distributions.importlib.metadata.distribution("networkx").locate_file("")))
+    root = Path(str(importlib.metadata.distribution("networkx").locate_file("")))
     for row in batch.table.iter_rows(named=True):
         line = (root / row["file"]).read_text(encoding="utf-8").splitlines()[row["line"] - 1]
         assert line.lstrip().lstrip("rRuUbB").startswith(('"', "'"))
@@ -81,7 +82,7 @@ def bare(): pass
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A distribution `sample` with one broken file and one lone surrogate, found by importlib.metadata."""
-    files = {
+    files: dict[str, str | bytes] = {
         "sample/__init__.py": f'"""{"Module text. " * 5}"""\n',
         "sample/broken.py": "x = 1\ndef f(:\n    pass\n",
         "sample/odd.py": 'def f():\n    "\\ud800' + "x" * 50 + '"\n',

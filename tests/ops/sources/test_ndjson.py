@@ -140,7 +140,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=200)
+@settings(max_examples=120)
 @given(st.lists(PIECES, max_size=30), st.sampled_from([5, 4096]), st.sampled_from(["error", "drop"]))
 def test_fast_and_careful_agree(pieces: list[str], block: int, extra: Any) -> None:
     data = "".join(pieces).encode()

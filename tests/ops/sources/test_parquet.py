@@ -118,13 +118,13 @@ def test_an_empty_table_has_its_schema(tmp_path: Path) -> None:
     assert batch.table.is_empty()
 
 
-@pytest.mark.parametrize("compression", ["uncompressed", "zstd"])
-def test_no_flipped_byte_raises_anything_else(compression: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("compression", "step"), [("uncompressed", 1), ("zstd", 3)])
+def test_no_flipped_byte_raises_anything_else(compression: Any, step: int, tmp_path: Path) -> None:
     table = pl.DataFrame({"s": ["one", "two", None], "i": [1, 2, 3]})
     content = parquet(table, compression=compression)
     source = Parquet(path="f", columns={"s": "string", "i": "int64"})
     refused = 0
-    for position in range(len(content)):
+    for position in range(0, len(content), step):
         damaged = bytearray(content)
         damaged[position] ^= 0xFF
         try:
@@ -133,4 +133,4 @@ def test_no_flipped_byte_raises_anything_else(compression: Any, tmp_path: Path) 
             refused += 1
         else:
             assert batch.table.columns == ["s", "i", "file", "line"]
-    assert refused > len(content) // 3
+    assert refused > len(content) // step // 3

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ops.config import describe
 from ops.registry import discover
 from ops.sources.base import Source
 from ops.sources.rejects import REJECTS_SCHEMA, Reject, reject_frame
@@ -19,6 +20,7 @@ KINDS = {"csv", "image_folder", "installed_docstrings", "ndjson", "parquet", "sk
 def test_all_kinds_are_found_and_every_setting_is_described() -> None:
     kinds = discover("ops.sources", base=Source)
     assert set(kinds) >= KINDS
+    describe(*kinds.values())
     for kind in kinds.values():
         for name, field in kind.model_fields.items():
             assert field.description, f"{kind.__name__}.{name}"
