@@ -1,7 +1,7 @@
-"""The bare computation of a text recipe: the same functions one after the other, in one process, nothing around them.
+"""The bare computation of a text recipe: the same functions one after the other, in one process.
 
-No store, no Dagster, no torchrun, no MLflow, no second process: what is left is what the pipeline cannot do without. The
-token caches, which training reads, are written as plain files.
+No store, no Dagster, no torchrun, no MLflow, no second process: what is left is what the pipeline cannot do without.
+The token caches, which training reads, are written as plain files.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def commit(repeats: int) -> list[Figure]:
             started = time.perf_counter()
             with path.open("wb") as file:
                 for start in range(0, len(data), 1 << 23):
-                    file.write(data[start : start + (1 << 23)])
+                    file.write(data[start : start + (1 << 23)].data)
                 file.flush()
                 os.fsync(file.fileno())
             taken = time.perf_counter() - started
