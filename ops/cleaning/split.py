@@ -43,7 +43,7 @@ class Split(Config):
         return self
 
     def assign(self, table: pl.DataFrame, default: str = "text") -> pl.DataFrame:
-        """Return the table with the column `split` (train, valid or test); `default` decides where no column is named."""
+        """Return the table with the column `split`; `default` is the column that decides where none is named."""
         columns = self.columns or [default]
         require(table, columns, step="split")
         salt = self.salt.encode()

@@ -44,7 +44,6 @@ class Bpe(HuggingFaceTokenizer):
             vocab_size=self.vocabulary,
             min_frequency=self.min_frequency,
             special_tokens=list(SPECIAL),
-            # The library hands the bytes out as a set; sorted, their numbers are the same in every process.
-            initial_alphabet=sorted(ByteLevel.alphabet()),
+            initial_alphabet=ByteLevel.alphabet(),
             show_progress=False,
         )

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _BATCH = 1000
 _CHARACTERS = 6  # generous for one token of English; more text is read only where a start turns out too short
 _VARIABLE = "TOKENIZERS_PARALLELISM"
-_IMPORTED_BY = os.getpid()
 
 
 class HuggingFaceTokenizer(Tokenizer):
@@ -106,15 +105,15 @@ def _start(text: str, characters: int) -> str:
 
 @contextmanager
 def _threads() -> Iterator[None]:
-    """Let the library use all cores, except in processes that share them or would wait for threads lost in a fork.
+    """Let the library use all cores, but not in a worker process, which shares them with others; results are the same.
 
-    Results do not depend on it. The variable that the library reads is set for the call, unless the user set it.
+    The variable that the library reads is set for the call only: a process forked while it is set would wait for ever
+    for threads that it has not; forked while it is not, the library takes care. What the user set stays.
     """
     if _VARIABLE in os.environ:
         yield
         return
-    alone = os.getpid() == _IMPORTED_BY and multiprocessing.parent_process() is None
-    os.environ[_VARIABLE] = "true" if alone else "false"
+    os.environ[_VARIABLE] = "true" if multiprocessing.parent_process() is None else "false"
     try:
         yield
     finally:

@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops.tokenization import huggingface
 from ops.tokenization.base import SPECIAL, Tokenizer
 from ops.tokenization.bpe import Bpe
 from ops.tokenization.word import Word
@@ -41,8 +43,6 @@ def rows_of(tokenizer: Any, texts: list[str | None]) -> list[list[int]]:
 
 def plainly(tokenizer: Any, text: str) -> list[int]:
     """One text at a time by the library alone, whole, cut off by hand."""
-    import tokenizers
-
     library = tokenizers.Tokenizer.from_str(model(tokenizer))
     library.encode_special_tokens = True
     library.no_truncation()
@@ -59,6 +59,16 @@ def test_the_start_of_a_long_text_gives_the_tokens_of_all_of_it(tokenizer: Any, 
 def test_long_texts_of_few_tokens_are_read_on(tokenizer: Any) -> None:
     gaps = "the" + " " * 500 + "cat " + "\n" * 300 + " dog"
     assert rows_of(tokenizer, [gaps, "the " * 500]) == [plainly(tokenizer, gaps), plainly(tokenizer, "the " * 500)]
+
+
+def test_a_start_never_ends_within_a_run_of_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface, "_CHARACTERS", 2)
+    tokenizer = Bpe(vocabulary=300, max_length=3)
+    trained, text = tokenizer.train(["they    cat"] * 9), "they    cat"
+    library = tokenizers.Tokenizer.from_str(trained)
+    library.no_truncation()
+    # Three of the spaces are one token, the fourth goes with the word behind; two would be another token.
+    assert tokenizer.encoder(trained).encode([text])[0].tolist() == library.encode(text).ids[:3]
 
 
 @pytest.mark.parametrize("tokenizer", KINDS, ids=lambda t: str(t.kind))
@@ -117,7 +127,7 @@ def test_the_order_of_texts_does_not_matter() -> None:
 
 
 def in_a_fork() -> list[list[int]]:
-    return rows_of(KINDS[0], ["the cat"])
+    return rows_of(KINDS[0], ["the cat", "a dog"] * 500)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
