@@ -81,9 +81,10 @@ def _candidates(store: Store, keep: int, recipe: str | None) -> Iterator[tuple[R
 
 def _slot_candidates(slot: Slot, keep: int) -> Iterator[tuple[Removal, Callable[[], bool]]]:
     if lock.is_free(slot.lock_path(current.CURRENT)):
-        for path in current.leftovers(slot.path):
-            if not path.name.startswith(current.OLD) or (slot.path / current.CURRENT).exists():
-                yield Removal(path, size_of(path), "left by an interrupted swap"), partial(_repair, slot)
+        whole = (slot.path / current.CURRENT).exists()  # if not, the old folder is what comes back
+        left = [path for path in current.leftovers(slot.path) if whole or not path.name.startswith(current.OLD)]
+        for removal in [Removal(path, size_of(path), "left by an interrupted swap") for path in left]:
+            yield removal, partial(_repair, slot)
     committed = slot.fingerprints()
     for fingerprint in committed:
         work = slot.work_path(fingerprint)

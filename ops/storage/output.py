@@ -75,6 +75,7 @@ class Output:
 
         with self._new(name) as path, AtomicFile(path) as file:
             try:
+                # polars gives no word that the chunks of a table leave no trace in the file: there is only one chunk.
                 table.rechunk().write_parquet(
                     file,  # type: ignore[arg-type]  # polars asks for no more than write and flush
                     compression="zstd",

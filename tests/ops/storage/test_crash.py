@@ -48,6 +48,8 @@ def check_store(root: Path, act: str, manifests: dict[str, bytes]) -> None:
         assert current.manifest.fingerprint in {"first": {NEW}, "adopt": {NEW}}.get(act, {OLD, NEW})
     if act in ("second", "point"):
         assert OLD in slot.fingerprints()
+    if act == "second":  # hours of training may lie in a version that was never pointed at
+        assert slot.path / NEW not in [removal.path for removal in gc(Store(root))]
     # 2. Doing it again ends where an undisturbed run ends.
     crash.ACTS[act][1](root)
     current = slot.current()

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from ops.errors import ConfigError
-from ops.storage import Store, files, gc
-from ops.storage.staging import STAGING, staging
+from ops.storage import Store, files, gc, lock
+from ops.storage.gc import _candidates
+from ops.storage.staging import STAGING, staging, sweep
 from tests.ops.storage.helpers import INPUTS, NEW, OLD, slot_of, staging_leftovers, tree, write_new, write_old
 
 REPOSITORY = Path(__file__).parents[3]
@@ -89,6 +90,27 @@ def test_who_is_alive_is_left_alone(tmp_path: Path) -> None:
         assert gc(Store(tmp_path), dry_run=False) == []
         assert (folder / "half").exists()
     assert staging_leftovers(tmp_path) == []
+
+
+def test_what_comes_into_use_after_it_was_listed_stays(tmp_path: Path) -> None:
+    slot = slot_of(tmp_path)
+    old, _ = slot.commit(OLD, INPUTS, write_old)
+    new, _ = slot.commit(NEW, INPUTS, write_new)
+    [(_, remove)] = list(_candidates(slot.store, keep=1, recipe=None))
+    slot.point(old)
+    assert not remove()
+    slot.point(new)
+    with lock.hold(slot.lock_path(OLD), "a build"):
+        assert not remove()
+    assert slot.fingerprints() == [OLD, NEW]
+    assert remove()
+    assert slot.fingerprints() == [NEW]
+
+
+def test_a_writer_that_comes_to_life_after_it_was_listed_is_left_alone(tmp_path: Path) -> None:
+    with staging(tmp_path, "demo/shards/all/f1") as folder:
+        assert not sweep(tmp_path, folder.parent)
+        assert folder.exists()
 
 
 def test_scratch_of_what_is_not_committed_stays(tmp_path: Path) -> None:
