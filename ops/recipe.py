@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import polars as pl
 from pydantic import Field, model_validator
 
 from ops.augmentation.config import Augmentation
@@ -39,6 +40,9 @@ else:
     AnyTask = union("ops.tasks", base=Task)
     AnyModel = union("ops.nn.models", base=Model)
     AnyBaseline = union("ops.evaluation.baselines", base=Baseline)
+
+COLUMN_KEYS = ("column", "columns", "conflict_label")
+"""Settings of steps that name columns."""
 
 Cron = Annotated[str, Field(pattern=r"^\S+ \S+ \S+ \S+ \S+$")]
 
@@ -127,7 +131,8 @@ class Recipe(Config):
             return [f"{index:0{width}d}" for index in range(self.partitions.hash)]
         if self.partitions.single:
             return ["all"]
-        return list(self.source.natural_partitions() or [])
+        # In one order however the recipe lists them: a fold goes by it, and its fingerprint knows only their names.
+        return sorted(self.source.natural_partitions() or [])
 
     def part(self, *names: str) -> dict[str, Any]:
         """The named keys as JSON-able data, defaults filled in: what a stage's fingerprint covers."""
@@ -143,6 +148,8 @@ class Recipe(Config):
         return [
             *self._step_problems(),
             *self._column_problems(),
+            *self._type_problems(),
+            *self._split_problems(),
             *self._task_problems(),
             *self._partition_problems(),
         ]
@@ -178,9 +185,45 @@ class Recipe(Config):
         return [
             ((*path, key), f"the source has no column {name!r}, it has {', '.join(columns)}")
             for path, part in parts
-            for key in ("column", "columns")
+            for key in COLUMN_KEYS
             for name in _names(getattr(part, key, None))
             if name not in columns
+        ]
+
+    def _type_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
+        """Columns of a type that cannot be what the recipe takes them for."""
+        columns, task = self.source.columns, self.task
+        found: list[tuple[tuple[str | int, ...], str]] = []
+        wanted = pl.Binary() if task.modality == "image" else pl.String()
+        if task.input in columns and columns[task.input] != wanted:
+            found.append((("task", "input"), f"{task.kind} reads {wanted}, {task.input!r} is {columns[task.input]}"))
+        if task.label in columns and not _is_comparable(columns[task.label], binary=False):
+            found.append((("task", "label"), f"{task.label!r} is {columns[task.label]}, which names no classes"))
+        compared: list[tuple[tuple[str | int, ...], Any]] = [(("split",), self.split)]
+        compared += [(("cleaning", i), s) for i, s in enumerate(self.cleaning) if s.kind == "exact_duplicates"]
+        found += [
+            ((*path, "columns"), f"{name!r} is {columns[name]}, which cannot be compared by content")
+            for path, part in compared
+            for name in _names(part.columns)
+            if name in columns and not _is_comparable(columns[name])
+        ]
+        # The shards hold what the model reads and nothing else.
+        others: list[tuple[tuple[str | int, ...], Any]] = [
+            (("normalization", index), step) for index, step in enumerate(self.normalization)
+        ]
+        others += [(("augmentation",), self.augmentation)] if self.augmentation is not None else []
+        return found + [
+            ((*path, key), f"the model reads {task.input!r}; only that column can be changed here, not {name!r}")
+            for path, part in others
+            for key in COLUMN_KEYS
+            for name in _names(getattr(part, key, None))
+            if name in columns and name != task.input
+        ]
+
+    def _split_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
+        shares = {"valid": "the model is judged on it while it is trained", "test": "the report judges the model on it"}
+        return [
+            (("split", key), f"must be above 0: {why}") for key, why in shares.items() if not getattr(self.split, key)
         ]
 
     def _task_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
@@ -209,6 +252,12 @@ class Recipe(Config):
         return []
 
 
+def _is_comparable(dtype: pl.DataType, binary: bool = True) -> bool:
+    """Whether values of a type are equal or not without any doubt; floats and moments in time are not."""
+    exact = (pl.String, pl.Boolean, pl.Date, pl.Categorical, pl.Enum, *((pl.Binary,) if binary else ()))
+    return isinstance(dtype, exact) or dtype.is_integer()
+
+
 def _names(value: Any) -> list[str]:
-    """The column names in a step's `column` or `columns`."""
+    """The column names in a step's setting."""
     return [value] if isinstance(value, str) else list(value or ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
@@ -89,6 +89,9 @@ class Step(Config):
     """
 
     applies_to: ClassVar[frozenset[str]] = frozenset({"text", "image", "table"})
+
+    if TYPE_CHECKING:
+        kind: Any
 
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the outcome for one partition's table; a pure function of its arguments."""

@@ -15,7 +15,7 @@ class Event:
     """One step of progress.
 
     Attributes:
-        what: `stage` (a stage begins), `partition` (one is done), `record` (training has measured) or `done` (a stage ends).
+        what: `stage` (a stage begins), `partition` (one is done), `record` (training has measured), `done` (it ends).
         stage: name of the stage.
         data: `stage`: partitions; `partition`: key, built, rows, done, of; `record`: the metrics record.
     """

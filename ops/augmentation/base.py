@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
@@ -22,6 +22,9 @@ class Change(Config):
     """One entry of `augmentation.steps`. A subclass adds `kind: Literal[...]`, its settings and `change`."""
 
     applies_to: ClassVar[frozenset[str]] = frozenset({"text", "image", "table"})
+
+    if TYPE_CHECKING:
+        kind: Any
 
     probability: Probability = 1.0
     """Share of the copies that are changed by this step."""

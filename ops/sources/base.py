@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import polars as pl
 
@@ -42,6 +42,9 @@ class Source(Config):
 
     natural: ClassVar[Literal["package", "file"] | None] = None
     modality: ClassVar[Modality] = "text"
+
+    if TYPE_CHECKING:
+        kind: Any
 
     @property
     def columns(self) -> dict[str, pl.DataType]:

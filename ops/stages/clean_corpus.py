@@ -45,7 +45,7 @@ def clean_corpus_stage(duplicates: bool) -> Stage:
     """The stage, with the duplicates fold as an input where the recipe has one."""
     return Stage(
         name="clean_corpus",
-        description="The rows that every cleaning step keeps, with their split; the dropped rows lie beside, with reasons.",
+        description="The rows that every cleaning step keeps, with their split; those dropped lie beside.",
         partitioned=True,
         inputs=(Input("raw_corpus"), *((Input("duplicates"),) if duplicates else ())),
         config=_config,

@@ -18,13 +18,20 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-CARRIERS = ("ops.errors", "ops.registry", "ops.config", "ops.recipe", "ops.storage", "ops.stages.spec", "ops.stages.run")
+CARRIERS = (
+    "ops.errors",
+    "ops.registry",
+    "ops.config",
+    "ops.recipe",
+    "ops.storage",
+    "ops.stages.spec",
+    "ops.stages.run",
+)
 """Modules that no result depends on: what they write is fixed by the store's format number instead."""
 
 ROOT = Path(__file__).parents[2]
 REMEMBERED = Path(__file__).parent / "__pycache__" / f"code-versions-{sys.version_info[0]}{sys.version_info[1]}.json"
 """What was worked out for a source text, by its SHA-256: saves the parsing of a hundred modules in every command."""
-
 
 LARGEST = 1000
 """Sources that are remembered, the newest."""
@@ -53,14 +60,29 @@ def code_versions(modules: list[str]) -> dict[str, str]:
 
 def normalized(source: str) -> str:
     """The syntax tree as text, without positions, comments and docstrings: equal for equal behaviour."""
-    return _dump(ast.parse(source))
+    return _said(_undocumented(ast.parse(source)))
 
 
-def _dump(tree: ast.Module) -> str:
+def _undocumented(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = _without_docstrings(node.body)
-    return ast.dump(tree)
+    return tree
+
+
+def _said(value: object) -> str:
+    """A node in words. Fields without a value are left out: other versions of Python have other ones, and would differ.
+
+    `ast.dump` and `repr` do differ from version to version, and a new Python must not rebuild everything.
+    """
+    if isinstance(value, ast.AST):
+        fields = (
+            f"{name}={_said(inner)}" for name, inner in ast.iter_fields(value) if inner is not None and inner != []
+        )
+        return f"{type(value).__name__}({', '.join(fields)})"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_said, value))}]"
+    return ascii(value)
 
 
 def _without_docstrings(body: list[ast.stmt]) -> list[ast.stmt]:
@@ -89,14 +111,20 @@ def _imports(tree: ast.Module) -> tuple[str, ...]:
 @cache
 def _code(module: str) -> Code:
     source = _path(module).read_bytes()
-    key = hashlib.sha256(source).hexdigest()
+    key = hashlib.sha256(_method() + source).hexdigest()
     memory = _memory()
     if key not in memory:
         tree = ast.parse(source)
         imports = _imports(tree)
-        memory[key] = Code(hashlib.sha256(_dump(tree).encode()).hexdigest()[:16], imports)
+        memory[key] = Code(hashlib.sha256(_said(_undocumented(tree)).encode()).hexdigest()[:16], imports)
         _remember_at_exit()
     return memory[key]
+
+
+@cache
+def _method() -> bytes:
+    """This module's own source, hashed: what was worked out by other means than these is not remembered."""
+    return hashlib.sha256(Path(__file__).read_bytes()).digest()
 
 
 @cache

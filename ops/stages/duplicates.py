@@ -7,16 +7,20 @@ from typing import Any
 import polars as pl
 
 from ops.recipe import Recipe
-from ops.stages.signatures import _modules, _position
+from ops.stages.signatures import deduplication
 from ops.stages.spec import Build, Input, Stage
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    return {"step": recipe.part("cleaning")["cleaning"][_position(recipe)]}
+    return {"step": recipe.part("cleaning")["cleaning"][deduplication(recipe)[0]]}
+
+
+def _modules(recipe: Recipe) -> list[str]:
+    return [type(deduplication(recipe)[1]).__module__]
 
 
 def _build(build: Build) -> None:
-    step = build.recipe.cleaning[_position(build.recipe)]
+    _, step = deduplication(build.recipe)
     signatures = pl.concat([v.parquet("signatures.parquet") for v in build.every("signatures").values()])
     repeats = step.fold(signatures)
     build.output.parquet("duplicates.parquet", repeats)

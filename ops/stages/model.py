@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ops.errors import TrainingFailed
+from ops.errors import BadData, TrainingFailed
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
-from ops.storage import Version
 from ops.storage.files import write_file
+from ops.training.inputs import cache_inputs
 
 RESULT_FILES = ("model.safetensors", "model.json", "history.jsonl", "valid.json")
 
@@ -29,20 +28,31 @@ def _build(build: Build) -> None:
     work = build.work()
     result = work / "result"
     # A crash after training and before the commit leaves the finished result: nothing is trained twice.
-    if not (result / "done.json").is_file():
+    if not _is_whole(result):
         run_file = work / "run.json"
         write_file(run_file, json.dumps(run_spec(build, work), indent=1, sort_keys=True).encode())
         build.services.launch(run_file, build.recipe, build.services.on_record)
-    if not (result / "done.json").is_file():
-        raise TrainingFailed("the training processes ended well but left no result", where=str(work))
+    if not _is_whole(result):
+        raise TrainingFailed("the training processes ended well but left no whole result", where=str(work))
     for name in RESULT_FILES:
         build.output.adopt(name, result / name)
     build.output.cost(json.loads((result / "cost.json").read_text(encoding="utf-8")))
     build.output.facts({"valid": _headline(json.loads((result / "valid.json").read_text(encoding="utf-8")))})
 
 
+def _is_whole(result: Path) -> bool:
+    """Whether the training processes have left a result there, with the bytes that they wrote."""
+    if not result.is_dir():
+        return False
+    from ops.training.result import is_done  # brings torch
+
+    return is_done(result)
+
+
 def _headline(valid: dict[str, Any]) -> dict[str, float]:
     """Loss and metrics on the validation split, and the accuracy of always saying its most frequent class."""
+    if "tally" not in valid:
+        raise BadData("the model was judged on no validation row", where="model", hint="raise split.valid")
     rows = [sum(row) for row in valid["tally"]]
     return {"loss": valid["loss"], **valid["metrics"], "majority_accuracy": max(rows) / sum(rows)}
 
@@ -51,28 +61,15 @@ def run_spec(build: Build, work: Path) -> dict[str, Any]:
     """What the workers need and nothing else: settings, classes, the form of the input, verified cache folders."""
     recipe = build.recipe
     statistics = build.one("statistics").json("statistics.json")
-    caches = build.every("token_cache")
     return {
         **recipe.part("task", "model", "training", "seed"),
         "classes": statistics["classes"],
         "input": input_spec(build, statistics),
-        "inputs": cache_inputs(caches),
+        "inputs": [part.model_dump(mode="json") for part in cache_inputs(build.every("token_cache"))],
         "work": str(work),
         "world_size": recipe.launch.world_size,
         "resume": True,
     }
-
-
-def cache_inputs(caches: Mapping[str, Version]) -> list[dict[str, Any]]:
-    """Folder and hashes of each partition's token cache; whoever reads them checks the hashes."""
-    return [
-        {
-            "partition": partition,
-            "path": str(version.path),
-            "files": {entry.name: entry.sha256 for entry in version.manifest.files},
-        }
-        for partition, version in caches.items()
-    ]
 
 
 def input_spec(build: Build, statistics: dict[str, Any]) -> dict[str, Any]:

@@ -5,24 +5,32 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import polars as pl
 
+from ops.errors import BadData
 from ops.evaluation.cost import Cost, Energy
 from ops.evaluation.schema import Flow, Origin, Report, Subject
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
+from ops.stages.statistics import SPLITS
 from ops.storage import Version
 
 if TYPE_CHECKING:
-    from ops.evaluation.baselines.base import Fitted
+    from ops.evaluation.baselines.base import Fitted, Inputs
     from ops.evaluation.report import TestRows
+    from ops.sources.base import Modality
 
 FLOWS = ("raw_corpus", "clean_corpus", "shards")
 """The stages whose rows the report accounts for; the others neither lose nor make rows."""
+
+SETTINGS = {"depth": "{} layers", "dim": "width {}", "heads": "{} heads", "patch": "patches of {0} by {0}"}
+"""What a reader wants to know of a model, where its kind has such a setting, and how it is said."""
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
@@ -52,23 +60,23 @@ def _report(build: Build) -> Report:
     from ops.evaluation.report import build_report
 
     recipe, model = build.recipe, build.one("model")
-    statistics = build.one("statistics").json("statistics.json")
-    classes: list[str] = statistics["classes"]
-    test, baseline = _judged(build, model)
+    classes: list[str] = build.one("statistics").json("statistics.json")["classes"]
+    rows = _originals(build)
+    test, baseline = _judged(build, model, rows)
     return build_report(
         subject=Subject(
             recipe=recipe.name,
             description=recipe.description,
             task=recipe.task.kind,
-            modality=recipe.task.modality,
-            model=_architecture(recipe),
+            modality=cast("Modality", recipe.task.modality),
+            model=architecture(model.json("model.json")["model"]),
             seed=recipe.seed,
             fingerprint=model.manifest.fingerprint,
             command=f"satiety run {recipe.name}",
         ),
         classes=classes,
         test=test,
-        balance={split: [counts.get(name, 0) for name in classes] for split, counts in statistics["counts"].items()},
+        balance=_balance(rows, len(classes)),
         flows=[flow for name in FLOWS for flow in _flows(name, build.every(name))],
         history=_records(model.file("history.jsonl")),
         inputs=[Origin(stage=s, partition=p, digest=v.digest) for s in build.inputs for p, v in build.every(s).items()],
@@ -80,24 +88,33 @@ def _report(build: Build) -> Report:
     )
 
 
-def _architecture(recipe: Recipe) -> str:
-    """The model in a few words: its kind and settings."""
-    settings = {name: value for name, value in recipe.part("model")["model"].items() if name != "kind"}
-    words = [f"{name.replace('_', ' ')} {value}" for name, value in settings.items() if value is not None]
-    return f"{recipe.model.kind.replace('_', ' ').capitalize()}: {', '.join(words)}"
+def architecture(model: Mapping[str, Any]) -> str:
+    """A model's settings in a few words, as `Transformer encoder, 2 layers, width 128, 4 heads`."""
+    said = [words.format(model[name]) for name, words in SETTINGS.items() if model.get(name) is not None]
+    return ", ".join([str(model["kind"]).replace("_", " ").capitalize(), *said])
 
 
-def _judged(build: Build, model: Version) -> tuple[TestRows, Fitted]:
+def _originals(build: Build) -> pl.DataFrame:
+    """The rows that went into training and evaluation, without the copies of augmentation."""
+    original = pl.col("copy") == 0
+    return pl.concat([v.parquet("data.parquet").filter(original) for v in build.every("shards").values()])
+
+
+def _balance(rows: pl.DataFrame, classes: int) -> dict[str, list[int]]:
+    """Rows by class for each split, of the shards: normalisation may have dropped some of the clean corpus."""
+    labels = {split: rows.filter(pl.col("split") == split)["label"].to_numpy() for split in SPLITS}
+    return {split: np.bincount(found, minlength=classes).tolist() for split, found in labels.items()}
+
+
+def _judged(build: Build, model: Version, rows: pl.DataFrame) -> tuple[TestRows, Fitted]:
     """The test rows with the model's predictions, and the baseline fitted on the training rows as they were."""
     from ops.evaluation.report import TestRows
     from ops.training.predict import predict_split
 
     recipe = build.recipe
-    original = pl.col("copy") == 0
-    rows = pl.concat(
-        [v.parquet("data.parquet").filter(original) for v in build.every("shards").values()], how="vertical"
-    )
     train, test = rows.filter(pl.col("split") == "train"), rows.filter(pl.col("split") == "test")
+    if test.is_empty():
+        raise BadData("there is no test row to judge the model on", where="report", hint="raise split.test")
     predicted = predict_split(model, build.every("token_cache"), "test").argmax(axis=1).astype(np.int64)
     labels = test["label"].to_numpy().astype(np.int64)
     inputs = _values(test, recipe)
@@ -105,32 +122,20 @@ def _judged(build: Build, model: Version) -> tuple[TestRows, Fitted]:
     return TestRows(ids=test["id"].to_list(), inputs=inputs, truth=labels, predicted=predicted), baseline
 
 
-def _values(rows: pl.DataFrame, recipe: Recipe) -> Any:
+def _values(rows: pl.DataFrame, recipe: Recipe) -> Inputs:
     """Texts as a list, or images as uint8 of shape (rows, height, width, channels)."""
     column = rows[recipe.task.input]
     if recipe.task.modality != "image":
         return column.to_list()
-    shape = rows.select("height", "width", "channels").row(0) if rows.height else (1, 1, 1)
+    shape = rows.select("height", "width", "channels").row(0)
     return np.frombuffer(b"".join(column.to_list()), np.uint8).reshape(-1, *shape)
 
 
-def _flows(stage: str, versions: Any) -> list[Flow]:
-    found = []
+def _flows(stage: str, versions: Mapping[str, Version]) -> Iterator[Flow]:
     for key, version in versions.items():
         counts = version.manifest.counts
-        found.append(
-            Flow(
-                stage=stage,
-                partition=key,
-                rows_in=counts.rows_in,
-                rows_out=counts.rows_out,
-                added=counts.added,
-                rejected=dict(counts.rejected),
-                dropped=dict(counts.dropped),
-                changed=dict(counts.changed),
-            )
-        )
-    return found
+        if counts is not None:
+            yield Flow(stage=stage, partition=key, **asdict(counts))
 
 
 def _records(path: Path) -> list[dict[str, Any]]:
@@ -184,7 +189,7 @@ REPORT = Stage(
         Input("model"),
     ),
     config=_config,
-    keys=("name", "description", "evaluation", "seed", "task", "model"),
+    keys=("name", "description", "evaluation", "seed", "task"),
     build=_build,
     modules=_modules,
 )

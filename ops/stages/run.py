@@ -98,10 +98,10 @@ def current_inputs(stage: Stage, recipe: Recipe, partition: str, store: Store) -
     from ops.stages.chain import stage_named
 
     found: dict[str, dict[str, Version]] = {}
-    for wanted in stage.inputs:
-        source = stage_named(recipe, wanted.stage)
-        keys = partitions_of(source, recipe) if wanted.every or not source.partitioned else [partition]
-        found[wanted.stage] = {key: _current(store, recipe, wanted.stage, key) for key in keys}
+    for read in stage.inputs:
+        source = stage_named(recipe, read.stage)
+        keys = partitions_of(source, recipe) if read.every or not source.partitioned else [partition]
+        found[read.stage] = {key: _current(store, recipe, read.stage, key) for key in keys}
     return found
 
 

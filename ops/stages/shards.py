@@ -30,7 +30,8 @@ def _build(build: Build) -> Counts:
     table = build.one("clean_corpus").parquet("data.parquet", ["id", task.input, task.label, "split"])
     statistics = build.one("statistics").json("statistics.json")
     facts = Facts(build.partition, recipe.seed, statistics=statistics)
-    labelled = _number_classes(table, task.label, statistics["classes"])
+    there = Outcome.split(table, keep=pl.col(task.input).is_not_null(), step="input", reason="missing")
+    labelled = _number_classes(there.kept, task.label, statistics["classes"])
     applied = apply_steps(labelled.kept, recipe.normalization, facts)
     shard = applied.kept.with_columns(pl.lit(0, pl.Int32).alias("copy"))
     added = 0
@@ -38,9 +39,9 @@ def _build(build: Build) -> Counts:
         outcome = recipe.augmentation.apply(shard, facts)
         shard, added = outcome.kept, outcome.added
     build.output.parquet("data.parquet", shard)
-    dropped = pl.concat([labelled.dropped, applied.dropped])
-    build.output.parquet("dropped.parquet", dropped)
-    reasons = {"unknown_class": labelled.dropped.height} if labelled.dropped.height else {}
+    build.output.parquet("dropped.parquet", pl.concat([there.dropped, labelled.dropped, applied.dropped]))
+    found = {"input.missing": there.dropped.height, "unknown_class": labelled.dropped.height}
+    reasons = {reason: rows for reason, rows in found.items() if rows}
     return Counts(
         rows_in=table.height,
         rows_out=shard.height,

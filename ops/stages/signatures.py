@@ -4,36 +4,38 @@ from __future__ import annotations
 
 from typing import Any
 
+from ops.deduplication.exact import ExactDuplicates
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, apply_steps
 from ops.storage import Counts
 
 
-def _position(recipe: Recipe) -> int:
-    position = recipe.deduplication
-    if position is None:
+def deduplication(recipe: Recipe) -> tuple[int, ExactDuplicates]:
+    """The step that drops repeated rows, and its place in `cleaning`; only recipes with one have this stage."""
+    place = recipe.deduplication
+    step = recipe.cleaning[place] if place is not None else None
+    if place is None or not isinstance(step, ExactDuplicates):
         raise TypeError("a recipe without deduplication has no signatures")
-    return position
+    return place, step
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    position = _position(recipe)
-    steps = recipe.part("cleaning")["cleaning"]
-    return {"before": steps[:position], "exact_duplicates": steps[position], "seed": recipe.seed}
+    place, steps = deduplication(recipe)[0], recipe.part("cleaning")["cleaning"]
+    return {"before": steps[:place], "exact_duplicates": steps[place], "seed": recipe.seed}
 
 
 def _modules(recipe: Recipe) -> list[str]:
-    return [type(step).__module__ for step in recipe.cleaning[: _position(recipe) + 1]]
+    return [type(step).__module__ for step in recipe.cleaning[: deduplication(recipe)[0] + 1]]
 
 
 def _build(build: Build) -> Counts:
     recipe = build.recipe
-    position = _position(recipe)
+    place, step = deduplication(recipe)
     table = build.one("raw_corpus").parquet("data.parquet")
     # Rows are compared as they are after the steps before: repaired, masked, and without what those steps drop.
-    applied = apply_steps(table, recipe.cleaning[:position], Facts(build.partition, recipe.seed))
-    build.output.parquet("signatures.parquet", recipe.cleaning[position].signatures(applied.kept))
+    applied = apply_steps(table, recipe.cleaning[:place], Facts(build.partition, recipe.seed))
+    build.output.parquet("signatures.parquet", step.signatures(applied.kept))
     return Counts(rows_in=table.height, rows_out=applied.kept.height, dropped=applied.dropped_by_reason)
 
 

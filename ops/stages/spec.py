@@ -58,7 +58,7 @@ class Build:
         partition: the key at hand, or `ALL`.
         inputs: for each input stage its versions by partition key, in partition order.
         output: where results are written.
-        work: a folder that survives a crash, for checkpoints; None before it is asked for.
+        work: makes and names a folder that survives a crash, for checkpoints.
         services: the launcher and the listener.
     """
 

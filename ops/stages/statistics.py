@@ -42,9 +42,11 @@ def _build(build: Build) -> None:
     classes = total.filter(pl.col("split") == "train")["label"].drop_nulls().unique().sort().to_list()
     if len(classes) < 2:
         raise BadData(f"the training rows have {len(classes)} classes; a classifier needs two", hint="see clean_corpus")
+    rows = {split: _by_label(total.filter(pl.col("split") == split)) for split in SPLITS}
+    _check_rows(rows, classes)
     found: dict[str, Any] = {
         "classes": classes,
-        "counts": {s: _by_label(total.filter(pl.col("split") == s)) for s in SPLITS},
+        "counts": rows,
         "shared_with_train": {s: _shared(contents[s], contents["train"]) for s in SPLITS[1:]},
     }
     if task.modality == "image":
@@ -65,13 +67,18 @@ def _pixels(build: Build) -> dict[str, Any]:
     return moments.result()
 
 
+def _check_rows(rows: dict[str, dict[str, int]], classes: list[str]) -> None:
+    """Raise BadData where a split has nothing to judge on: better now than when the model has been trained."""
+    for split, counts in rows.items():
+        if not any(counts.get(name) for name in classes):
+            raise BadData(f"the {split} split has no row of a known class", hint="raise its share, or add data")
+
+
 def _by_label(counts: pl.DataFrame) -> dict[str, int]:
     return dict(counts.drop_nulls("label").select("label", "rows").iter_rows())
 
 
-def _shared(
-    rows: list[np.ndarray[Any, np.dtype[np.uint8]]], train: list[np.ndarray[Any, np.dtype[np.uint8]]]
-) -> int:
+def _shared(rows: list[np.ndarray[Any, np.dtype[np.uint8]]], train: list[np.ndarray[Any, np.dtype[np.uint8]]]) -> int:
     """How many rows have the content of a training row."""
     # One opaque 16-byte value per row, so that whole hashes are compared.
     hashes, known = (np.concatenate(part).copy().view(f"V{HASH_BYTES}").ravel() for part in (rows, train))
@@ -80,7 +87,7 @@ def _shared(
 
 STATISTICS = Stage(
     name="statistics",
-    description="What the training rows say of the whole corpus: classes, their counts, content shared by splits, pixel moments.",
+    description="What the training rows say of the whole corpus: classes and counts, content shared by splits, pixels.",
     partitioned=False,
     inputs=(Input("clean_corpus", every=True),),
     config=_config,

@@ -9,6 +9,7 @@ import polars as pl
 
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
+from ops.stages.tokenizer import tokenizer_of
 from ops.storage import Counts
 
 _CHUNK = 8192  # rows encoded at once: bounds memory, large enough that calls cost nothing
@@ -41,7 +42,7 @@ def _build(build: Build) -> Counts:
 
 def _pack_tokens(build: Build, table: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Write the token numbers of all rows one behind the other; returns each row's number of tokens."""
-    tokenizer, texts = build.recipe.tokenizer, table[build.recipe.task.input]
+    tokenizer, texts = tokenizer_of(build.recipe), table[build.recipe.task.input]
     encoder = tokenizer.encoder(build.one("tokenizer").file("tokenizer.json").read_text(encoding="utf-8"))
     lengths: list[np.ndarray[Any, np.dtype[np.int64]]] = []
     with build.output.array("data.bin") as data:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ops.storage import Version
 from ops.training.data import load_examples
 from ops.training.evaluate import predict
+from ops.training.inputs import cache_inputs
 from ops.training.result import load_model
-from ops.training.run import CacheInput
 
 
 def predict_split(model: Version, caches: Mapping[str, Version], split: str) -> NDArray[np.float32]:
@@ -23,9 +23,5 @@ def predict_split(model: Version, caches: Mapping[str, Version], split: str) -> 
         split: `valid` or `test`; copies made by augmentation occur in `train` alone.
     """
     trained = load_model(model.json("model.json"), model.file("model.safetensors").read_bytes())
-    inputs = [
-        CacheInput(partition=key, path=str(v.path), files={e.name: e.sha256 for e in v.manifest.files})
-        for key, v in caches.items()
-    ]
-    examples = load_examples(inputs, trained.task.dtype, len(trained.classes))[split]
+    examples = load_examples(cache_inputs(caches), trained.task.dtype, len(trained.classes))[split]
     return predict(trained.network, trained.task, trained.spec, examples)

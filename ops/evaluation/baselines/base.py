@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,9 @@ class Baseline(Config):
     title: ClassVar[str] = ""
     needs: ClassVar[tuple[str, ...]] = ()
     """Modules imported before the clock starts."""
+
+    if TYPE_CHECKING:
+        kind: Any
 
     def fit_predict(self, train_inputs: Inputs, train_labels: Labels, test_inputs: Inputs) -> Fitted:
         """Fit on the training rows and predict the test rows, on one thread, the same for the same rows.
