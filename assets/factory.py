@@ -2,17 +2,20 @@
 
 # No `from __future__ import annotations`: Dagster wants the annotations of an asset's function as classes, not as text.
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 
 from assets.look import Look, Versions, column_schema, counts_by_reason
+from ops.errors import SatietyError, Temporary
 from ops.recipe import Recipe
 from ops.stages.code import code_versions
 from ops.stages.run import Built
-from ops.stages.spec import Input, Stage
+from ops.stages.spec import ALL, Input, Stage
 from ops.storage import sha256_json
+from ops.torchrun import failure
 from resources.workspace import Workspace
 
 
@@ -68,7 +71,8 @@ def stage_asset(recipe: Recipe, stage: Stage, look: Look, after: After | None = 
 
     def body(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not see through a subscript
         keys = list(context.partition_keys) if stage.partitioned else None
-        built = workspace.build(recipe, stage, keys, on_built=lambda b, done, of: _log(context, b, done, of))
+        with shown_errors():
+            built = workspace.build(recipe, stage, keys, on_built=lambda b, done, of: _log(context, b, done, of))
         versions = {b.partition: b.version for b in built}
         if stage.partitioned:
             for b in built:
@@ -85,6 +89,17 @@ def stage_asset(recipe: Recipe, stage: Stage, look: Look, after: After | None = 
         )
 
     return define(body)
+
+
+@contextmanager
+def shown_errors() -> Iterator[None]:
+    """Show our errors as Dagster's failures: the message, where, what to do, and whether to try again."""
+    try:
+        yield
+    except Temporary as error:
+        raise dg.RetryRequested(max_retries=1, seconds_to_wait=5) from error
+    except SatietyError as error:
+        raise failure(error) from error
 
 
 def data_version(versions: Versions) -> str:
@@ -118,8 +133,11 @@ def run_metadata(recipe: Recipe, look: Look, built: Iterable[Built]) -> dict[str
     }
     counts = [v.manifest.counts for v in versions.values() if v.manifest.counts is not None]
     if counts:
-        found["dagster/row_count"] = sum(c.rows_out for c in counts)
         found["rows_in"] = sum(c.rows_in for c in counts)
+        found["rows_out"] = sum(c.rows_out for c in counts)
+        # Dagster's word for the rows of the whole asset, which a run over some partitions does not know.
+        if versions.keys() >= {ALL} or len(versions) == len(recipe.partition_keys()):
+            found["dagster/row_count"] = found["rows_out"]
     if any(entry.name == "data.parquet" for entry in first.manifest.files):
         found["dagster/column_schema"] = column_schema(first)
     reasons = counts_by_reason(versions)

@@ -83,7 +83,7 @@ class Automation(Config):
     training: Cron = "0 4 * * 0"
     """Cron expression of the training schedule (default: Sundays at 4)."""
     watch: str | None = None
-    """A folder: when files appear or change in it, the data part is run."""
+    """A folder, relative to the recipe's: when files appear or change in it, the data part is run."""
 
 
 class Recipe(Config):

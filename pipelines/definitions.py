@@ -19,8 +19,9 @@ def defs() -> dg.Definitions:
     from pipelines.recipe import SHIPPED, load_file, recipes
     from resources.settings import load_settings
 
-    # Single-run backfills are beta in Dagster's words; the tests drive them.
-    warnings.filterwarnings("ignore", category=dg.BetaWarning)
+    # Single-run backfills are beta in Dagster's words, loading a folder of recipes is a preview; the tests drive both.
+    for category in (dg.BetaWarning, dg.PreviewWarning):
+        warnings.filterwarnings("ignore", category=category)
     settings = load_settings()
     # By module, not by `pyproject.toml`, which an installed package does not have.
     shipped = dg.ComponentTree.from_module(pipelines.defs, project_root=SHIPPED.parent.parent).build_defs()

@@ -13,6 +13,9 @@ from ops.stages.chain import DATA_STAGES, stages
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
+SINGLE_RUN = (
+    "Launch its partitions as a single run: stages that see the whole corpus stand between those that see a part."
+)
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,8 @@ def jobs(recipe: Recipe) -> Jobs:
     data = [name for name in names if name in DATA_STAGES]
     rest = [name for name in names if name not in DATA_STAGES]
     return Jobs(
-        main=_job(recipe, recipe.name, names, f"{recipe.description} From raw corpus to report."),
-        data=_job(recipe, f"{recipe.name}_data", data, "From raw corpus to token caches."),
+        main=_job(recipe, recipe.name, names, f"{recipe.description} From raw corpus to report. {SINGLE_RUN}"),
+        data=_job(recipe, f"{recipe.name}_data", data, f"From raw corpus to token caches. {SINGLE_RUN}"),
         training=_job(recipe, f"{recipe.name}_training", rest, "Training and report."),
     )
 

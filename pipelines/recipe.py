@@ -274,7 +274,7 @@ def _placed(
 
 
 def _resolved(value: M, folder: Path | None, complain: Any) -> M:
-    """The recipe with its source's relative paths taken from `folder`; a file that is missing is a problem."""
+    """The recipe with its relative paths taken from `folder`; a file of its source that is missing is a problem."""
     source: Any = getattr(value, "source", None)
     if folder is None or not hasattr(source, "resolve"):
         return value
@@ -285,4 +285,10 @@ def _resolved(value: M, folder: Path | None, complain: Any) -> M:
         resolved.check()
     except ConfigError as error:
         complain(path, "value", str(error))
-    return value.model_copy(update={"source": resolved})
+    changes: dict[str, Any] = {"source": resolved}
+    automation: Any = getattr(value, "automation", None)
+    if automation is not None and automation.watch is not None:
+        # A sensor looks from wherever the daemon was started.
+        watch = str(folder / Path(automation.watch).expanduser())
+        changes["automation"] = automation.model_copy(update={"watch": watch})
+    return value.model_copy(update=changes)

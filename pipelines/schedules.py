@@ -17,7 +17,9 @@ def schedules(recipe: Recipe, jobs: Jobs, store: Callable[[], Store]) -> list[dg
     """Both schedules; they start switched off, and are switched on in the web page."""
     return [
         _schedule(recipe, f"{recipe.name}_nightly_data", jobs.data, recipe.automation.data, store, data=True),
-        _schedule(recipe, f"{recipe.name}_weekly_training", jobs.training, recipe.automation.training, store, data=False),
+        _schedule(
+            recipe, f"{recipe.name}_weekly_training", jobs.training, recipe.automation.training, store, data=False
+        ),
     ]
 
 

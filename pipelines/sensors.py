@@ -43,7 +43,8 @@ def _folder_sensor(recipe: Recipe, jobs: Jobs, folder: Path) -> dg.SensorDefinit
             return dg.SkipReason(f"{folder} is not a folder")
         if seen == context.cursor:
             return dg.SkipReason("no new files")
-        run = dg.RunRequest(run_key=f"{recipe.name}-{seen}", tags=all_partitions(recipe))
+        # No run key: files that come, go and come again are worth a run each time.
+        run = dg.RunRequest(tags=all_partitions(recipe))
         return dg.SensorResult(run_requests=[run], cursor=seen)
 
     return look

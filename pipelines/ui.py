@@ -18,7 +18,7 @@ from pipelines.home import prepare_home
 from resources.settings import Settings
 
 LOOPBACK = "127.0.0.1"
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 STOP_SECONDS = 10.0
 WORKSPACE = Path(__file__).parent / "workspace.yaml"
 
