@@ -61,6 +61,10 @@ class Task(Config):
         """Named metrics from an added-up tally."""
         raise TypeError(f"{type(self).__name__} has no metrics")
 
+    def score(self, metrics: dict[str, float]) -> float:
+        """The one of the metrics by which weights are chosen; more is better."""
+        raise TypeError(f"{type(self).__name__} has no score")
+
     def probabilities(self, logits: Tensor) -> Tensor:
         """What the model says about each example: (B, C) for logits (B, C), rows adding up to one."""
         raise TypeError(f"{type(self).__name__} has no probabilities")

@@ -41,6 +41,10 @@ class Classification(Task):
         """Accuracy and macro-F1 of a confusion matrix; see `accuracy` and `macro_f1`."""
         return {"accuracy": accuracy(tally), "macro_f1": macro_f1(tally)}
 
+    def score(self, metrics: dict[str, float]) -> float:
+        """Accuracy."""
+        return metrics["accuracy"]
+
     def probabilities(self, logits: Tensor) -> Tensor:
         """Softmax over the classes."""
         return logits.softmax(dim=1)

@@ -1,7 +1,7 @@
 """Checkpoints: folders that are whole or not there, with a manifest that tells damage.
 
 A folder `step-00000200` holds `model.safetensors` (the weights), `optimizer.safetensors` (the optimiser's state),
-`best.safetensors` (the weights with the least validation loss so far), `state.json` (position, random states, best and
+`best.safetensors` (the weights that did best so far), `state.json` (position, random states, best and
 cost so far) and `manifest.json` (bytes and SHA-256 of each of these).
 """
 

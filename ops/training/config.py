@@ -57,7 +57,7 @@ class TrainingConfig(Config):
     keep_checkpoints: Annotated[int, Field(ge=2, le=1000)] = 2
     """Checkpoints that are kept; the one before the newest is what a damaged newest falls back to."""
     select: Literal["best", "last"] = "best"
-    """Which weights are the result: those with the least validation loss, or the last."""
+    """Which weights are the result: those that did best on the validation split, or the last."""
     precision: Literal["float32"] = "float32"
     """Type of weights and activations."""
     strategy: Literal["ddp"] = "ddp"

@@ -69,7 +69,7 @@ class Group:
             return model
         # With `find_unused_parameters` DDP keeps its first division of the gradients into buckets. Else it divides
         # anew after one step, and a resumed run would add the same numbers in another order.
-        wrapped = nn.parallel.DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
+        wrapped = nn.parallel.DistributedDataParallel(model, forward_sync_buffers=False, find_unused_parameters=True)
         _KEPT.append(wrapped)
         return wrapped
 

@@ -15,25 +15,29 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from ops.errors import CheckFailed
-from ops.storage.files import make_folder, remove_tree
-from ops.storage.hashing import canonical_json, sha256_json
-from ops.training import checkpoint, random_state
-from ops.training.checkpoint import Checkpoint
+from ops.storage.hashing import canonical_json
+from ops.training import random_state
 from ops.training.data import load_examples
 from ops.training.distributed import Group
 from ops.training.evaluate import Verdict, evaluate
 from ops.training.heartbeat import Heartbeat
-from ops.training.journal import Journal, history
+from ops.training.journal import history
 from ops.training.optimizer import Optimizers
 from ops.training.order import Order
 from ops.training.result import describe, write_result
 from ops.training.run import RunSpec
 from ops.training.schedule import rate
 from ops.training.signals import Stop
+from ops.training.snapshots import Snapshots
 from ops.training.spending import Spending, report
+
+_TENSORS = ("model", "optimizer", "best")
+"""The files of tensors in a checkpoint."""
 
 FORWARD_AND_BACKWARD = 3
 """Operations of a training step in forward passes: a gradient is wanted for the inputs and for the weights."""
+
+log = logging.getLogger("satiety.training")
 
 
 @dataclass
@@ -44,7 +48,7 @@ class Progress:
         step: updates made.
         loss_sum: sum of losses since the last line of metrics.
         loss_count: examples since then.
-        best: step and verdict of the weights with the least validation loss.
+        best: step and verdict of the weights that did best on the validation split.
     """
 
     step: int = 0
@@ -67,7 +71,6 @@ class Trainer:
         """
         self._run, self._group, self._stop = run, group, stop
         self._config, self._classes = run.training, len(run.classes)
-        self._log = logging.getLogger("satiety.training")
         self._heart = Heartbeat(run.folder, group.rank)
         self._heart.beat(0)
         self._task, self._kind, self._spec = run.task_value(), run.model_value(), run.input
@@ -84,8 +87,8 @@ class Trainer:
         self._progress = Progress()
         self._best: dict[str, Tensor] = {}
         self._flops_of: dict[int, int] = {}
-        state = self._resume()
-        self._spending = Spending(group, state.get("cost"), started)
+        self._snapshots = Snapshots(run, group)
+        self._spending = Spending(group, self._resume(), started)
         self._wrapped = group.wrap(self._model)
 
     def train(self) -> int:
@@ -107,7 +110,7 @@ class Trainer:
             if stopping or step % self._config.checkpoint_every == 0:
                 self._save()
             if stopping:
-                self._log.info("asked to stop: checkpoint written after step %d", step)
+                log.info("asked to stop: checkpoint written after step %d", step)
                 return stopping
             self._heart.beat(step)
         self._finish()
@@ -188,117 +191,64 @@ class Trainer:
             self._best = {name: value.clone() for name, value in self._model.state_dict().items()}
 
     def _is_best(self, verdict: Verdict) -> bool:
-        best = self._progress.best
-        return best is None or self._config.select == "last" or verdict.loss < best["loss"]
+        """Whether the task's score is higher than before, or equal at a lower loss."""
+        best, score = self._progress.best, self._task.score
+        if best is None or self._config.select == "last":
+            return True
+        return (score(verdict.metrics), -verdict.loss) > (score(best["metrics"]), -best["loss"])
 
     def _write(self, record: Mapping[str, Any]) -> None:
         step = self._progress.step
         epoch = round(step / self._order.steps_per_epoch, 4)
         full = {"step": step, "epoch": epoch, "time_ms": time.time_ns() // 1_000_000, **record}
-        if self._group.first:
-            self._journal.write(full)
+        self._snapshots.write(full)
         shown = ", ".join(f"{k} {v:.4g}" for k, v in record.items())
-        self._log.info("step %d of %d: %s", step, self._total, shown)
+        log.info("step %d of %d: %s", step, self._total, shown)
 
     def _flops(self, width: int) -> int:
         if width not in self._flops_of:
             self._flops_of[width] = self._kind.flops(self._spec, self._classes, width)
         return self._flops_of[width]
 
-    @property
-    def _checkpoints(self) -> Any:
-        return self._run.folder / "checkpoints"
-
-    @property
-    def _identity(self) -> str:
-        """What must be equal for a checkpoint to be of this run: everything but places and the number of processes."""
-        told = self._run.model_dump(mode="json", exclude={"work", "resume", "world_size", "inputs"})
-        return sha256_json({**told, "inputs": [[part.partition, part.files] for part in self._run.inputs]})
-
     def _save(self) -> None:
-        """Write a checkpoint; every process takes part, the first one writes."""
-        cost = self._spending.lap()
-        states = self._group.gather(random_state.capture())
-        if not self._group.first:
-            return
-        state = {
-            **asdict(self._progress),
-            "identity": self._identity,
-            "journal": self._journal.sync(),
-            "random": [json_text.decode() for json_text in states],
-            "cost": cost,
-        }
-        files = {
-            "model.safetensors": save_tensors(self._model.state_dict()),
-            "optimizer.safetensors": save_tensors(self._optimizers.state()),
-            "best.safetensors": save_tensors(self._best),
-            "state.json": canonical_json(state).encode(),
-        }
-        checkpoint.save(self._checkpoints, self._progress.step, files)
-        checkpoint.prune(self._checkpoints, self._config.keep_checkpoints)
+        """Write a checkpoint."""
+        values = (self._model.state_dict(), self._optimizers.state(), self._best)
+        tensors = dict(zip(_TENSORS, values, strict=True))
+        state = {**asdict(self._progress), "cost": self._spending.lap()}
+        self._snapshots.save(self._progress.step, tensors, state, self._config.keep_checkpoints)
 
-    def _resume(self) -> dict[str, Any]:
-        """Go on from the newest whole checkpoint, if there is one; returns its state."""
-        packed: bytes | None = None
-        if self._group.first:
-            packed = self._find()
-        packed = self._group.hand_out(packed)
-        if not packed:
-            return {}
-        files = {name: bytes(value.numpy()) for name, value in load_tensors(packed).items()}
-        state = Checkpoint(0, files).state
-        self._model.load_state_dict(load_tensors(files["model.safetensors"]))
-        self._optimizers.load(load_tensors(files["optimizer.safetensors"]))
-        self._best = {name: value.clone() for name, value in load_tensors(files["best.safetensors"]).items()}
-        self._progress = Progress(**{name: state[name] for name in asdict(self._progress)})
-        if len(state["random"]) == self._group.world:
-            random_state.restore(state["random"][self._group.rank].encode())
-        else:
-            seed = random_state.seed_of_rank(self._run.seed, self._group.rank, self._progress.step)
-            random_state.seed_everything(seed)
-        self._log.info("going on after step %d", self._progress.step)
-        return state
-
-    def _find(self) -> bytes | None:
-        """The first process's part of resuming: choose the checkpoint, clear what is after it, open the journal."""
-        make_folder(self._checkpoints)
-        if not self._run.resume:
-            remove_tree(self._checkpoints)
-            make_folder(self._checkpoints)
-        metrics = self._run.folder / "metrics.jsonl"
-        lines = metrics.stat().st_size if metrics.exists() else 0
-
-        def usable(found: Checkpoint) -> str:
-            if found.state["identity"] != self._identity:
-                return "it is of another run"
-            return "the journal of metrics is shorter than it says" if found.state["journal"] > lines else ""
-
-        found = checkpoint.newest(self._checkpoints, self._log.warning, usable)
-        checkpoint.drop_after(self._checkpoints, found.step if found else -1)
-        self._journal = Journal(metrics, found.state["journal"] if found else 0)
+    def _resume(self) -> dict[str, Any] | None:
+        """Go on from the newest whole checkpoint, if there is one; returns the cost until then."""
+        found = self._snapshots.newest()
         if found is None:
             return None
-        boxes = {name: torch.frombuffer(bytearray(data), dtype=torch.uint8) for name, data in found.files.items()}
-        return save_tensors(boxes)
+        weights, optimizer, best = (load_tensors(found.files[f"{name}.safetensors"]) for name in _TENSORS)
+        self._model.load_state_dict(weights)
+        self._optimizers.load(optimizer)
+        self._best = {name: value.clone() for name, value in best.items()}
+        state = found.state
+        self._progress = Progress(**{name: state[name] for name in asdict(self._progress)})
+        self._snapshots.restore_random(found)
+        log.info("going on after step %d", found.step)
+        cost: dict[str, Any] = state["cost"]
+        return cost
 
     def _finish(self) -> None:
         """Write the result: the chosen weights, their description, the history, the verdict and the cost."""
         total = self._spending.lap()
         if not self._group.first:
             return
-        self._journal.sync()
-        self._journal.close()
         best = self._progress.best
         description = describe(self._run, best["step"] if best else self._progress.step)
         files = {
             "model.safetensors": save_tensors(self._best or self._model.state_dict()),
             "model.json": canonical_json(description).encode(),
-            "history.jsonl": history((self._run.folder / "metrics.jsonl").read_bytes()),
+            "history.jsonl": history(self._snapshots.close()),
             "valid.json": canonical_json(best or {}).encode(),
             "cost.json": canonical_json(report(total, description["parameters"], self._group.world)).encode(),
         }
         write_result(self._run.folder / "result", files)
-        self._log.info("done after step %d", self._progress.step)
+        log.info("done after step %d", self._progress.step)
 
 
 def _not_finite(what: str, step: int) -> CheckFailed:

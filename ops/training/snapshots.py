@@ -1,0 +1,108 @@
+"""What all processes of a run do together around a checkpoint: choosing one to go on from, and writing one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from ops.storage.files import make_folder, remove_tree
+from ops.storage.hashing import canonical_json, sha256_json
+from ops.training import checkpoint, random_state
+from ops.training.checkpoint import Checkpoint
+from ops.training.distributed import Group
+from ops.training.journal import Journal
+from ops.training.run import RunSpec
+
+Tensors = dict[str, Tensor]
+
+log = logging.getLogger("satiety.training")
+
+
+class Snapshots:
+    """The checkpoints of a run and its journal of metrics, which belong together: lines after a checkpoint are cut off.
+
+    Only the first process reads and writes files; the others are handed what it has read.
+    """
+
+    def __init__(self, run: RunSpec, group: Group) -> None:
+        self._run, self._group = run, group
+        self._folder, self._metrics = run.folder / "checkpoints", run.folder / "metrics.jsonl"
+        self._journal: Journal | None = None
+
+    def newest(self) -> Checkpoint | None:
+        """The newest whole checkpoint of this run, the same in every process; the journal is open after it."""
+        packed = self._group.hand_out(self._find() if self._group.first else None)
+        if not packed:
+            return None
+        files = {name: bytes(box.numpy()) for name, box in load_tensors(packed).items()}
+        return Checkpoint(int(Checkpoint(0, files).state["step"]), files)
+
+    def restore_random(self, found: Checkpoint) -> None:
+        """Set this process's random states to those of the checkpoint, or fresh ones if there were other processes."""
+        states: list[str] = found.state["random"]
+        rank = self._group.rank
+        if len(states) == self._group.world:
+            random_state.restore(states[rank].encode())
+        else:
+            random_state.seed_everything(random_state.seed_of_rank(self._run.seed, rank, found.step))
+
+    def save(self, step: int, tensors: Mapping[str, Tensors], state: Mapping[str, Any], keep: int) -> None:
+        """Write a checkpoint; every process calls this after the same step.
+
+        Args:
+            step: updates made.
+            tensors: files of named tensors, without the suffix.
+            state: what else there is to know.
+            keep: number of checkpoints to keep.
+        """
+        random = [data.decode() for data in self._group.gather(random_state.capture())]
+        if self._journal is None:
+            return
+        full = {**state, "step": step, "identity": self._identity, "journal": self._journal.sync(), "random": random}
+        files = {f"{name}.safetensors": save_tensors(values) for name, values in tensors.items()}
+        checkpoint.save(self._folder, step, {**files, "state.json": canonical_json(full).encode()})
+        checkpoint.prune(self._folder, keep)
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Append a line to the journal, in the first process."""
+        if self._journal is not None:
+            self._journal.write(record)
+
+    def close(self) -> bytes:
+        """Close the journal; returns all its lines."""
+        if self._journal is None:
+            return b""
+        self._journal.sync()
+        self._journal.close()
+        return self._metrics.read_bytes()
+
+    @property
+    def _identity(self) -> str:
+        """What must be equal for a checkpoint to be of this run: everything but places and the number of processes."""
+        told = self._run.model_dump(mode="json", exclude={"work", "resume", "world_size", "inputs"})
+        return sha256_json({**told, "inputs": [[part.partition, part.files] for part in self._run.inputs]})
+
+    def _find(self) -> bytes | None:
+        """Choose the checkpoint, clear away what is after it, and open the journal there."""
+        if not self._run.resume:
+            remove_tree(self._folder)
+        make_folder(self._folder)
+        found = checkpoint.newest(self._folder, log.warning, self._unusable)
+        checkpoint.drop_after(self._folder, found.step if found else -1)
+        self._journal = Journal(self._metrics, found.state["journal"] if found else 0)
+        if found is None:
+            return None
+        boxes = {name: torch.frombuffer(bytearray(data), dtype=torch.uint8) for name, data in found.files.items()}
+        return save_tensors(boxes)
+
+    def _unusable(self, found: Checkpoint) -> str:
+        if found.state["identity"] != self._identity:
+            return "it is of another run"
+        written = self._metrics.stat().st_size if self._metrics.exists() else 0
+        return "the journal of metrics is shorter than it says" if found.state["journal"] > written else ""
