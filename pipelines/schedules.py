@@ -7,7 +7,8 @@ from collections.abc import Callable
 import dagster as dg
 
 from ops.recipe import Recipe
-from ops.stages.chain import DATA_STAGES
+from ops.stages.chain import DATA_STAGES, stages
+from ops.stages.run import partitions_of
 from ops.storage import Store
 from pipelines.jobs import Jobs, all_partitions
 from pipelines.plan import make_plan
@@ -15,11 +16,10 @@ from pipelines.plan import make_plan
 
 def schedules(recipe: Recipe, jobs: Jobs, store: Callable[[], Store]) -> list[dg.ScheduleDefinition]:
     """Both schedules; they start switched off, and are switched on in the web page."""
+    name, when = recipe.name, recipe.automation
     return [
-        _schedule(recipe, f"{recipe.name}_nightly_data", jobs.data, recipe.automation.data, store, data=True),
-        _schedule(
-            recipe, f"{recipe.name}_weekly_training", jobs.training, recipe.automation.training, store, data=False
-        ),
+        _schedule(recipe, f"{name}_nightly_data", jobs.data, when.data, store, data=True),
+        _schedule(recipe, f"{name}_weekly_training", jobs.training, when.training, store, data=False),
     ]
 
 
@@ -37,11 +37,24 @@ def request(recipe: Recipe, store: Store, *, data: bool) -> dg.RunRequest | dg.S
     """A run of the data (or training) half if the plan has work in it, else the reason for none.
 
     The plan compares content, so it also sees what Dagster's own staleness cannot: a source that has changed outside.
+    Training is planned from the data as they are: whether they are to be built anew is for the data schedule to say.
     """
-    plan = make_plan(recipe, store)
-    half = [item for item in plan.items if (item.stage in DATA_STAGES) == data and item.status != "fresh"]
-    if not half:
-        return dg.SkipReason(f"{'data' if data else 'training'} of {recipe.name}: everything is fresh")
-    first = half[0]
-    reason = f"{first.stage}[{first.partition}] {first.status}: {', '.join(first.reasons)}"[:200]
+    half = "data" if data else "training"
+    chosen = [stage.name for stage in stages(recipe) if (stage.name in DATA_STAGES) == data]
+    missing = None if data else _missing_data(recipe, store)
+    if missing is not None:
+        return dg.SkipReason(f"{half} of {recipe.name}: {missing} has not been built; run {recipe.name}_data first")
+    work = [item for item in make_plan(recipe, store, chosen).items if item.status != "fresh"]
+    if not work:
+        return dg.SkipReason(f"{half} of {recipe.name}: everything is fresh")
+    reason = f"{work[0].stage}[{work[0].partition}]: {', '.join(work[0].reasons)}"[:200]
     return dg.RunRequest(tags={**(all_partitions(recipe) if data else {}), "satiety/reason": reason})
+
+
+def _missing_data(recipe: Recipe, store: Store) -> str | None:
+    """The first partition of the data half that has no version."""
+    for stage in stages(recipe):
+        for partition in partitions_of(stage, recipe):
+            if stage.name in DATA_STAGES and store.slot(recipe.name, stage.name, partition).current() is None:
+                return f"{stage.name}[{partition}]"
+    return None
