@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 FLOWS = ("raw_corpus", "clean_corpus", "shards")
 """The stages whose rows the report accounts for; the others neither lose nor make rows."""
 
-SETTINGS = {"depth": "{} layers", "dim": "width {}", "heads": "{} heads", "patch": "patches of {0} by {0}"}
-"""What a reader wants to know of a model, where its kind has such a setting, and how it is said."""
+SETTINGS = {"depth": "{} layer", "dim": "width {}", "heads": "{} head", "patch": "patches of {0} by {0}"}
+"""What a reader wants to know of a model, where its kind has such a setting, and how one of it is said."""
+COUNTED = ("depth", "heads")
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
@@ -90,7 +91,8 @@ def _report(build: Build) -> Report:
 
 def architecture(model: Mapping[str, Any]) -> str:
     """A model's settings in a few words, as `Transformer encoder, 2 layers, width 128, 4 heads`."""
-    said = [words.format(model[name]) for name, words in SETTINGS.items() if model.get(name) is not None]
+    there = {name: model[name] for name in SETTINGS if model.get(name) is not None}
+    said = [SETTINGS[name].format(n) + ("s" if name in COUNTED and n != 1 else "") for name, n in there.items()]
     return ", ".join([str(model["kind"]).replace("_", " ").capitalize(), *said])
 
 
