@@ -95,8 +95,12 @@ class LiveMetrics:
 
     def __call__(self, record: Record) -> None:
         """Take a metrics record."""
-        due = self._clock() - self._shown >= OBSERVE_S
-        if due or any(name.startswith("valid_") for name in record):
+        if any(name.startswith("valid_") for name in record):
+            # Beside the throttle: however often it is validated, the loss is shown too.
+            self._show(record)
+        elif self._clock() - self._shown >= OBSERVE_S:
+            self._held = None
+            self._shown = self._clock()
             self._show(record)
         else:
             self._held = record
@@ -105,10 +109,9 @@ class LiveMetrics:
         """Show the last record, if it was held back."""
         if self._held is not None:
             self._show(self._held)
+            self._held = None
 
     def _show(self, record: Record) -> None:
-        self._held = None
-        self._shown = self._clock()
         numbers = {
             name: value
             for name, value in record.items()

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,20 @@ from ops.storage import Store
 from pipelines.home import prepare_home
 from pipelines.ui import WORKSPACE, end
 from resources.settings import load_settings
+from tests.tiny import PARTITIONS
 
-LOCATION = "satiety"
-REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": LOCATION}
-DONE = ("SUCCESS", "FAILURE", "CANCELED")
+REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "satiety"}
+ENDED = ("SUCCESS", "FAILURE", "CANCELED")
+RANGE = {"dagster/asset_partition_range_start": "0", "dagster/asset_partition_range_end": str(PARTITIONS - 1)}
+"""Tags of one run over all partitions of a tiny recipe: what the page's "single run" sends."""
+
+LAUNCH = """mutation ($parameters: ExecutionParams!) { launchPipelineExecution(executionParams: $parameters) {
+  __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+RUN = """query ($run: ID!) { runOrError(runId: $run) { ... on Run {
+  status tags { key value } stepStats { stepKey status } } } }"""
+BACKFILL = """mutation ($parameters: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $parameters) {
+  __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }"""
+TERMINATE = "mutation ($run: String!) { terminateRun(runId: $run) { __typename } }"
 
 T = TypeVar("T")
 
@@ -53,6 +63,42 @@ class Servers:
         assert "errors" not in answer, json.dumps(answer["errors"])[:2000]
         (value,) = answer["data"].values()
         return value
+
+    def launch(self, job: str, tags: dict[str, str] | None = None, assets: Sequence[str] | None = None) -> str:
+        """Start a job, or only some of its assets, as the page does; returns the run's id."""
+        selector: dict[str, Any] = {**REPOSITORY, "pipelineName": job}
+        if assets is not None:
+            selector |= {"assetSelection": [{"path": key.split("/")} for key in assets], "assetCheckSelection": None}
+        metadata = {"tags": [{"key": key, "value": value} for key, value in (tags or {}).items()]}
+        parameters = {"selector": selector, "mode": "default", "runConfigData": {}, "executionMetadata": metadata}
+        answer = self.ask(LAUNCH, parameters=parameters)
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return str(answer["run"]["runId"])
+
+    def run(self, run: str) -> dict[str, Any]:
+        """Status, tags and steps of a run."""
+        return dict(self.ask(RUN, run=run))
+
+    def ended(self, run: str, seconds: float = 240) -> dict[str, Any]:
+        """The run as it is when it has ended."""
+
+        def look() -> dict[str, Any] | None:
+            found = self.run(run)
+            return found if found["status"] in ENDED else None
+
+        return until(look, seconds, f"the end of run {run}")
+
+    def backfill(self, assets: Sequence[str], partitions: Sequence[str]) -> str:
+        """Start a backfill as the page does; returns its id."""
+        selection = [{"path": key.split("/")} for key in assets]
+        parameters = {"assetSelection": selection, "partitionNames": list(partitions), "tags": []}
+        answer = self.ask(BACKFILL, parameters=parameters)
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
+        return str(answer["backfillId"])
+
+    def terminate(self, run: str) -> None:
+        """Press the page's "Terminate"."""
+        assert self.ask(TERMINATE, run=run)["__typename"] == "TerminateRunSuccess"
 
 
 @contextmanager
@@ -100,7 +146,7 @@ def _answers(running: Servers) -> bool:
         return False
 
 
-def until(ask: Callable[[], T], seconds: float, what: str, pause: float = 0.25) -> T:
+def until(ask: Callable[[], T | None], seconds: float, what: str, pause: float = 0.25) -> T:
     """Ask again and again until the answer is true; fails after so many seconds."""
     limit = time.monotonic() + seconds
     while True:
@@ -118,6 +164,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def tree(pid: int) -> list[psutil.Process]:
-    """The living descendants of a process."""
-    return psutil.Process(pid).children(recursive=True)
+def processes_with(text: str) -> list[psutil.Process]:
+    """The living processes whose command line has the text, such as the folder that they work in."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        if text in " ".join(process.info["cmdline"] or []) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process)
+    return found

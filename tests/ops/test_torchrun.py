@@ -151,6 +151,6 @@ def test_throttle_shows_the_first_the_due_the_validated_and_the_last() -> None:
         live({"step": step, "loss": 1.0} if step != 4 else {"step": 4, "valid_loss": 2.0})
     live.flush()
     live.flush()
-    # Steps 0.4 s apart: 0, then 3 (1.2 s later), 4 for its validation, 7, and 9 as the last.
-    assert [event["step"] for event in log.events] == [0, 3, 4, 7, 9]
+    # Steps 0.4 s apart: 0, then 3 (1.2 s later), 4 for its validation, 6 (1.2 s after 3), and 9 as the last.
+    assert [event["step"] for event in log.events] == [0, 3, 4, 6, 9]
     assert log.lines[0] == "step 0, loss 1"
