@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +13,7 @@ import polars as pl
 
 from ops.errors import BadData
 from ops.evaluation.cost import Cost, Energy
-from ops.evaluation.schema import Flow, Origin, Report, Subject
+from ops.evaluation.schema import Flow, Origin, Point, Report, Subject
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.statistics import SPLITS
@@ -28,6 +26,9 @@ if TYPE_CHECKING:
 
 FLOWS = ("raw_corpus", "clean_corpus", "shards")
 """The stages whose rows the report accounts for; the others neither lose nor make rows."""
+
+CURVES = ("train_loss", "valid_loss", "valid_accuracy")
+"""The learning curves, each in a file of its name: what `dvc plots` draws."""
 
 SETTINGS = {"depth": "{} layer", "dim": "width {}", "heads": "{} head", "patch": "patches of {0} by {0}"}
 """What a reader wants to know of a model, where its kind has such a setting, and how one of it is said."""
@@ -53,7 +54,8 @@ def _build(build: Build) -> None:
     build.output.text("report.html", render(report))
     build.output.json("report.json", report.model_dump(mode="json"))
     build.output.json("metrics.json", figures(report))
-    build.output.text("curves.csv", _curves(report))
+    for name in CURVES:
+        build.output.text(f"{name}.csv", _curve(getattr(report.curves, name), name))
     build.output.facts({"outcome": report.verdict.outcome, "headline": report.verdict.headline})
 
 
@@ -165,17 +167,9 @@ def figures(report: Report) -> dict[str, float]:
     return {name: value for name, value in asset_metadata(report).items() if not isinstance(value, str)}
 
 
-def _curves(report: Report) -> str:
-    columns = ("train_loss", "valid_loss", "valid_accuracy")
-    rows: dict[int, dict[str, float]] = {}
-    for name in columns:
-        for point in getattr(report.curves, name):
-            rows.setdefault(point.step, {})[name] = point.value
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ("step", *columns), lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows({"step": step, **values} for step, values in sorted(rows.items()))
-    return text.getvalue()
+def _curve(points: Sequence[Point], name: str) -> str:
+    """One curve as CSV. Each has a file of its own: training and validation are measured at different steps."""
+    return "".join([f"step,{name}\n", *(f"{point.step},{point.value!r}\n" for point in points)])
 
 
 REPORT = Stage(
