@@ -63,6 +63,7 @@ def _described(failure: Any) -> dict[str, Any]:
     return {
         "local_rank": failure.local_rank,
         "exit_code": _code(failure.exitcode),
+        "message": str(said.get("message", "")),
         "trace": str(trace).splitlines()[-20:],
     }
 

@@ -51,7 +51,8 @@ class LaunchPlan:
         config: nodes, processes, retries, times.
         worker: module that is run as a program in every rank, or the path of a script.
         env: variables beside those of this process.
-        fork: whether ranks may be forked from torchrun where torch knows no GPU; else they are programs of their own.
+        fork: whether the ranks of one node may be forked from torchrun where torch knows no GPU; else they are programs
+            of their own.
     """
 
     run_file: Path
@@ -67,14 +68,18 @@ class LaunchPlan:
         options = ["--nproc-per-node", str(config.processes), "--max-restarts", str(config.max_restarts)]
         options += ["--shutdown-timeout", str(max(1, round(config.grace_s)))]
         options += ["--log-dir", str(logs), "--redirects", "3"]
-        if config.nodes == 1:
-            # A static meeting point takes 0.6 s less than --standalone, which makes a dynamic one of a single node.
-            options += ["--nnodes", "1", "--master-addr", "127.0.0.1", "--master-port", str(port)]
+        options += ["--nnodes", str(config.nodes)]
+        if config.nodes == 1 and config.max_restarts == 0:
+            # A static meeting point takes 0.6 s less than the dynamic one of --standalone, and torchrun then runs no
+            # threads of Python that a fork would cut off.
+            options += ["--master-addr", "127.0.0.1", "--master-port", str(port)]
+            options += ["--start-method", "fork", "--run-path"] if self.fork else []
         else:
-            host = "true" if config.node_rank == 0 else "false"
-            options += ["--nnodes", str(config.nodes), "--rdzv-backend", "c10d", "--rdzv-conf", f"is_host={host}"]
-            options += ["--rdzv-endpoint", str(config.endpoint), "--rdzv-id", self.work.name or "satiety"]
-        options += ["--start-method", "fork", "--run-path"] if self.fork else []
+            # Ranks that are restarted in place do not find each other through a static one.
+            endpoint = config.endpoint or f"127.0.0.1:{port}"
+            options += ["--local-addr", "127.0.0.1"] if config.nodes == 1 else []
+            options += ["--rdzv-backend", "c10d", "--rdzv-id", self.work.name or "satiety"]
+            options += ["--rdzv-endpoint", endpoint, "--rdzv-conf", f"is_host={str(config.node_rank == 0).lower()}"]
         program = [sys.executable, "-P", str(AGENT), str(logs / "report.json")]
         return [*program, *options, str(self.script()), str(self.run_file)]
 

@@ -187,7 +187,9 @@ class Sender:
                 self.client.set_model_version_tag(name, version, key, value)
         else:
             source = f"models:/{remote['model_id']}"
-            made = self.client.create_model_version(name, source, remote["run_id"], tags, model_id=remote["model_id"])
+            made = self.client.create_model_version(
+                name, source, remote["run_id"], tags, model_id=remote["model_id"], await_creation_for=0
+            )
             version = str(made.version)
         self._crown(name, version, ended)
         return version

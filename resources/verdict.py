@@ -51,7 +51,8 @@ def verdict(code: int, logs: Path) -> SatietyError:
     # A forked rank's exception is in the report only; a program of its own has printed it.
     lines = last_lines(path) if path.name == "stderr.log" else []
     lines = lines or [str(line) for line in said.get("trace", [])][-8:] or last_lines(path)
-    last = lines[-1] if lines else "it printed nothing"
+    # A worker that says what is wrong does so in torchrun's error file; what it printed is the second choice.
+    last = said.get("message") or (lines[-1] if lines else "it printed nothing")
     if status in SPOKEN:
         return SPOKEN[status](last, where=str(path))
     if status == KILLED:

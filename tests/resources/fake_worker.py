@@ -53,6 +53,8 @@ def main() -> int:
         total()
         if rank == 0 and step < run.get("hang_after", 10**9):
             beat(work, step)
+    if run.get("gloo"):
+        leave()
     if (code := run.get("exit", {}).get(str(rank))) and fails:
         print(f"the worker says {code}", file=sys.stderr)
         return int(code)
@@ -74,6 +76,13 @@ def reducer() -> Callable[[], None]:
         assert ones.item() == distributed.get_world_size()
 
     return total
+
+
+def leave() -> None:
+    from torch import distributed
+
+    distributed.barrier()
+    distributed.destroy_process_group()
 
 
 def beat(work: Path, step: int) -> None:

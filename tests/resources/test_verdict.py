@@ -78,6 +78,13 @@ def test_trace_of_a_forked_rank_comes_from_the_report(tmp_path: Path) -> None:
     assert "KeyError: 'x'" in verdict(1, tmp_path).message
 
 
+def test_worker_that_says_what_is_wrong_is_quoted(tmp_path: Path) -> None:
+    said = {"local_rank": 0, "exit_code": 2, "trace": [], "message": "run.json: seed is missing"}
+    folder = logs(tmp_path, {}, {0: "a warning that came later\n"})
+    (folder / "report.json").write_text(json.dumps({"first": 0, "ranks": {"0": said}}))
+    assert verdict(1, folder).message == "run.json: seed is missing"
+
+
 def test_torchrun_itself(tmp_path: Path) -> None:
     assert "torchrun was killed" in str(verdict(137, logs(tmp_path, {})))
     taken = "RuntimeError: The server socket has failed to listen: errno 98 - Address already in use"
