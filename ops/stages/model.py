@@ -74,14 +74,14 @@ def run_spec(build: Build, work: Path) -> dict[str, Any]:
 
 def input_spec(build: Build, statistics: dict[str, Any]) -> dict[str, Any]:
     """The form of one example: a vocabulary and longest length, or an image's shape and pixel moments."""
-    if build.recipe.tokenizer is not None:
-        version = build.one("tokenizer")
+    if "tokenizer" in build.inputs:
         longest = max(int(v.manifest.facts["longest"]) for v in build.every("token_cache").values())
+        facts = build.one("tokenizer").manifest.facts
         return {
             "kind": "text",
-            "vocabulary": version.manifest.facts["vocabulary"],
+            "vocabulary": facts["vocabulary"],
             "max_length": max(longest, 1),
-            "pad": build.recipe.tokenizer.pad,
+            "pad": facts["pad"],
         }
     return {"kind": "image", **statistics["image"]}
 

@@ -44,7 +44,9 @@ def _config(recipe: Recipe) -> dict[str, Any]:
 
 
 def _modules(recipe: Recipe) -> list[str]:
-    return [type(recipe.evaluation.baseline).__module__, "ops.evaluation.html"]
+    # The model predicts here, and the kinds of models and tasks are found by name.
+    kinds = (recipe.evaluation.baseline, recipe.task, recipe.model)
+    return ["ops.evaluation.html", *(type(value).__module__ for value in kinds)]
 
 
 def _build(build: Build) -> None:

@@ -33,7 +33,7 @@ def _build(build: Build) -> None:
 
     vocabulary = tokenizer.train(texts())
     build.output.text("tokenizer.json", vocabulary)
-    build.output.facts({"vocabulary": tokenizer.size(vocabulary)})
+    build.output.facts({"vocabulary": tokenizer.size(vocabulary), "pad": tokenizer.pad})
 
 
 TOKENIZER = Stage(
