@@ -164,7 +164,7 @@ def _reference(project: Project, loaded: Loaded) -> str:
 def _recipe_file(project: Project, loaded: Loaded) -> str:
     file = relative(loaded.path, project.root)
     if file is None:
-        hint = "copy it there, or write dvc.yaml (--output) above it"
+        hint = "name recipes that lie there: satiety dvc my/recipe.yaml"
         raise ConfigError(f"DVC needs the recipe below {project.root}", where=str(loaded.path), hint=hint)
     return file
 
