@@ -60,7 +60,8 @@ def verdict(code: int, logs: Path) -> SatietyError:
     if status in SIGNALS:
         return Temporary(f"rank {rank} was ended by signal {status - 128}", where=str(path), hint=RESUME_HINT)
     if status == Temporary.exit_code:
-        return Temporary(f"rank {rank}: {last}", where=str(path), hint=RESUME_HINT)
+        said_by = "" if str(last).startswith(f"rank {rank}") else f"rank {rank}: "
+        return Temporary(f"{said_by}{last}", where=str(path), hint=RESUME_HINT)
     if _PEER_GONE.search("\n".join(lines)):
         return Temporary(f"rank {rank} lost the connection to another: {last}", where=str(path), hint=RESUME_HINT)
     return TrainingFailed(f"rank {rank} ended with exit code {status}{_quoted(lines)}", where=str(path))
