@@ -14,14 +14,17 @@ ENDPOINT = r"^([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"
 class LaunchConfig(Config):
     """How torchrun starts the training processes.
 
-    Only the number of processes over all nodes (`world_size`) can change a model's bits; where they run, and how often
-    they were started, cannot.
+    Only the number of processes over all nodes (`world_size`) and their threads can change a model's bits; where they
+    run, and how often they were started, cannot.
     """
 
     nodes: Annotated[int, Field(ge=1, le=4096)] = 1
     """Machines that train together. With more than one, the same recipe is run on each, over a shared store."""
     processes: Annotated[int, Field(ge=1, le=256)] = 1
     """Training processes (ranks) per node; with GPUs, one per GPU."""
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    """Threads per process on CPUs, where OMP_NUM_THREADS does not say otherwise. More than free cores cost many times
+    their work; like the number of processes, they can change a model's last bits."""
     endpoint: Annotated[str, Field(pattern=ENDPOINT)] | None = None
     """`host:port` of node 0 where the nodes meet; needed with more than one node, refused with one."""
     node_rank: Annotated[int, Field(ge=0)] = 0

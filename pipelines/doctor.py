@@ -164,7 +164,7 @@ def threads() -> Finding:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     value = os.environ.get("OMP_NUM_THREADS")
     if value is None:
-        return Finding("threads", "ok", f"{cores} cores; training sets OMP_NUM_THREADS to cores per process")
+        return Finding("threads", "ok", f"{cores} cores; training uses launch.threads of the recipe")
     if not value.isdigit() or int(value) < 1:
         return Finding("threads", "warn", f"OMP_NUM_THREADS={value} is no number of threads", "unset OMP_NUM_THREADS")
     if int(value) > cores:

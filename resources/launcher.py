@@ -24,7 +24,7 @@ from typing import Any
 
 from ops.errors import ConfigError, Temporary, TrainingFailed
 from ops.launch import LaunchConfig
-from resources.processes import OwnedTree, cores
+from resources.processes import OwnedTree
 from resources.tail import Tail
 from resources.verdict import verdict
 
@@ -86,7 +86,7 @@ class LaunchPlan:
     def environment(self) -> dict[str, str]:
         """The ranks' environment: this process's without a surrounding torchrun's, and the launcher's defaults."""
         env = {name: value for name, value in os.environ.items() if not _OF_TORCHRUN.fullmatch(name)}
-        env.setdefault("OMP_NUM_THREADS", str(max(1, cores() // self.config.processes)))
+        env.setdefault("OMP_NUM_THREADS", str(self.config.threads))
         env["PYTHONUNBUFFERED"] = "1"
         # Ranks are started by path: the script's own folder must not come first in the search for modules.
         env["PYTHONSAFEPATH"] = "1"

@@ -16,8 +16,9 @@ RESULT_FILES = ("model.safetensors", "model.json", "history.jsonl", "valid.json"
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    # The number of ranks changes the order of floating-point sums, hence the bits; where they run does not.
-    return {**recipe.part("task", "model", "training", "seed"), "world_size": recipe.launch.world_size}
+    # The number of ranks and threads changes the order of floating-point sums, hence the bits; where they run does not.
+    ranks = {"world_size": recipe.launch.world_size, "threads": recipe.launch.threads}
+    return {**recipe.part("task", "model", "training", "seed"), **ranks}
 
 
 def _modules(recipe: Recipe) -> list[str]:
