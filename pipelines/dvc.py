@@ -203,7 +203,7 @@ def _sources(project: Project, recipe: Recipe, stage: Stage) -> list[str]:
         return []
     files = recipe.source.paths()
     if files:
-        return [relative(file, project.root) or str(file) for file in files]
+        return [relative(file, project.root) or str(file.resolve()) for file in files]
     return [PINS] if (project.root / PINS).is_file() else []
 
 
