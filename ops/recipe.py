@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import polars as pl
 from pydantic import Field, model_validator
 
 from ops.augmentation.config import Augmentation
@@ -16,6 +15,7 @@ from ops.config import Config
 from ops.evaluation.baselines.base import Baseline
 from ops.launch import LaunchConfig
 from ops.nn.models.base import Model
+from ops.recipe_checks import Problem, problems
 from ops.registry import union
 from ops.sources.base import Source
 from ops.steps import Step
@@ -40,9 +40,6 @@ else:
     AnyTask = union("ops.tasks", base=Task)
     AnyModel = union("ops.nn.models", base=Model)
     AnyBaseline = union("ops.evaluation.baselines", base=Baseline)
-
-COLUMN_KEYS = ("column", "columns", "conflict_label")
-"""Settings of steps that name columns."""
 
 Cron = Annotated[str, Field(pattern=r"^\S+ \S+ \S+ \S+ \S+$")]
 
@@ -143,121 +140,6 @@ class Recipe(Config):
         """Index of the exact-duplicates step in `cleaning`, if there is one."""
         return next((i for i, step in enumerate(self.cleaning) if step.kind == "exact_duplicates"), None)
 
-    def problems(self) -> list[tuple[tuple[str | int, ...], str]]:
+    def problems(self) -> list[Problem]:
         """What is wrong between keys that are each right alone: (path of the key, message)."""
-        return [
-            *self._step_problems(),
-            *self._column_problems(),
-            *self._type_problems(),
-            *self._split_problems(),
-            *self._task_problems(),
-            *self._partition_problems(),
-        ]
-
-    def _step_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
-        modality = self.task.modality
-        found: list[tuple[tuple[str | int, ...], str]] = [
-            ((part, index, "kind"), f"step {step.kind!r} does not work on {modality}")
-            for part in ("cleaning", "normalization")
-            for index, step in enumerate(getattr(self, part))
-            if modality not in step.applies_to
-        ]
-        if self.augmentation is not None:
-            found += [
-                (("augmentation", "steps", index, "kind"), f"step {step.kind!r} does not work on {modality}")
-                for index, step in enumerate(self.augmentation.steps)
-                if modality not in step.applies_to
-            ]
-        copies = [i for i, step in enumerate(self.cleaning) if step.kind == "exact_duplicates"]
-        found += [(("cleaning", index, "kind"), "exact_duplicates is there twice") for index in copies[1:]]
-        return found
-
-    def _column_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
-        """Columns that a step, or the split, names and the source has not."""
-        columns = self.source.columns
-        parts: list[tuple[tuple[str | int, ...], Any]] = [
-            (("cleaning", index), step) for index, step in enumerate(self.cleaning)
-        ]
-        parts += [(("normalization", index), step) for index, step in enumerate(self.normalization)]
-        parts += [(("split",), self.split)]
-        if self.augmentation is not None:
-            parts.append((("augmentation",), self.augmentation))
-        return [
-            ((*path, key), f"the source has no column {name!r}, it has {', '.join(columns)}")
-            for path, part in parts
-            for key in COLUMN_KEYS
-            for name in _names(getattr(part, key, None))
-            if name not in columns
-        ]
-
-    def _type_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
-        """Columns of a type that cannot be what the recipe takes them for."""
-        columns, task = self.source.columns, self.task
-        found: list[tuple[tuple[str | int, ...], str]] = []
-        wanted = pl.Binary() if task.modality == "image" else pl.String()
-        if task.input in columns and columns[task.input] != wanted:
-            found.append((("task", "input"), f"{task.kind} reads {wanted}, {task.input!r} is {columns[task.input]}"))
-        if task.label in columns and not _is_comparable(columns[task.label], binary=False):
-            found.append((("task", "label"), f"{task.label!r} is {columns[task.label]}, which names no classes"))
-        compared: list[tuple[tuple[str | int, ...], Any]] = [(("split",), self.split)]
-        compared += [(("cleaning", i), s) for i, s in enumerate(self.cleaning) if s.kind == "exact_duplicates"]
-        found += [
-            ((*path, "columns"), f"{name!r} is {columns[name]}, which cannot be compared by content")
-            for path, part in compared
-            for name in _names(part.columns)
-            if name in columns and not _is_comparable(columns[name])
-        ]
-        # The shards hold what the model reads and nothing else.
-        others: list[tuple[tuple[str | int, ...], Any]] = [
-            (("normalization", index), step) for index, step in enumerate(self.normalization)
-        ]
-        others += [(("augmentation",), self.augmentation)] if self.augmentation is not None else []
-        return found + [
-            ((*path, key), f"the model reads {task.input!r}; only that column can be changed here, not {name!r}")
-            for path, part in others
-            for key in COLUMN_KEYS
-            for name in _names(getattr(part, key, None))
-            if name in columns and name != task.input
-        ]
-
-    def _split_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
-        shares = {"valid": "the model is judged on it while it is trained", "test": "the report judges the model on it"}
-        return [
-            (("split", key), f"must be above 0: {why}") for key, why in shares.items() if not getattr(self.split, key)
-        ]
-
-    def _task_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
-        found: list[tuple[tuple[str | int, ...], str]] = []
-        modality, columns = self.task.modality, self.source.columns
-        for key in ("input", "label"):
-            if getattr(self.task, key) not in columns:
-                message = f"the source has no column {getattr(self.task, key)!r}, it has {', '.join(columns)}"
-                found.append((("task", key), message))
-        if modality == "text" and self.tokenizer is None:
-            found.append((("task", "kind"), f"{self.task.kind} needs a tokenizer"))
-        if modality != "text" and self.tokenizer is not None:
-            found.append((("tokenizer",), f"{self.task.kind} reads {modality}, which is not tokenised"))
-        if self.model.modality != modality:
-            found.append((("model", "kind"), f"{self.model.kind} reads {self.model.modality}, not {modality}"))
-        baseline = self.evaluation.baseline
-        if modality not in baseline.applies_to:
-            found.append((("evaluation", "baseline", "kind"), f"{baseline.kind} does not read {modality}"))
-        return found
-
-    def _partition_problems(self) -> list[tuple[tuple[str | int, ...], str]]:
-        by, natural = self.partitions.by, self.source.natural
-        if by is not None and by != natural:
-            own = f"by: {natural}, " if natural else ""
-            return [(("partitions", "by"), f"{self.source.kind} has no {by}s; it can be cut {own}hash or single")]
-        return []
-
-
-def _is_comparable(dtype: pl.DataType, binary: bool = True) -> bool:
-    """Whether values of a type are equal or not without any doubt; floats and moments in time are not."""
-    exact = (pl.String, pl.Boolean, pl.Date, pl.Categorical, pl.Enum, *((pl.Binary,) if binary else ()))
-    return isinstance(dtype, exact) or dtype.is_integer()
-
-
-def _names(value: Any) -> list[str]:
-    """The column names in a step's setting."""
-    return [value] if isinstance(value, str) else list(value or ())
+        return problems(self)

@@ -23,6 +23,7 @@ CARRIERS = (
     "ops.registry",
     "ops.config",
     "ops.recipe",
+    "ops.recipe_checks",
     "ops.storage",
     "ops.stages.spec",
     "ops.stages.run",

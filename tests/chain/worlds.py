@@ -1,4 +1,4 @@
-"""The whole chain of the tiny recipe, built without Dagster; training runs in forked processes, which costs no imports."""
+"""The whole chain of the tiny recipe without Dagster; training runs in forked processes, which import nothing."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+
+import yaml
 
 from ops.errors import TrainingFailed
 from ops.recipe import Recipe
@@ -100,3 +102,21 @@ def manifests(store: Store, recipe: str = "tiny", but: Collection[str] = ()) -> 
     found = sorted((store.root / recipe).glob("*/*/current/manifest.json"))
     named = {"/".join(path.parts[-4:-2]): path.read_bytes() for path in found}
     return {place: content for place, content in named.items() if place.split("/")[0] not in but}
+
+
+def remove(version: Version) -> None:
+    """Take a version out of the store, as if it had never been committed."""
+    slot = version.path.parent
+    for path in (version.path, slot / "current"):
+        shutil.rmtree(path)
+    (slot / "history").unlink()
+
+
+def yaml_without(path: Path, *keys: str) -> str:
+    """The recipe's text without one key."""
+    data = yaml.safe_load(path.read_text())
+    inner = data
+    for key in keys[:-1]:
+        inner = inner[key]
+    del inner[keys[-1]]
+    return yaml.safe_dump(data, sort_keys=False)

@@ -212,7 +212,9 @@ def test_ingredients_are_named_and_flat(text: World) -> None:
     parts = ingredients(stage, recipe, "1", {"raw_corpus": {"1": "d1"}, "duplicates": {"all": "d2"}})
     assert parts["input.raw_corpus[1]"] == "d1" and parts["input.duplicates[all]"] == "d2"
     assert parts["config.cleaning[3].maximum"] == "200" and parts["config.split.columns[0]"] == '"text"'
-    assert parts["code.ops.stages.clean_corpus"] == code_versions(["ops.stages.clean_corpus"])["ops.stages.clean_corpus"]
+    assert (
+        parts["code.ops.stages.clean_corpus"] == code_versions(["ops.stages.clean_corpus"])["ops.stages.clean_corpus"]
+    )
     assert "external" not in parts
     assert "external" in ingredients(stage_named(recipe, "raw_corpus"), recipe, "1", {})
 

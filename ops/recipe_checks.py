@@ -1,0 +1,123 @@
+"""What is wrong between keys of a recipe that are each right alone; found before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from ops.recipe import Recipe
+
+Path = tuple[str | int, ...]
+Problem = tuple[Path, str]
+"""Path of the key, and what is wrong with it."""
+
+COLUMN_KEYS = ("column", "columns", "conflict_label")
+"""Settings that name columns."""
+
+
+def problems(recipe: Recipe) -> list[Problem]:
+    """All of them."""
+    checks = (_kinds, _columns, _types, _unread_columns, _shares, _task, _partitions)
+    return list(chain.from_iterable(check(recipe) for check in checks))
+
+
+def _kinds(recipe: Recipe) -> Iterator[Problem]:
+    """Steps that are for other data, or there twice."""
+    modality = recipe.task.modality
+    changes = recipe.augmentation.steps if recipe.augmentation is not None else []
+    listed = [*_steps(recipe, "cleaning", "normalization")]
+    listed += [(("augmentation", "steps", index), step) for index, step in enumerate(changes)]
+    for path, step in listed:
+        if modality not in step.applies_to:
+            yield (*path, "kind"), f"step {step.kind!r} does not work on {modality}"
+    copies = [path for path, step in _steps(recipe, "cleaning") if step.kind == "exact_duplicates"]
+    for path in copies[1:]:
+        yield (*path, "kind"), "exact_duplicates is there twice"
+
+
+def _columns(recipe: Recipe) -> Iterator[Problem]:
+    """Columns that a key names and the source has not."""
+    columns = recipe.source.columns
+    named = [*_named(recipe, "cleaning", "normalization", "split", "augmentation")]
+    named += [(("task", key), getattr(recipe.task, key)) for key in ("input", "label")]
+    for path, name in named:
+        if name not in columns:
+            yield path, f"the source has no column {name!r}, it has {', '.join(columns)}"
+
+
+def _types(recipe: Recipe) -> Iterator[Problem]:
+    """Columns of a type that cannot be what the recipe takes them for."""
+    columns, task = recipe.source.columns, recipe.task
+    wanted = pl.Binary() if task.modality == "image" else pl.String()
+    if columns.get(task.input, wanted) != wanted:
+        yield ("task", "input"), f"{task.kind} reads {wanted}, column {task.input!r} is {columns[task.input]}"
+    label = columns.get(task.label, pl.String())
+    if label == pl.Binary() or not _is_exact(label):
+        yield ("task", "label"), f"column {task.label!r} is {label}, which names no classes"
+    duplicates = [path for path, step in _steps(recipe, "cleaning") if step.kind == "exact_duplicates"]
+    for path, name in _named(recipe, "cleaning", "split"):
+        compared = path[0] == "split" or path[:2] in duplicates
+        if compared and name in columns and not _is_exact(columns[name]):
+            yield path, f"column {name!r} is {columns[name]}, which cannot be compared by content"
+
+
+def _unread_columns(recipe: Recipe) -> Iterator[Problem]:
+    """Changes of columns behind cleaning that the model does not read: the shards do not have them."""
+    for path, name in _named(recipe, "normalization", "augmentation"):
+        if name in recipe.source.columns and name != recipe.task.input:
+            yield path, f"the model reads {recipe.task.input!r}, so only that column can be changed here, not {name!r}"
+
+
+def _shares(recipe: Recipe) -> Iterator[Problem]:
+    why = {"valid": "the model is judged on it while it is trained", "test": "the report judges the model on it"}
+    for key, reason in why.items():
+        if not getattr(recipe.split, key):
+            yield ("split", key), f"{key!r} must be above 0: {reason}"
+
+
+def _task(recipe: Recipe) -> Iterator[Problem]:
+    """Tokenizer, model and baseline that are not for what the task reads."""
+    task, model, baseline = recipe.task, recipe.model, recipe.evaluation.baseline
+    if task.modality == "text" and recipe.tokenizer is None:
+        yield ("task", "kind"), f"{task.kind} needs a tokenizer"
+    if task.modality != "text" and recipe.tokenizer is not None:
+        yield ("tokenizer",), f"{task.kind} reads {task.modality}, which is not tokenised"
+    if model.modality != task.modality:
+        yield ("model", "kind"), f"{model.kind} reads {model.modality}, not {task.modality}"
+    if task.modality not in baseline.applies_to:
+        yield ("evaluation", "baseline", "kind"), f"{baseline.kind} does not read {task.modality}"
+
+
+def _partitions(recipe: Recipe) -> Iterator[Problem]:
+    by, natural = recipe.partitions.by, recipe.source.natural
+    if by is not None and by != natural:
+        own = f"by: {natural}, " if natural else ""
+        yield ("partitions", "by"), f"{recipe.source.kind} has no {by}s; it can be cut {own}hash or single"
+
+
+def _steps(recipe: Recipe, *parts: str) -> Iterator[tuple[Path, Any]]:
+    """The steps of lists of steps."""
+    for part in parts:
+        for index, step in enumerate(getattr(recipe, part)):
+            yield (part, index), step
+
+
+def _named(recipe: Recipe, *parts: str) -> Iterator[tuple[Path, str]]:
+    """The columns that lists of steps, or single parts, name."""
+    for part in parts:
+        value = getattr(recipe, part)
+        owners = [*_steps(recipe, part)] if isinstance(value, list) else [((part,), value)]
+        for path, owner in owners:
+            for key in COLUMN_KEYS:
+                names = getattr(owner, key, None) or ()
+                yield from (((*path, key), name) for name in ([names] if isinstance(names, str) else names))
+
+
+def _is_exact(dtype: pl.DataType) -> bool:
+    """Whether values of a type are equal or not without any doubt; floats and moments in time are not."""
+    exact = (pl.String, pl.Binary, pl.Boolean, pl.Date, pl.Categorical, pl.Enum)
+    return isinstance(dtype, exact) or dtype.is_integer()

@@ -1,0 +1,164 @@
+"""The recipe as a value: its partitions, its parts, and what is wrong between keys that are each right alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from ops.recipe import Partitions, Recipe
+from ops.sources.installed_docstrings import InstalledDocstrings
+from tests.tiny import tiny_recipe
+
+
+def recipe(folder: Path, modality: Any = "text", **overrides: Any) -> Recipe:
+    path = tiny_recipe(folder, modality=modality, **overrides)
+    return Recipe.model_validate(yaml.safe_load(path.read_text()))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("recipes")
+
+
+WIDE = {"kind": "csv", "path": "tiny.csv", "columns": {"text": "string", "label": "string", "stars": "float64"}}
+LENGTH = {"kind": "length", "minimum": 1}
+DUPLICATES = {"kind": "exact_duplicates"}
+
+WRONG: list[tuple[str, dict[str, Any], tuple[str | int, ...], str]] = [
+    ("text", {"cleaning": [{"kind": "image_decodable"}]}, ("cleaning", 0, "kind"), "does not work on text"),
+    ("image", {"cleaning": [LENGTH]}, ("cleaning", 0, "kind"), "step 'length' does not work on image"),
+    ("image", {"normalization": [{"kind": "text_case"}]}, ("normalization", 0, "kind"), "does not work on image"),
+    (
+        "text",
+        {"cleaning": [DUPLICATES, LENGTH, DUPLICATES]},
+        ("cleaning", 2, "kind"),
+        "exact_duplicates is there twice",
+    ),
+    (
+        "text",
+        {"cleaning": [{**LENGTH, "column": "txt"}]},
+        ("cleaning", 0, "column"),
+        "has no column 'txt', it has text",
+    ),
+    ("text", {"split": {"columns": ["text", "x"]}}, ("split", "columns"), "the source has no column 'x'"),
+    ("text", {"cleaning": [{**DUPLICATES, "conflict_label": "lbl"}]}, ("cleaning", 0, "conflict_label"), "'lbl'"),
+    ("text", {"task": {"label": "lbl"}}, ("task", "label"), "the source has no column 'lbl'"),
+    ("text", {"task": {"input": "stars"}}, ("task", "input"), "reads String, column 'stars' is Int64"),
+    (
+        "text",
+        {"source": WIDE, "task": {"label": "stars"}},
+        ("task", "label"),
+        "'stars' is Float64, which names no classes",
+    ),
+    ("text", {"source": WIDE, "split": {"columns": ["stars"]}}, ("split", "columns"), "cannot be compared by content"),
+    ("image", {"task": {"label": "image"}}, ("task", "label"), "column 'image' is Binary, which names no classes"),
+    (
+        "text",
+        {"source": WIDE, "cleaning": [{**DUPLICATES, "columns": ["text", "stars"]}]},
+        ("cleaning", 0, "columns"),
+        "column 'stars' is Float64, which cannot be compared by content",
+    ),
+    (
+        "text",
+        {"normalization": [{"kind": "text_case", "column": "label"}]},
+        ("normalization", 0, "column"),
+        "only that",
+    ),
+    ("text", {"split": {"valid": 0.0}}, ("split", "valid"), "'valid' must be above 0: the model is judged on it"),
+    ("text", {"split": {"test": 0.0}}, ("split", "test"), "'test' must be above 0: the report judges"),
+    ("text", {"tokenizer": None}, ("task", "kind"), "text_classification needs a tokenizer"),
+    ("image", {"tokenizer": {"kind": "bpe", "vocabulary": 300}}, ("tokenizer",), "reads image, which is not tokenised"),
+    ("text", {"model": {"kind": "vision_transformer"}}, ("model", "kind"), "vision_transformer reads image, not text"),
+    (
+        "text",
+        {"evaluation": {"baseline": {"kind": "pixel_svm"}}},
+        ("evaluation", "baseline", "kind"),
+        "pixel_svm does not read text",
+    ),
+    (
+        "text",
+        {"partitions": {"hash": None, "by": "package"}},
+        ("partitions", "by"),
+        "csv has no packages; it can be cut by: file",
+    ),
+    ("image", {"partitions": {"hash": None, "by": "file"}}, ("partitions", "by"), "it can be cut hash or single"),
+]
+
+
+@pytest.mark.parametrize(("modality", "overrides", "path", "text"), WRONG)
+def test_what_does_not_fit_is_said_with_its_place(
+    folder: Path, modality: str, overrides: dict[str, Any], path: tuple[str | int, ...], text: str
+) -> None:
+    found = recipe(folder, modality, **overrides).problems()
+    assert [message for place, message in found if place == path and text in message], found
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_the_tiny_recipes_have_no_problem(folder: Path, modality: str) -> None:
+    assert recipe(folder, modality).problems() == []
+
+
+def test_all_problems_come_at_once(folder: Path) -> None:
+    wrong = recipe(
+        folder, task={"label": "lbl"}, split={"valid": 0.0}, tokenizer=None, cleaning=[DUPLICATES, DUPLICATES]
+    )
+    assert [path for path, _ in wrong.problems()] == [
+        ("cleaning", 1, "kind"),
+        ("task", "label"),
+        ("split", "valid"),
+        ("task", "kind"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "first", "last"), [(1, "0", "0"), (3, "0", "2"), (10, "0", "9"), (11, "00", "10"), (1000, "000", "999")]
+)
+def test_keys_of_hash_partitions_sort_as_numbers(folder: Path, count: int, first: str, last: str) -> None:
+    keys = recipe(folder, partitions={"hash": count}).partition_keys()
+    assert (keys[0], keys[-1], len(keys)) == (first, last, count)
+    assert keys == sorted(keys) and [int(key) for key in keys] == list(range(count))
+
+
+def test_natural_partitions_are_in_the_order_of_their_names(folder: Path) -> None:
+    by_package = {"hash": None, "by": "package"}
+    for order in (["numpy", "click"], ["click", "numpy"]):
+        source = InstalledDocstrings(packages=order)
+        assert recipe(folder, partitions=by_package).model_copy(update={"source": source}).partition_keys() == [
+            "click",
+            "numpy",
+        ]
+    assert recipe(folder, partitions={"hash": None, "single": True}).partition_keys() == ["all"]
+
+
+@pytest.mark.parametrize("keys", [{}, {"hash": 2, "single": True}, {"by": "file", "hash": 2}])
+def test_exactly_one_way_to_cut(keys: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="give exactly one of by, hash, single"):
+        Partitions.model_validate(keys)
+
+
+def test_a_part_has_its_defaults_and_nothing_else(folder: Path) -> None:
+    found = recipe(folder)
+    assert found.part("seed", "split") == {
+        "seed": 3,
+        "split": {"valid": 0.2, "test": 0.2, "columns": ["text"], "salt": ""},
+    }
+    assert found.part("source")["source"]["path"] == "tiny.csv"
+    assert "declared" not in found.part("source")["source"], "keys are called as in the recipe"
+
+
+def test_the_place_of_deduplication(folder: Path) -> None:
+    assert recipe(folder).deduplication == 4
+    assert recipe(folder, cleaning=[]).deduplication is None
+
+
+def test_a_recipe_is_frozen_and_strict(folder: Path) -> None:
+    found = recipe(folder)
+    with pytest.raises(ValidationError, match="frozen"):
+        found.seed = 4
+    for wrong in ({"seed": "3"}, {"seed": 3.0}, {"seed": True}, {"sed": 3}, {"name": "A b"}, {"owners": ["nobody"]}):
+        with pytest.raises(ValidationError):
+            Recipe.model_validate({**found.model_dump(by_alias=True), **wrong})
