@@ -7,6 +7,7 @@ bytes are not what they were; 65 an input cannot be used; 69 a service does not 
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import signal
@@ -192,7 +193,8 @@ def _fail(error: BaseException, text: str, code: int) -> int:
     if state.json and not state.done:
         places = [vars(problem) for problem in getattr(error, "problems", ())]
         resume = state.resume if code != EXIT_USAGE else None
-        give({"error": {"exit_code": code, "message": text, "problems": places, "resume": resume}})
+        with contextlib.suppress(BrokenPipeError):  # Nobody reads any more; the exit code still says it.
+            give({"error": {"exit_code": code, "message": text, "problems": places, "resume": resume}})
     return code
 
 
