@@ -71,6 +71,8 @@ def serve(
         "DAGSTER_HOME": str(home),
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # Its job runner is eight more processes, for things that nothing here asks of it.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "DO_NOT_TRACK": "1",
     }
     logs = settings.home / "logs"
