@@ -13,9 +13,7 @@ from ops.stages.chain import DATA_STAGES, stages
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
-SINGLE_RUN = (
-    "Launch its partitions as a single run: stages that see the whole corpus stand between those that see a part."
-)
+SINGLE_RUN = "Launch all partitions as a single run: some stages see a part of the corpus, some all of it."
 
 
 @dataclass(frozen=True)
@@ -26,11 +24,27 @@ class Jobs:
         main: raw corpus to report; named as the recipe.
         data: raw corpus to token caches.
         training: model and report.
+        keys: the partitions that Dagster knows: those of the moment in which it loaded the recipe.
     """
 
     main: Any
     data: Any
     training: Any
+    keys: tuple[str, ...]
+
+    @property
+    def all_partitions(self) -> dict[str, str]:
+        """The run tags by which one run covers every partition."""
+        return {RANGE_START: self.keys[0], RANGE_END: self.keys[-1]}
+
+    def outdated(self, recipe: Recipe) -> dg.SkipReason | None:
+        """Why no run can be asked for now, if files that are partitions have come or gone since the recipe was loaded.
+
+        Dagster's daemon loads everything anew each minute, so that a later tick knows them.
+        """
+        if self.keys == tuple(recipe.partition_keys()):
+            return None
+        return dg.SkipReason(f"the partitions of {recipe.name} have changed; Dagster knows them within a minute")
 
 
 def jobs(recipe: Recipe) -> Jobs:
@@ -42,15 +56,10 @@ def jobs(recipe: Recipe) -> Jobs:
         main=_job(recipe, recipe.name, names, f"{recipe.description} From raw corpus to report. {SINGLE_RUN}"),
         data=_job(recipe, f"{recipe.name}_data", data, f"From raw corpus to token caches. {SINGLE_RUN}"),
         training=_job(recipe, f"{recipe.name}_training", rest, "Training and report."),
+        keys=tuple(recipe.partition_keys()),
     )
 
 
 def _job(recipe: Recipe, name: str, names: list[str], description: str) -> Any:
     selection = dg.AssetSelection.assets(*(asset_key(recipe, stage) for stage in names))
     return dg.define_asset_job(name, selection=selection, description=description, tags={"satiety/recipe": recipe.name})
-
-
-def all_partitions(recipe: Recipe) -> dict[str, str]:
-    """The run tags by which one run covers every partition of the recipe."""
-    keys = recipe.partition_keys()
-    return {RANGE_START: keys[0], RANGE_END: keys[-1]}

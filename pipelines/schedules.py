@@ -10,30 +10,32 @@ from ops.recipe import Recipe
 from ops.stages.chain import DATA_STAGES, stages
 from ops.stages.run import partitions_of
 from ops.storage import Store
-from pipelines.jobs import Jobs, all_partitions
+from pipelines.jobs import Jobs
 from pipelines.plan import make_plan
 
 
 def schedules(recipe: Recipe, jobs: Jobs, store: Callable[[], Store]) -> list[dg.ScheduleDefinition]:
     """Both schedules; they start switched off, and are switched on in the web page."""
-    name, when = recipe.name, recipe.automation
+    when = recipe.automation
     return [
-        _schedule(recipe, f"{name}_nightly_data", jobs.data, when.data, store, data=True),
-        _schedule(recipe, f"{name}_weekly_training", jobs.training, when.training, store, data=False),
+        _schedule(recipe, f"{recipe.name}_nightly_data", when.data, jobs, store, data=True),
+        _schedule(recipe, f"{recipe.name}_weekly_training", when.training, jobs, store, data=False),
     ]
 
 
 def _schedule(
-    recipe: Recipe, name: str, job: object, cron: str, store: Callable[[], Store], *, data: bool
+    recipe: Recipe, name: str, cron: str, jobs: Jobs, store: Callable[[], Store], *, data: bool
 ) -> dg.ScheduleDefinition:
-    @dg.schedule(name=name, job=job, cron_schedule=cron, description=f"Runs what is not fresh ({cron}).")  # type: ignore[arg-type]
+    job, description = (jobs.data if data else jobs.training), f"Runs what is not fresh ({cron})."
+
+    @dg.schedule(name=name, job=job, cron_schedule=cron, description=description)
     def tick(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        return request(recipe, store(), data=data)
+        return request(recipe, jobs, store(), data=data)
 
     return tick
 
 
-def request(recipe: Recipe, store: Store, *, data: bool) -> dg.RunRequest | dg.SkipReason:
+def request(recipe: Recipe, jobs: Jobs, store: Store, *, data: bool) -> dg.RunRequest | dg.SkipReason:
     """A run of the data (or training) half if the plan has work in it, else the reason for none.
 
     The plan compares content, so it also sees what Dagster's own staleness cannot: a source that has changed outside.
@@ -47,8 +49,11 @@ def request(recipe: Recipe, store: Store, *, data: bool) -> dg.RunRequest | dg.S
     work = [item for item in make_plan(recipe, store, chosen).items if item.status != "fresh"]
     if not work:
         return dg.SkipReason(f"{half} of {recipe.name}: everything is fresh")
+    outdated = jobs.outdated(recipe) if data else None
+    if outdated is not None:
+        return outdated
     reason = f"{work[0].stage}[{work[0].partition}]: {', '.join(work[0].reasons)}"[:200]
-    return dg.RunRequest(tags={**(all_partitions(recipe) if data else {}), "satiety/reason": reason})
+    return dg.RunRequest(tags={**(jobs.all_partitions if data else {}), "satiety/reason": reason})
 
 
 def _missing_data(recipe: Recipe, store: Store) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from ops.recipe import Recipe
-from pipelines.jobs import Jobs, all_partitions
+from pipelines.jobs import Jobs
 
 
 def sensors(recipe: Recipe, jobs: Jobs) -> list[dg.SensorDefinition]:
@@ -43,8 +43,11 @@ def _folder_sensor(recipe: Recipe, jobs: Jobs, folder: Path) -> dg.SensorDefinit
             return dg.SkipReason(f"{folder} is not a folder")
         if seen == context.cursor:
             return dg.SkipReason("no new files")
+        outdated = jobs.outdated(recipe)
+        if outdated is not None:
+            return outdated
         # No run key: files that come, go and come again are worth a run each time.
-        run = dg.RunRequest(tags=all_partitions(recipe))
+        run = dg.RunRequest(tags=jobs.all_partitions)
         return dg.SensorResult(run_requests=[run], cursor=seen)
 
     return look

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-SECONDS = 30
+SECONDS = 15
 """Virtual seconds that a page may take to load its data and settle."""
 
 
@@ -21,15 +21,9 @@ def browser() -> str:
     return found
 
 
-def document(url: str, folder: Path) -> str:
-    """The page's document after its scripts have run."""
-    return _run(url, folder, "--dump-dom")
-
-
-def screenshot(url: str, image: Path, width: int = 1600, height: int = 1000) -> Path:
-    """The page as a PNG."""
-    _run(url, image.parent, f"--window-size={width},{height}", f"--screenshot={image}")
-    return image
+def look(url: str, image: Path) -> str:
+    """The page's document after its scripts have run; how it looks is written to `image`."""
+    return _run(url, image.parent, "--window-size=1600,1000", f"--screenshot={image}", "--dump-dom")
 
 
 def _run(url: str, folder: Path, *options: str) -> str:

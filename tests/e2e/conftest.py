@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.servers import RANGE, Servers, servers
+from tests.e2e.servers import RANGE, REPOSITORY, Servers, servers
 from tests.tiny import tiny_recipe, write_rows
 
-INBOX_FIRST = "first.csv"
+FIRST_FILE, SECOND_FILE = "first.csv", "second.csv"
+START_SENSOR = "mutation ($s: SensorSelector!) { startSensor(sensorSelector: $s) { __typename } }"
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,14 @@ class Live:
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """`tiny` and `other` are quick, `slow` trains for hours on two ranks, `inbox` watches its folder."""
+    """`tiny` and `other` are quick, `slow` trains for hours on two ranks, `mailbox` watches its folder of files."""
     folder = tmp_path_factory.mktemp("e2e")
     recipes = folder / "recipes"
     tiny_recipe(recipes)
     tiny_recipe(recipes, name="other", modality="image")
     tiny_recipe(recipes, name="slow", training={"steps": 10_000_000, "checkpoint_every": 20}, launch={"processes": 2})
     (recipes / "inbox").mkdir()
-    write_rows(recipes / "inbox" / INBOX_FIRST)
+    write_rows(recipes / "inbox" / FIRST_FILE)
     path = tiny_recipe(
         recipes,
         name="mailbox",
@@ -51,4 +52,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     path.with_suffix(".csv").unlink()
     with servers(folder, recipes) as web:
         backfill = web.backfill(["other/raw_corpus", "other/signatures"], ["0", "1", "2"])
-        yield Live(web, recipes, web.launch("tiny", RANGE), backfill)
+        job = web.launch("tiny", RANGE)
+        started = web.ask(START_SENSOR, s={**REPOSITORY, "sensorName": "mailbox_folder"})
+        assert started["__typename"] == "Sensor"
+        yield Live(web, recipes, job, backfill)
