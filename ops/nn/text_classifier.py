@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ops.nn.bigrams import Bigrams
 from ops.nn.encoder import Encoder
 from ops.nn.pooling import make_pooling
 from ops.nn.positions import make_positions
@@ -26,10 +27,12 @@ class TextClassifier(nn.Module):
         dropout: float,
         positions: str,
         pooling: str,
+        bigrams: int = 0,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, dim)
         nn.init.normal_(self.embedding.weight, std=0.02)
+        self.bigrams = Bigrams(bigrams, dim) if bigrams else None
         self.pooling = make_pooling(pooling, dim)
         self.positions = make_positions(positions, max_length + self.pooling.extra, dim)
         self.dropout = nn.Dropout(dropout)
@@ -45,7 +48,10 @@ class TextClassifier(nn.Module):
             tokens: (B, T) int64; what is behind an example's length does not matter.
             lengths: (B,) int64; an empty text counts as its first padding token.
         """
-        x, mask = self.pooling.prepare(self.embedding(tokens), length_mask(lengths, tokens.shape[1]))
+        embedded = self.embedding(tokens)
+        if self.bigrams is not None:
+            embedded = embedded + self.bigrams(tokens)
+        x, mask = self.pooling.prepare(embedded, length_mask(lengths, tokens.shape[1]))
         x = self.encoder(self.dropout(self.positions(x)), mask)
         logits: Tensor = self.head(self.pooling(x, mask))
         return logits

@@ -38,6 +38,8 @@ class TransformerEncoder(Model):
     """How the model knows the order of tokens: a trained table, or sines and cosines."""
     pooling: Literal["mean", "cls"] = "mean"
     """How a text becomes one vector: the mean of its tokens, or an extra token in front."""
+    bigrams: Annotated[int, Field(ge=0, le=2**22)] = 0
+    """Rows of a table of vectors for pairs of neighbours, hashed; spares attention to learn them. 0 for none."""
 
     @model_validator(mode="after")
     def _heads_divide_dim(self) -> TransformerEncoder:
@@ -68,6 +70,7 @@ class TransformerEncoder(Model):
             dropout=self.dropout,
             positions=self.positions,
             pooling=self.pooling,
+            bigrams=self.bigrams,
         )
 
     def flops(self, spec: TextSpec | ImageSpec, classes: int, length: int | None = None) -> int:

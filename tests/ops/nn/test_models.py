@@ -39,10 +39,13 @@ def test_both_kinds_are_found() -> None:
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 @pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
-def test_padding_does_not_matter(pooling: Any, positions: Any) -> None:
+@pytest.mark.parametrize("bigrams", [0, 64])
+def test_padding_does_not_matter(pooling: Any, positions: Any, bigrams: int) -> None:
     torch.manual_seed(0)
-    model = TransformerEncoder(dim=16, heads=2, pooling=pooling, positions=positions)
-    network = woken(model.build(TEXT, 4))
+    model = TransformerEncoder(dim=16, heads=2, pooling=pooling, positions=positions, bigrams=bigrams)
+    network: Any = woken(model.build(TEXT, 4))
+    if bigrams:
+        torch.nn.init.normal_(network.bigrams.table.weight)
     short, _ = tokens(3, 5)
     padded = torch.cat((short, torch.randint(0, 50, (3, 7))), dim=1)
     lengths = torch.full((3,), 5)
@@ -82,7 +85,7 @@ def test_images_are_centred_by_the_moments_of_the_training_images() -> None:
 
 MODELS: list[tuple[Model, TextSpec | ImageSpec]] = [
     *((TransformerEncoder(dim=32, depth=3, heads=4, pooling=p), TEXT) for p in ("mean", "cls")),
-    (TransformerEncoder(dim=16, depth=1, heads=1, feed_forward=24), TEXT),
+    (TransformerEncoder(dim=16, depth=1, heads=1, feed_forward=24, bigrams=32), TEXT),
     *((VisionTransformer(dim=16, depth=2, stem=s, pooling="cls"), IMAGE) for s in ("patches", "convolution")),
 ]
 

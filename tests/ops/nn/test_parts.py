@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from ops.nn.bigrams import Bigrams, hashed_pairs
 from ops.nn.patches import Patches, cut
 from ops.nn.pooling import ClassTokenPooling, MeanPooling
 from ops.nn.positions import LearnedPositions, SinusoidalPositions, sinusoids
@@ -71,3 +72,18 @@ def test_the_stem_sees_across_patches() -> None:
     for stem, equal in ((0, True), (4, False)):
         patches = Patches(1, 2, 8, stem)
         assert torch.equal(patches(image)[0, 0], patches(changed)[0, 0]) is equal
+
+
+def test_pairs_are_told_apart_by_both_tokens_and_their_order() -> None:
+    tokens = torch.tensor([[5, 9, 5, 9, 7], [9, 5, 8, 5, 9]])
+    pairs = hashed_pairs(tokens, 1 << 20)
+    assert pairs[0, 1] == pairs[0, 3] == pairs[1, 4]  # 5 9
+    assert pairs[0, 2] == pairs[1, 1]  # 9 5
+    assert len(set(pairs.flatten().tolist())) == 7  # and _5, _9, 97, 58, 85
+    assert set(hashed_pairs(torch.randint(0, 65_536, (50, 50)), 11).flatten().tolist()) == set(range(11))
+
+
+def test_bigrams_say_nothing_at_first() -> None:
+    bigrams, tokens = Bigrams(16, 4), torch.randint(0, 9, (2, 3))
+    assert bigrams(tokens).shape == (2, 3, 4)
+    assert bigrams(tokens).abs().sum() == 0
