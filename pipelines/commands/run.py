@@ -111,7 +111,7 @@ def _finish(
     else:
         kept = f", {len(reused)} reused" if reused else ""
         say(f"{loaded.recipe.name}: {len(built)} built{kept} in {seconds(elapsed)}")
-    if report:
+    if report and (result is None or "report[all]" in (*built, *reused)):  # else it tells of an older model
         _headline(store, loaded.recipe.name)
         tell(f"report     {report}")
     pages = settings.pages
