@@ -79,7 +79,8 @@ def _make(named: Named, config: TrainingConfig) -> list[Optimizer]:
     rest = [pair for pair in named if pair[0] not in chosen]
     parts: list[Optimizer] = []
     if rest:
-        parts.append(AdamW(_groups(rest, config), lr=config.learning_rate, betas=config.betas))
+        # Fused: one pass over each weight instead of a dozen, a fifth of a step's time with a large vocabulary.
+        parts.append(AdamW(_groups(rest, config), lr=config.learning_rate, betas=config.betas, fused=True))
     if hidden:
         parts.append(
             Muon(

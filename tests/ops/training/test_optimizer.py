@@ -69,9 +69,8 @@ def test_adamw_is_torchs_with_decay_of_matrices_only() -> None:
     other = torch.optim.AdamW(groups)
     for number in range(3):
         step(ours, optimizers, number)
-        tokens = torch.randint(0, 9, (4, 5), generator=torch.Generator().manual_seed(number))
-        other.zero_grad()
-        theirs(tokens, torch.full((4,), 5)).square().sum().backward()
+        for mine, other_weight in zip(ours.parameters(), theirs.parameters(), strict=True):
+            other_weight.grad = None if mine.grad is None else mine.grad.clone()
         other.step()
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
 
