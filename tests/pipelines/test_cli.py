@@ -79,7 +79,8 @@ def test_help_imports_nothing_heavy(command: str) -> None:
     assert "Usage: satiety" in done.stdout
     for line in done.stdout.splitlines():
         assert len(line) <= 80
-        assert "..." not in line.strip() or "[OPTIONS]" in line or "[ARGS]..." in line, f"cut off: {line}"
+        # An ellipsis behind a bracket means that an argument may be repeated.
+        assert "..." not in line.replace("]...", "]"), f"cut off: {line}"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
