@@ -26,7 +26,8 @@ from typing import Any, BinaryIO
 
 Record = Mapping[str, Any]
 
-_USER_INFO = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+# Up to the last `@`, as SQLAlchemy takes it; a slash may stand in a password, but not behind a port.
+_USER_INFO = re.compile(r"(?<=://)(?:[^/@\s:]*:(?!\d+/)\S+|[^/\s]+)(?=@)")
 _NOT_METRICS = frozenset({"step", "time_ms"})
 
 

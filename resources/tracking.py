@@ -130,7 +130,8 @@ class Tracker:
         """The address of MLflow's web page: the server, or what `satiety ui` starts on loopback."""
         uri = redact(self.settings.tracking_uri)
         if uri.startswith(("http://", "https://")):
-            return uri.rstrip("/")
+            # A browser would send the stars as a user's name.
+            return uri.replace("***@", "", 1).rstrip("/")
         return f"http://127.0.0.1:{self.settings.pages.mlflow_port}"
 
     def journal(self, recipe: str, fingerprint: str) -> Journal:

@@ -28,7 +28,7 @@ KILLED = 137
 TERMINATED = 143
 SIGNALS = range(129, 160)
 MEMORY_HINT = (
-    "out of memory is likely: lower training.batch_size, raise training.accumulate, or use fewer launch.processes; "
+    "out of memory is likely: lower training.batch_size, or use fewer launch.processes; "
     "the same command goes on from the last checkpoint"
 )
 RESUME_HINT = "the same command goes on from the last checkpoint"

@@ -282,7 +282,7 @@ def test_forwarding_costs_microseconds(machine: Settings) -> None:
 
 def test_page(machine: Settings) -> None:
     assert Tracker(machine).page == "http://127.0.0.1:5000"
-    assert Tracker(down(machine)).page == "http://***@127.0.0.1:9"
+    assert Tracker(down(machine)).page == "http://127.0.0.1:9"
 
 
 def test_mlflow_is_not_imported_here() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ from ops.errors import (
     Temporary,
     TrainingFailed,
 )
+from ops.launch import LaunchConfig
+from ops.training.config import TrainingConfig
+from resources import verdict as verdicts
 from resources.verdict import rank_log, verdict
 
 
@@ -108,3 +112,10 @@ def test_newest_restart_is_the_one_quoted(tmp_path: Path) -> None:
         (place / "stderr.log").write_text(f"restart {restart}")
     assert rank_log(tmp_path, 0).read_text() == "restart 1"
     assert rank_log(tmp_path, 5) == tmp_path / "torchrun.log"
+
+
+def test_hints_name_settings_that_there_are() -> None:
+    parts = {"training": TrainingConfig.model_fields, "launch": LaunchConfig.model_fields}
+    named = re.findall(r"(training|launch)\.(\w+)", Path(verdicts.__file__).read_text())
+    assert ("training", "batch_size") in named
+    assert [f"{part}.{key}" for part, key in named if key not in parts[part]] == []
