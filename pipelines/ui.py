@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from ops.errors import ConfigError, Interrupted, ServiceDown
+from ops.errors import ConfigError, ServiceDown
 from pipelines.home import prepare_home
+from resources.processes import OwnedTree
 from resources.settings import Settings
 
 LOOPBACK = "127.0.0.1"
@@ -55,20 +57,18 @@ def pages(settings: Settings, port: int, mlflow_port: int) -> list[Page]:
 def serve(
     settings: Settings, *, port: int = 3000, mlflow_port: int = 5000, on_ready: Callable[[list[Page]], None]
 ) -> None:
-    """Start the servers, call `on_ready` when their pages answer, and keep them until a signal; then end them all.
+    """Start the servers, call `on_ready` when their pages answer, and keep them until Ctrl-C or TERM; then end them.
 
     Raises:
         ConfigError: a port is taken.
         ServiceDown: a server ended, or did not answer in time; the message names its log.
-        Interrupted: Ctrl-C or TERM.
     """
-    home = prepare_home(settings)
     wanted = pages(settings, port, mlflow_port)
     for page in wanted:
         _check_port(page)
     environment = {
         **os.environ,
-        "DAGSTER_HOME": str(home),
+        "DAGSTER_HOME": str(prepare_home(settings)),
         "MLFLOW_TRACKING_URI": settings.tracking_uri,
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # Its job runner is eight more processes, for things that nothing here asks of it.
@@ -77,56 +77,57 @@ def serve(
     }
     logs = settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    running: dict[str, subprocess.Popen[bytes]] = {}
     previous = signal.signal(signal.SIGTERM, _stop)
     try:
-        for page in wanted:
-            with (logs / f"{page.name}.log").open("wb") as log:
-                # A group of its own: Ctrl-C reaches us alone, and we end each server with all its children.
-                running[page.name] = subprocess.Popen(
-                    page.command, env=environment, stdout=log, stderr=log, start_new_session=True
-                )
-        _wait_until_ready(wanted, running, logs)
-        on_ready(wanted)
-        while True:
-            _check_alive(running, logs)
-            time.sleep(1.0)
+        with running(wanted, environment, logs) as trees:
+            _wait_until_ready(wanted, trees, logs)
+            on_ready(wanted)
+            while True:
+                _check_alive(trees, logs)
+                time.sleep(1.0)
     except KeyboardInterrupt:
-        raise Interrupted("the web pages have been stopped") from None
+        # The only way for it to end, and what the user has asked for.
+        return
     finally:
         signal.signal(signal.SIGTERM, previous)
-        end(list(running.values()))
+
+
+@contextmanager
+def running(pages: list[Page], environment: Mapping[str, str], logs: Path) -> Iterator[dict[str, OwnedTree]]:
+    """The servers as process trees by name, for the length of a `with` block; also a killed parent ends them."""
+    trees: dict[str, OwnedTree] = {}
+    try:
+        for page in pages:
+            log = logs / f"{page.name}.log"
+            log.unlink(missing_ok=True)
+            trees[page.name] = OwnedTree(page.command, env=environment, log=log, grace_s=STOP_SECONDS)
+        yield trees
+    finally:
+        with _deaf():
+            for tree in trees.values():
+                if tree.poll() is None:
+                    os.kill(tree.pid, signal.SIGTERM)
+            for tree in trees.values():
+                tree.end()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """No second Ctrl-C: it would leave servers behind."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = [signal.signal(number, signal.SIG_IGN) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def end(processes: list[subprocess.Popen[bytes]]) -> None:
-    """TERM each process's group, wait, KILL what is left."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        for process in processes:
-            try:
-                os.killpg(process.pid, number)
-            except ProcessLookupError:
-                continue
-        limit = time.monotonic() + STOP_SECONDS
-        for process in processes:
-            try:
-                process.wait(max(0.1, limit - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                break
-        else:
-            if number == signal.SIGTERM and not any(_group_alive(process.pid) for process in processes):
-                return
-
-
-def _group_alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _check_port(page: Page) -> None:
@@ -143,11 +144,11 @@ def _check_port(page: Page) -> None:
             ) from error
 
 
-def _wait_until_ready(wanted: list[Page], running: dict[str, subprocess.Popen[bytes]], logs: Path) -> None:
+def _wait_until_ready(wanted: list[Page], trees: dict[str, OwnedTree], logs: Path) -> None:
     limit = time.monotonic() + START_SECONDS
     waiting = {page.name: page for page in wanted if page.port}
     while waiting:
-        _check_alive(running, logs)
+        _check_alive(trees, logs)
         for name, page in list(waiting.items()):
             with socket.socket() as probe:
                 probe.settimeout(1.0)
@@ -159,8 +160,8 @@ def _wait_until_ready(wanted: list[Page], running: dict[str, subprocess.Popen[by
         time.sleep(0.2)
 
 
-def _check_alive(running: dict[str, subprocess.Popen[bytes]], logs: Path) -> None:
-    for name, process in running.items():
-        if process.poll() is not None:
-            hint = f"see {logs / name}.log"
-            raise ServiceDown(f"ended with exit code {process.returncode}", where=name, hint=hint)
+def _check_alive(trees: dict[str, OwnedTree], logs: Path) -> None:
+    for name, tree in trees.items():
+        code = tree.poll()
+        if code is not None:
+            raise ServiceDown(f"ended with exit code {code}", where=name, hint=f"see {logs / name}.log")

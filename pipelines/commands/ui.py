@@ -41,3 +41,4 @@ def ui(
     if not as_json:
         say("starting; the first time takes a while, for the databases are made")
     serve(settings, port=dagster_port, mlflow_port=tracking_port, on_ready=ready)
+    say("all ended")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -20,7 +18,8 @@ import psutil
 
 from ops.storage import Store
 from pipelines.home import prepare_home
-from pipelines.ui import WORKSPACE, end
+from pipelines.ui import pages, running
+from resources.processes import OwnedTree
 from resources.settings import load_settings
 from tests.tiny import PARTITIONS
 
@@ -47,7 +46,7 @@ class Servers:
     url: str
     home: Path
     environment: dict[str, str]
-    processes: list[subprocess.Popen[bytes]]
+    trees: dict[str, OwnedTree]
 
     @property
     def store(self) -> Store:
@@ -117,30 +116,17 @@ def servers(folder: Path, recipes: Path, **environment: str) -> Iterator[Servers
     home = prepare_home(load_settings(folder, environment))
     environment["DAGSTER_HOME"] = str(home)
     port = free_port()
-    commands = [
-        ["-m", "dagster_webserver", "-h", "127.0.0.1", "-p", str(port), "-w", str(WORKSPACE)],
-        ["-m", "dagster._daemon", "run", "-w", str(WORKSPACE)],
-    ]
-    started: list[subprocess.Popen[bytes]] = []
-    try:
-        for command, name in zip(commands, ("webserver", "daemon"), strict=True):
-            with (folder / f"{name}.log").open("wb") as log:
-                started.append(
-                    subprocess.Popen(
-                        [sys.executable, *command], env=environment, stdout=log, stderr=log, start_new_session=True
-                    )
-                )
-        running = Servers(f"http://127.0.0.1:{port}", home, environment, started)
-        until(lambda: _answers(running), 120, "the webserver's answer")
-        yield running
-    finally:
-        end(started)
+    wanted = pages(load_settings(folder, environment), port, free_port())
+    with running([page for page in wanted if page.name != "mlflow"], environment, folder) as trees:
+        found = Servers(f"http://127.0.0.1:{port}", home, environment, trees)
+        until(lambda: _answers(found), 120, "the webserver's answer")
+        yield found
 
 
-def _answers(running: Servers) -> bool:
-    assert all(process.poll() is None for process in running.processes), "a server ended"
+def _answers(servers: Servers) -> bool:
+    assert all(tree.poll() is None for tree in servers.trees.values()), "a server ended"
     try:
-        with urllib.request.urlopen(f"{running.url}/server_info", timeout=5):
+        with urllib.request.urlopen(f"{servers.url}/server_info", timeout=5):
             return True
     except (urllib.error.URLError, ConnectionError, TimeoutError):
         return False
