@@ -14,6 +14,7 @@ import dagster as dg
 from assets.factory import asset_key
 from ops.errors import CheckFailed, ConfigError, Interrupted, SatietyError
 from ops.recipe import Recipe
+from pipelines import abandoned
 from pipelines.build import recipe_definitions, shared_definitions
 from pipelines.home import prepare_home
 from pipelines.jobs import RANGE_END, RANGE_START
@@ -50,7 +51,8 @@ def execute(
         SatietyError: the error of the stage that failed, as the stage raised it.
         Interrupted: a signal ended the run; what was committed stays.
     """
-    os.environ["DAGSTER_HOME"] = str(prepare_home(settings))
+    home = prepare_home(settings)
+    os.environ["DAGSTER_HOME"] = str(home)
     warnings.filterwarnings("ignore", category=dg.BetaWarning)
     # The command line shows progress itself; the run's full log is in the web page.
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
@@ -64,8 +66,11 @@ def execute(
 
     definitions = dg.Definitions.merge(recipe_definitions(recipe, settings), shared_definitions(settings))
     with dg.DagsterInstance.get() as instance, listening(follow):
+        abandoned.clear(instance, home)
         for tags in _ranges(recipe, partitions):
-            result.run_id = _run(definitions, recipe, stages, tags, instance)
+            result.run_id = str(uuid.uuid4())
+            with abandoned.alive(home, result.run_id):
+                _run(definitions, recipe, stages, tags, instance, result.run_id)
     return result
 
 
@@ -75,11 +80,11 @@ def _run(
     names: list[str] | None,
     tags: dict[str, str],
     instance: dg.DagsterInstance,
-) -> str:
-    """One run of the job; returns its id."""
+    run_id: str,
+) -> None:
+    """One run of the job."""
     chosen = None if names is None else [asset_key(recipe, name) for name in names]
     job = definitions.resolve_job_def(recipe.name)
-    run_id = str(uuid.uuid4())
     try:
         job.execute_in_process(
             instance=instance,
@@ -96,7 +101,6 @@ def _run(
         if known is None:
             raise
         raise known from error
-    return run_id
 
 
 def _failed_check(instance: dg.DagsterInstance, run_id: str) -> CheckFailed | None:
