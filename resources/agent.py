@@ -2,13 +2,15 @@
 
     python resources/agent.py REPORT.json [torchrun's options] SCRIPT ARGUMENTS
 
-Three things more than `python -m torch.distributed.run`, whose options and behaviour it has:
+Four things more than `python -m torch.distributed.run`, whose options and behaviour it has:
 
 * torchrun exits with 1 whatever its ranks exited with. Here the exit code is that of the rank that failed first, and
   the report lists all of them with exit code, message and log.
 * With a torch that knows no GPU the ranks are forked (torchrun's `--start-method fork --run-path`): torch, which takes
   1.2 to 2 CPU-seconds to import, is then imported once, and not once more in every rank. CUDA does not survive a fork.
 * When the process that started it dies, it gets a TERM and ends its ranks.
+* torch's store, where the ranks meet, listens on all interfaces and asks nobody for a password. Where they meet on
+  loopback it listens there only.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -36,6 +39,7 @@ def main(argv: list[str]) -> int:
     if "--run-path" in options and not _may_fork():
         start = options.index("--run-path")
         del options[start]
+    _stay_on_loopback()
     try:
         run.main(options)
     except ChildFailedError as error:
@@ -54,6 +58,31 @@ def _may_fork() -> bool:
 
     # Asking whether there is a GPU would itself spoil the fork; whether torch was built for one does not.
     return sys.platform == "linux" and torch.version.cuda is None and torch.version.hip is None
+
+
+def _stay_on_loopback() -> None:
+    """Make torchrun's stores that are for this machine alone listen where only this machine reaches them."""
+    from torch._C._distributed_c10d import TCPStore
+    from torch.distributed.elastic.rendezvous import c10d_rendezvous_backend, static_tcp_rendezvous
+
+    class LoopbackStore(TCPStore):
+        def __init__(
+            self,
+            host_name: str,
+            port: int,
+            world_size: int | None = None,
+            is_master: bool = False,
+            *rest: Any,
+            **more: Any,
+        ) -> None:
+            if is_master and host_name == "127.0.0.1" and port:
+                listening = socket.create_server((host_name, port))
+                # The store closes it.
+                more["master_listen_fd"] = listening.detach()
+            super().__init__(host_name, port, world_size, is_master, *rest, **more)
+
+    for module in (c10d_rendezvous_backend, static_tcp_rendezvous):
+        module.TCPStore = LoopbackStore  # type: ignore[attr-defined]
 
 
 def _described(failure: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -44,6 +45,16 @@ def alive(found: list[int]) -> list[int]:
     return [pid for pid in found if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
 
 
+def listening() -> set[str]:
+    """The addresses that descendants of this process listen at."""
+    found: set[str] = set()
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            places = process.net_connections("inet")
+            found |= {place.laddr.ip for place in places if place.status == psutil.CONN_LISTEN}
+    return found
+
+
 def wait_for(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
@@ -54,10 +65,13 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
 def test_records_arrive_while_two_ranks_train(tmp_path: Path) -> None:
     late_ms: list[float] = []
     steps: list[int] = []
+    places: set[str] = set()
 
     def listen(record: dict[str, Any]) -> None:
         late_ms.append(time.time() * 1000 - record["time_ms"])
         steps.append(record["step"])
+        if record["step"] == 0:
+            places.update(listening())
 
     result = launch(plan(tmp_path, {"processes": 2}, steps=8, step_s=0.05, gloo=True, environment=True), listen)
     assert steps == list(range(8))
@@ -67,6 +81,8 @@ def test_records_arrive_while_two_ranks_train(tmp_path: Path) -> None:
     ranks = [json.loads((tmp_path / f"env-{rank}.json").read_text()) for rank in (0, 1)]
     assert [env["LOCAL_RANK"] for env in ranks] == ["0", "1"]
     assert {env["MASTER_ADDR"] for env in ranks} == {"127.0.0.1"}
+    if sys.platform == "linux":
+        assert places == {"127.0.0.1"}
     assert {env["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] for env in ranks} == {"1"}
     assert alive(pids(tmp_path)) == []
 
