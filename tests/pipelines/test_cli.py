@@ -16,8 +16,10 @@ from typing import Any
 
 import pytest
 
-from ops.errors import DiskFull, Interrupted, SatietyError, Temporary
+from ops.errors import CheckFailed, DiskFull, Interrupted, SatietyError, Temporary
+from ops.storage import Slot
 from pipelines import cli, console
+from pipelines.plan import Item, Plan
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("run", "plan", "report", "peek", "lineage", "schema", "verify", "gc", "doctor", "ui", "dvc", "sync")
@@ -202,6 +204,24 @@ def test_a_run_tells_what_it_built(
     document = json.loads(called("run", "tiny.yaml", "--stage", "raw_corpus", "--json")[1])
     assert document["built"] == ["raw_corpus[0]"]
     assert document["report"] is None
+
+
+def test_a_report_that_did_not_pass_fails_every_run(
+    called: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**options: Any) -> None:
+        raise CheckFailed("the check better_than_majority did not pass", where="tiny/report")
+
+    def fresh(recipe: Any, store: Any, *chosen: Any) -> Plan:
+        return Plan(recipe.name, (Item("report", "all", "fresh"),))
+
+    for outcome, calls in (("useless", 1), ("even", 0)):
+        version = types.SimpleNamespace(manifest=types.SimpleNamespace(facts={"outcome": outcome}))
+        monkeypatch.setattr(Slot, "current", lambda slot, version=version: version)
+        monkeypatch.setattr("pipelines.plan.make_plan", fresh)
+        made = executing(monkeypatch, fail)
+        assert called("run", "tiny.yaml")[0] == (4 if calls else 0)
+        assert len(made) == calls
 
 
 def test_what_is_not_there_yet_says_how_to_make_it(called: Callable[..., tuple[int, str, str]]) -> None:
