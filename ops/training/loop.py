@@ -128,6 +128,7 @@ class Trainer:
             raise _not_finite("loss", step + 1)
         learning_rate = self._optimizers.set_rate(rate(self._config, step, self._total))
         self._optimizers.step()
+        self._spending.count(0, self._optimizers.flops)
         progress.step += 1
         progress.loss_sum += sums[0]
         progress.loss_count += count

@@ -31,6 +31,17 @@ class Optimizers:
             group["lr"] = group["base_lr"] * factor
         return float(next(iter(self._groups()))["lr"])
 
+    @property
+    def flops(self) -> int:
+        """Operations of the matrix products of one step: those by which Muon orthogonalises; the others make none."""
+        return sum(
+            group["ns_steps"] * _orthogonalisation(*sorted(weight.shape))
+            for part in self._parts
+            if isinstance(part, Muon)
+            for group in part.param_groups
+            for weight in group["params"]
+        )
+
     def step(self) -> None:
         """Update the weights from their gradients."""
         for part in self._parts:
@@ -96,6 +107,11 @@ def _make(named: Named, config: TrainingConfig) -> list[Optimizer]:
 def is_hidden_matrix(name: str, weight: Tensor) -> bool:
     """Whether Muon (Jordan et al., 2024) is for this weight: a matrix of the encoder, neither embedding nor head."""
     return name.startswith("encoder.") and weight.ndim == 2
+
+
+def _orthogonalisation(short: int, long: int) -> int:
+    """Operations of one Newton-Schulz iteration: the Gram matrix, its square, and its product with the weights."""
+    return 2 * (2 * short * short * long) + 2 * short**3
 
 
 def _groups(named: Named, config: TrainingConfig) -> list[dict[str, Any]]:

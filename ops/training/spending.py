@@ -11,7 +11,9 @@ from ops.evaluation.cost import Energy, estimate_energy
 from ops.evaluation.measure import Meter
 from ops.training.distributed import Group
 
-FLOPS_HOW = "matrix products counted in closed form, padding included; a backward pass as two forward passes"
+FLOPS_HOW = (
+    "matrix products counted in closed form, padding included; a backward pass as two forward; with the optimiser's"
+)
 
 
 class Spending:

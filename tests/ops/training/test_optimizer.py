@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from ops.errors import IntegrityError
 from ops.nn.models.transformer_encoder import TransformerEncoder
@@ -105,3 +106,14 @@ def test_a_rate_of_zero_changes_nothing(kind: str) -> None:
 def test_the_state_of_other_weights_is_refused() -> None:
     with pytest.raises(IntegrityError, match="of other weights: nobody"):
         make("sgd", network()).load({"nobody:momentum_buffer": torch.zeros(1)})
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_operations_of_a_step_are_those_that_torch_counts(kind: str) -> None:
+    built = network()
+    optimizers = make(kind, built)
+    step(built, optimizers, 0)
+    with FlopCounterMode(display=False) as counter:
+        optimizers.step()
+    assert optimizers.flops == counter.get_total_flops()
+    assert (optimizers.flops > 0) == (kind == "muon")
