@@ -12,7 +12,8 @@ from ops.evaluation.measure import Meter
 from ops.training.distributed import Group
 
 FLOPS_HOW = (
-    "matrix products counted in closed form, padding included; a backward pass as two forward; with the optimiser's"
+    "matrix products counted in closed form, padding included, the optimiser's too; "
+    "a backward pass as two forward passes"
 )
 
 
