@@ -31,6 +31,8 @@ def _build(build: Build) -> Counts:
     build.output.parquet("data.parquet", clean)
     excerpt = table.select("id", *_excerpt(table, recipe.task.input))
     build.output.parquet("dropped.parquet", applied.dropped.join(excerpt, on="id", how="left", maintain_order="left"))
+    # Of all the books only these could not be worked out from the rows: in a file, they are part of the digest.
+    build.output.json("changed.json", applied.changed)
     splits = dict(clean.group_by("split").len().sort("split").iter_rows())
     build.output.facts({"splits": splits})
     return Counts(table.height, clean.height, dropped=applied.dropped_by_reason, changed=applied.changed)

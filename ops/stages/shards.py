@@ -40,6 +40,7 @@ def _build(build: Build) -> Counts:
         shard, added = outcome.kept, outcome.added
     build.output.parquet("data.parquet", shard)
     build.output.parquet("dropped.parquet", pl.concat([there.dropped, labelled.dropped, applied.dropped]))
+    build.output.json("changed.json", applied.changed)
     found = {"input.missing": there.dropped.height, "unknown_class": labelled.dropped.height}
     reasons = {reason: rows for reason, rows in found.items() if rows}
     return Counts(
