@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -245,7 +245,11 @@ class Project:
 
     def call(self, *words: str, code: int = 0) -> str:
         process = self.start(*words)
-        output = process.communicate(timeout=240)[0]
+        try:
+            output = process.communicate(timeout=240)[0]
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
         assert process.returncode == code, f"{shlex.join(words)}\n{output}"
         return output
 
@@ -325,9 +329,9 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture(scope="module")
-def clone(origin: Project) -> Iterator[Project]:
-    """A clone that tests look at and leave as it is."""
-    yield origin.clone("clone")
+def clone(origin: Project) -> Project:
+    """A clone that each test leaves with the same `current` folders as it found there."""
+    return origin.clone("clone")
 
 
 @pytest.mark.slow
@@ -393,8 +397,7 @@ def test_verify_finds_what_dvc_does_not_see(clone: Project) -> None:
 
 
 @pytest.mark.slow
-def test_a_changed_training_parameter_runs_model_and_report_also_after_a_crash(origin: Project) -> None:
-    clone = origin.clone("changed")
+def test_a_changed_training_parameter_runs_model_and_report_also_after_a_crash(clone: Project) -> None:
     assert clone.plan()["fresh"]
     before = versions(clone.root)
     recipe = clone.root / "tiny.yaml"
@@ -426,7 +429,7 @@ def test_a_changed_training_parameter_runs_model_and_report_also_after_a_crash(o
     assert versions(clone.root) == after
 
 
-def wait_until(happened: Any, seconds: float = 120) -> None:
+def wait_until(happened: Callable[[], bool], seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < until, "waited in vain"
@@ -437,7 +440,7 @@ def wait_until(happened: Any, seconds: float = 120) -> None:
 def test_a_comment_in_the_code_runs_its_stage_and_nothing_below(tmp_path: Path) -> None:
     project = new_project(tmp_path / "source", tmp_path, ignored="/.pytest_cache/\n")
     for package in ("ops", "assets", "resources", "pipelines"):
-        shutil.copytree(ROOT / package, project.root / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, project.root / package)
     path = tiny_recipe(project.root, modality="image", cleaning=[{"kind": "image_decodable"}])
     project.call("python", "-m", "pipelines.cli", "dvc", "tiny.yaml")
     assert not (project.root / dvc.CODE_FILE).exists()
@@ -446,8 +449,7 @@ def test_a_comment_in_the_code_runs_its_stage_and_nothing_below(tmp_path: Path) 
     for stage in data:
         for key in partitions_of(stage, recipe):
             build_stage(stage, recipe, key, store)
-    for stage in data:
-        project.dvc("commit", "-q", "-f", f"tiny-{stage.name}")
+    project.dvc("commit", "-q", "-f", *(f"tiny-{stage.name}" for stage in data))
     manifest = project.file("statistics", "manifest.json").read_bytes()
 
     module = project.root / "ops" / "stages" / "statistics.py"
