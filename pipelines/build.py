@@ -10,6 +10,7 @@ from ops.storage import Store
 from pipelines.jobs import jobs
 from pipelines.schedules import schedules
 from pipelines.sensors import sensors
+from pipelines.waiting import make_interruptible
 from resources.settings import Settings, load_settings
 from resources.store import open_store
 from resources.workspace import Workspace
@@ -36,5 +37,6 @@ def shared_definitions(settings: Settings) -> dg.Definitions:
     Partitions get their processes from the engine and training gets its own from torchrun, so that Dagster's
     multiprocess executor would only add three seconds to each step.
     """
+    make_interruptible()
     workspace = dg.ResourceDefinition.hardcoded_resource(Workspace(settings))
     return dg.Definitions(resources={"workspace": workspace}, executor=dg.in_process_executor)

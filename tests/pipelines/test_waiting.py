@@ -1,0 +1,63 @@
+"""A signal ends a run that waits for its turn, whoever has the place."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WAIT = """
+import sys
+import dagster as dg
+from pipelines.waiting import make_interruptible
+
+@dg.op(pool="gpu")
+def train():
+    print("trained")
+
+@dg.job(executor_def=dg.in_process_executor)
+def training():
+    train()
+
+make_interruptible()
+make_interruptible()
+with dg.DagsterInstance.get() as instance:
+    instance.event_log_storage.set_concurrency_slots("gpu", 1)
+    assert instance.event_log_storage.claim_concurrency_slot("gpu", "another run", "train").is_claimed
+    wait = instance.event_log_storage.claim_concurrency_slot
+
+    def told(*arguments, **options):
+        found = wait(*arguments, **options)
+        print("waits", flush=True)
+        return found
+
+    instance.event_log_storage.claim_concurrency_slot = told
+    training.execute_in_process(instance=instance)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_wait(tmp_path: Path, number: int) -> None:
+    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "DO_NOT_TRACK": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", WAIT],
+        env=environment,
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "waits\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert "DagsterExecutionInterruptedError" in err
+    assert "trained" not in out
