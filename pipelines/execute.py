@@ -18,6 +18,7 @@ from pipelines import abandoned
 from pipelines.build import recipe_definitions, shared_definitions
 from pipelines.home import prepare_home
 from pipelines.jobs import RANGE_END, RANGE_START
+from pipelines.signals import Signals
 from resources.progress import Event, listening
 from resources.settings import Settings
 
@@ -49,7 +50,7 @@ def execute(
 
     Raises:
         SatietyError: the error of the stage that failed, as the stage raised it.
-        Interrupted: a signal ended the run; what was committed stays.
+        Interrupted: a signal ended the run and whoever handles it did not raise; what was committed stays.
     """
     home = prepare_home(settings)
     os.environ["DAGSTER_HOME"] = str(home)
@@ -85,22 +86,24 @@ def _run(
     """One run of the job."""
     chosen = None if names is None else [asset_key(recipe, name) for name in names]
     job = definitions.resolve_job_def(recipe.name)
-    try:
-        job.execute_in_process(
-            instance=instance,
-            asset_selection=chosen,
-            run_id=run_id,
-            tags={**tags, "satiety/recipe": recipe.name},
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=True,
-        )
-    except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as error:
-        raise Interrupted("interrupted; everything that was committed is kept", where=recipe.name) from error
-    except Exception as error:
-        known = _cause(error) or _failed_check(instance, run_id)
-        if known is None:
-            raise
-        raise known from error
+    with Signals() as signals:
+        try:
+            job.execute_in_process(
+                instance=instance,
+                asset_selection=chosen,
+                run_id=run_id,
+                tags={**tags, "satiety/recipe": recipe.name},
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=True,
+            )
+        except (KeyboardInterrupt, dg.DagsterExecutionInterruptedError) as error:
+            signals.raise_again()
+            raise Interrupted("interrupted; what was committed is kept", where=recipe.name) from error
+        except Exception as error:
+            known = _cause(error) or _failed_check(instance, run_id)
+            if known is None:
+                raise
+            raise known from error
 
 
 def _failed_check(instance: dg.DagsterInstance, run_id: str) -> CheckFailed | None:
