@@ -16,7 +16,7 @@ from typing import Any
 import mlflow
 from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.meta_dataset import MetaDataset
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
+from mlflow.entities import DatasetInput, InputTag, LifecycleStage, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
@@ -50,8 +50,9 @@ class Sender:
     def send(self, journal: Journal) -> int:
         """Bring everything that the journal has by now; returns the number of metric values sent."""
         remote = journal.read("remote.json")
-        if "run_id" not in remote:
-            remote |= self._attach(journal)
+        if journal.folder not in self._described and not self._knows(remote.get("run_id")):
+            # Never sent; or the database was replaced, or the run deleted: then all of it goes there anew.
+            remote = self._attach(journal)
             journal.write("remote.json", remote)
         if journal.folder not in self._described:
             # Also for a run that is there already: a resumed training has new tags.
@@ -72,6 +73,17 @@ class Sender:
         remote = journal.read("remote.json")
         if "run_id" in remote:
             self.client.update_run(remote["run_id"], status="KILLED")
+
+    def _knows(self, run_id: str | None) -> bool:
+        """Whether MLflow has this run, and not among the deleted ones."""
+        if run_id is None:
+            return False
+        try:
+            return bool(self.client.get_run(run_id).info.lifecycle_stage == LifecycleStage.ACTIVE)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return False
 
     def _attach(self, journal: Journal) -> dict[str, Any]:
         """The training's run, found by its tag or made."""

@@ -191,6 +191,26 @@ def test_champion_is_the_newest_that_passed(machine: Settings, rows: Query, send
     assert len(rows("select version from model_versions")) == 5
 
 
+def test_run_that_mlflow_has_lost_is_sent_anew(machine: Settings, rows: Query, sender: Any, tmp_path: Path) -> None:
+    """Deleted in the web page, or gone with a database that was replaced: nothing may stay pending for ever."""
+    journal = ended(machine, FINGERPRINT, Ended("FAILED", 30), steps=5)
+    assert sender.send(journal) == 10
+    for lost in ("deleted", "unknown"):
+        run_id = journal.read("remote.json")["run_id"]
+        if lost == "deleted":
+            sender.client.delete_run(run_id)
+        else:
+            journal.write("remote.json", {**journal.read("remote.json"), "run_id": "0" * 32})
+            sender.client.delete_run(run_id)
+        ended(machine, FINGERPRINT, Ended("FAILED", 40), steps=6)
+        sender._described.clear()
+        sent = sender.send(journal)
+        assert sent == 12
+        assert not journal.pending
+        assert rows("select count(*) from runs where lifecycle_stage = 'active'") == [(1,)]
+        assert journal.read("remote.json")["run_id"] != run_id
+
+
 def test_interrupted_sending_leaves_nothing_twice(
     machine: Settings, rows: Query, sender: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
