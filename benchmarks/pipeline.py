@@ -16,7 +16,7 @@ def overhead(recipe: str, repeats: int) -> list[Figure]:
         with tempfile.TemporaryDirectory(prefix="satiety-bench-") as folder:
             bare = run(
                 [sys.executable, "-m", "benchmarks.bare", recipe, f"{folder}/bare"],
-                environment(Path(folder), OMP_NUM_THREADS="2"),
+                environment(Path(folder)),
             )
             whole = run(satiety("run", recipe), environment(Path(folder) / "run"))
             pairs.append((bare, whole))
