@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ops.errors import ConfigError, SatietyError
+from ops.storage import partition_slug
+
 if TYPE_CHECKING:
     from ops.recipe import Recipe
 
@@ -18,10 +21,13 @@ Problem = tuple[Path, str]
 COLUMN_KEYS = ("column", "columns", "conflict_label")
 """Settings that name columns."""
 
+NOT_IN_KEYS = ("...", "\a", "\b", "\f", "\n", "\r", "\t", "\v", "\0")
+"""What no key of a partition may have in it (Dagster's `INVALID_PARTITION_SUBSTRINGS`)."""
+
 
 def problems(recipe: Recipe) -> list[Problem]:
     """All of them."""
-    checks = (_kinds, _columns, _types, _unread_columns, _shares, _task, _partitions)
+    checks = (_kinds, _columns, _types, _unread_columns, _shares, _task, _partitions, _keys)
     return list(chain.from_iterable(check(recipe) for check in checks))
 
 
@@ -97,6 +103,27 @@ def _partitions(recipe: Recipe) -> Iterator[Problem]:
     if by is not None and by != natural:
         own = f"by: {natural}, " if natural else ""
         yield ("partitions", "by"), f"{recipe.source.kind} has no {by}s; it can be cut {own}hash or single"
+
+
+def _keys(recipe: Recipe) -> Iterator[Problem]:
+    """Partitions of which the store can make no folder, or Dagster no partition."""
+    if recipe.partitions.by is None or recipe.partitions.by != recipe.source.natural:
+        return
+    try:
+        keys = recipe.partition_keys()
+    except (SatietyError, OSError):
+        return  # Reported where the source is looked at.
+    for key in keys:
+        try:
+            partition_slug(key)
+        except ConfigError as error:
+            yield ("partitions", "by"), str(error)
+        for text in NOT_IN_KEYS:
+            if text in key:
+                yield (
+                    ("partitions", "by"),
+                    f"partition {key!r} has {text!r} in its name, which Dagster refuses; say hash",
+                )
 
 
 def _steps(recipe: Recipe, *parts: str) -> Iterator[tuple[Path, Any]]:

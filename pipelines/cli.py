@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import io
 import os
 import signal
 import sys
@@ -132,6 +133,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     state.json, state.verbose = "--json" in words, bool({"-v", "--verbose"} & set(words))
     words = [word for word in words if word not in ("-v", "--verbose")]
     signal.signal(signal.SIGTERM, _on_term)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Data and names of files have characters that a terminal's encoding may not have.
+        sys.stdout.reconfigure(errors="backslashreplace")
     code = invoke(words)
     if state.terminated and code == EXIT_INTERRUPTED:
         code = EXIT_TERMINATED  # Whoever caught the interruption below could not tell the one from the other.

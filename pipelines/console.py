@@ -67,7 +67,8 @@ def tell(text: str) -> None:
 def give(document: Any) -> None:
     """The JSON document that the command was asked for."""
     state.done = True
-    print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    print(json.dumps(document, indent=2, ensure_ascii=plain, default=str))
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:

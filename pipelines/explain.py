@@ -201,6 +201,8 @@ def _wrong_value(kind: str, name: str, given: Any, context: dict[str, Any], mess
         return f"{name!r} is {_shown(given)}, which does not match {context['pattern']}"
     if kind == "string_too_short" and given == "":
         return f"{name!r} is empty"
+    if kind == "too_short":
+        return f"{name!r} has {context['actual_length']} entries, must have at least {context['min_length']}"
     return f"{name!r}: {message[:1].lower()}{message[1:]}"
 
 

@@ -285,6 +285,8 @@ def _resolved(value: M, folder: Path | None, complain: Any) -> M:
         resolved.check()
     except ConfigError as error:
         complain(path, "value", str(error))
+    except OSError as error:
+        complain(path, "value", f"cannot be looked at: {error.strerror}")
     changes: dict[str, Any] = {"source": resolved}
     automation: Any = getattr(value, "automation", None)
     if automation is not None and automation.watch is not None:

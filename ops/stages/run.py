@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from ops.errors import SatietyError
+from ops.errors import CheckFailed, SatietyError
 from ops.recipe import Recipe
 from ops.stages.code import code_versions
 from ops.stages.spec import ALL, Build, Services, Stage
@@ -76,9 +76,11 @@ def build_stage(stage: Stage, recipe: Recipe, partition: str, store: Store, serv
     """Build one partition from the current versions of its inputs, or reuse the version that is there already.
 
     Raises:
+        CheckFailed: an input did not pass the checks that block what is below it.
         SatietyError: an input has no current version, or the stage's own error with the place added.
     """
     goal = wanted(stage, recipe, partition, store)
+    _check_inputs(stage, recipe, partition, goal)
     slot = store.slot(recipe.name, stage.name, partition)
 
     def write(output: Output) -> Counts | None:
@@ -91,6 +93,19 @@ def build_stage(stage: Stage, recipe: Recipe, partition: str, store: Store, serv
         error.where = error.where or f"{recipe.name}/{stage.name}[{partition}]"
         raise
     return Built(stage.name, partition, version, built)
+
+
+def _check_inputs(stage: Stage, recipe: Recipe, partition: str, goal: Wanted) -> None:
+    """Dagster stops a run at a check that blocks; this holds for later runs, of single stages too."""
+    from ops.stages.chain import stage_named
+
+    for name, versions in goal.inputs.items():
+        refusal = stage_named(recipe, name).refusal
+        for key, version in versions.items():
+            found = refusal(version)
+            if found:
+                where = f"{recipe.name}/{stage.name}[{partition}]"
+                raise CheckFailed(f"nothing is built on {name}[{key}]: {found}", where=where)
 
 
 def current_inputs(stage: Stage, recipe: Recipe, partition: str, store: Store) -> dict[str, dict[str, Version]]:
@@ -108,9 +123,7 @@ def current_inputs(stage: Stage, recipe: Recipe, partition: str, store: Store) -
 def _current(store: Store, recipe: Recipe, stage: str, partition: str) -> Version:
     version = store.slot(recipe.name, stage, partition).current()
     if version is None:
-        raise SatietyError(
-            f"{stage}[{partition}] has not been built", where=recipe.name, hint=f"satiety run {recipe.name}"
-        )
+        raise SatietyError(f"{stage}[{partition}] has not been built", where=recipe.name, hint=f"build {stage} first")
     return version
 
 

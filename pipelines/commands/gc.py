@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines.commands.options import JsonOption
+
+if TYPE_CHECKING:
+    from ops.storage import Store
 
 
 def gc(
@@ -28,7 +31,7 @@ def gc(
 
     store = Store(load_settings().store)
     with hashing("gc") as show:
-        removals = collect(store, dry_run=not delete, keep=keep, recipe=recipe_name(recipe), on_progress=show)
+        removals = collect(store, dry_run=not delete, keep=keep, recipe=recipe_name(recipe, store), on_progress=show)
     freed = sum(removal.bytes for removal in removals)
     if as_json:
         found = [{"path": str(removal.path), "bytes": removal.bytes, "why": removal.why} for removal in removals]
@@ -40,15 +43,24 @@ def gc(
     say(f"removed {what}" if delete else f"could be removed: {what}" + ("; do it with --delete" if removals else ""))
 
 
-def recipe_name(reference: str | None) -> str | None:
-    """The name under which a recipe's results lie: of a name, or of a recipe's file."""
+def recipe_name(reference: str | None, store: Store) -> str | None:
+    """The name under which a recipe's results lie in the store: of a name, or of a recipe's file.
+
+    Raises:
+        ConfigError: neither the store nor any folder of recipes knows the name, so that looking would find nothing.
+    """
     from ops.errors import ConfigError
-    from pipelines.recipe import NAME, load
+    from pipelines.problems import advice
+    from pipelines.recipe import NAME, load, recipes
 
     if reference is None:
         return None
     if NAME.fullmatch(reference):
-        return reference  # Its file may be gone while its results are still there.
+        # Its file may be gone while its results are still there.
+        known = dict.fromkeys([*(slot.recipe for slot in store.slots()), *recipes()])
+        if reference not in known:
+            raise ConfigError(f"there is no recipe {reference!r}", hint=advice(reference, list(known), "there are"))
+        return reference
     if not reference.endswith((".yaml", ".yml")):
         raise ConfigError(f"{reference!r} is neither the name of a recipe nor a YAML file")
     return load(reference).recipe.name

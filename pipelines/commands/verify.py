@@ -25,6 +25,8 @@ def verify(
     from resources.settings import load_settings
 
     settings = load_settings()
+    store = Store(settings.store)
+    name = recipe_name(recipe, store)
     files = total = 0
     with hashing("verify") as show:
 
@@ -33,7 +35,7 @@ def verify(
             files, total = files + 1, total + bytes_
             show(path, bytes_)  # type: ignore[arg-type]
 
-        problems = check(Store(settings.store), recipe_name(recipe), count)
+        problems = check(store, name, count)
     if as_json:
         found = [{"path": str(problem.path), "problem": problem.what} for problem in problems]
         give({"store": str(settings.store), "files": files, "bytes": total, "problems": found})

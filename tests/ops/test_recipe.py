@@ -10,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from ops.recipe import Partitions, Recipe
+from ops.recipe_checks import NOT_IN_KEYS
 from ops.sources.installed_docstrings import InstalledDocstrings
 from tests.tiny import tiny_recipe
 
@@ -162,3 +163,28 @@ def test_a_recipe_is_frozen_and_strict(folder: Path) -> None:
     for wrong in ({"seed": "3"}, {"seed": 3.0}, {"seed": True}, {"sed": 3}, {"name": "A b"}, {"owners": ["nobody"]}):
         with pytest.raises(ValidationError):
             Recipe.model_validate({**found.model_dump(by_alias=True), **wrong})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("wait....csv", "partition 'wait....csv' has '...' in its name"),
+        ("two\nlines.csv", r"partition 'two\nlines.csv' has '\n' in its name"),
+        ("x" * 210 + ".csv", "200 are allowed"),
+        ("caf\udce9.csv", "is not valid Unicode"),
+    ],
+)
+def test_files_whose_names_are_no_partitions(name: str, text: str, tmp_path: Path) -> None:
+    made = recipe(tmp_path, source={"path": "*.csv"}, partitions={"hash": None, "by": "file"})
+    made = made.model_copy(update={"source": made.source.resolve(tmp_path)})
+    assert made.problems() == []
+    (tmp_path / name).write_text("")
+    ((path, problem),) = made.problems()
+    assert path == ("partitions", "by")
+    assert text in problem
+
+
+def test_what_dagster_refuses_in_a_key_is_known() -> None:
+    from dagster._core.definitions.partitions.utils.base import INVALID_PARTITION_SUBSTRINGS
+
+    assert set(NOT_IN_KEYS) == set(INVALID_PARTITION_SUBSTRINGS)

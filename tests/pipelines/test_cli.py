@@ -236,6 +236,13 @@ def test_what_is_not_there_yet_says_how_to_make_it(called: Callable[..., tuple[i
         "",
         "0 files, 0 B in " + str(Path.cwd() / "store") + ": all as they were committed\n",
     )
+    for command in ("verify", "gc"):
+        assert called(command, "quickstar") == (
+            2,
+            "",
+            "error: there is no recipe 'quickstar' (did you mean 'quickstart'?)\n",
+        )
+    assert called("verify", "tiny.yaml")[0] == called("gc", "quickstart")[0] == 0
     assert json.loads(called("gc", "--json")[1]) == {"deleted": False, "bytes": 0, "removals": []}
 
 
@@ -268,6 +275,15 @@ def test_a_closed_pipe_is_no_error(recipe_folder: Path) -> None:
     )
     assert done.stdout == "{\n"
     assert done.stderr == ""
+
+
+def test_what_the_terminal_cannot_show_is_escaped(recipe_folder: Path) -> None:
+    (recipe_folder / "notes.txt").write_text("café\n", encoding="utf-8")
+    done = satiety("peek", "notes.txt", cwd=recipe_folder, PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"caf\xe9" in done.stdout
+    done = satiety("peek", "notes.txt", "--json", cwd=recipe_folder, PYTHONIOENCODING="ascii")
+    assert "café" in str(json.loads(done.stdout))
 
 
 @pytest.mark.slow

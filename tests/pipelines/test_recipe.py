@@ -56,6 +56,8 @@ MUTATIONS = [
     ("  - kind: whitespace", "  - knd: whitespace", "14:5", "'kind' is missing"),
     ("  - kind: exact_duplicates", "  - kind: exact_duplicates\n  - kind: exact_duplicates", "19:11", "there twice"),
     ("  valid: 0.2", "  valid: 2", "20:10", "'valid' is 2"),
+    ("  columns: [text]", "  columns: []", "22:3", "'columns' has 0 entries, must have at least 1"),
+    ("  path: rows.csv", f"  path: {'x' * 300}", "7:9", "cannot be looked at: File name too long"),
     ("  columns: [text]", "  columns: text", "22:12", "'columns' is 'text', not a list"),
     ("  kind: bpe", "  kind: bp", "26:9", "unknown kind 'bp'"),
     ("  max_length: 16", "  max_length: 16\n  vocabulary: 9", "29:3", "'vocabulary' is there twice, first in line 27"),

@@ -222,5 +222,5 @@ def test_ingredients_are_named_and_flat(text: World) -> None:
 def test_a_missing_input_is_named(tmp_path: Path) -> None:
     world = worlds.make(tmp_path)
     recipe = world.recipe()
-    with pytest.raises(SatietyError, match=r"tiny: raw_corpus\[2\] has not been built \(satiety run tiny\)"):
+    with pytest.raises(SatietyError, match=r"tiny: raw_corpus\[2\] has not been built \(build raw_corpus first\)"):
         build_stage(stage_named(recipe, "signatures"), recipe, "2", world.store)
