@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
-from ops.errors import BadData, TrainingFailed
+from ops.errors import BadData, Temporary, TrainingFailed
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
-from ops.storage.files import write_file
+from ops.storage import Version
+from ops.storage.files import unlink, write_file
 from ops.training.inputs import cache_inputs
+
+LOG_BYTES = 1 << 16
+"""What torchrun and the ranks write to say why they end, at most."""
 
 RESULT_FILES = ("model.safetensors", "model.json", "history.jsonl", "valid.json")
 
@@ -32,13 +37,24 @@ def _build(build: Build) -> None:
     if not _is_whole(result):
         run_file = work / "run.json"
         write_file(run_file, json.dumps(run_spec(build, work), indent=1, sort_keys=True).encode())
-        build.services.launch(run_file, build.recipe, build.services.on_record)
+        _launch(build, run_file)
     if not _is_whole(result):
         raise TrainingFailed("the training processes ended well but left no whole result", where=str(work))
     for name in RESULT_FILES:
         build.output.adopt(name, result / name)
     build.output.cost(json.loads((result / "cost.json").read_text(encoding="utf-8")))
     build.output.facts({"valid": _headline(json.loads((result / "valid.json").read_text(encoding="utf-8")))})
+
+
+def _launch(build: Build, run_file: Path) -> None:
+    """Train; where the processes end without a word because there is no space to leave one, say so."""
+    try:
+        build.services.launch(run_file, build.recipe, build.services.on_record)
+    except (TrainingFailed, Temporary):
+        probe = run_file.with_name("space")
+        write_file(probe, bytes(LOG_BYTES))
+        unlink(probe)
+        raise
 
 
 def _is_whole(result: Path) -> bool:
@@ -87,6 +103,16 @@ def input_spec(build: Build, statistics: dict[str, Any]) -> dict[str, Any]:
     return {"kind": "image", **statistics["image"]}
 
 
+def _refusal(version: Version) -> str:
+    valid = version.manifest.facts["valid"]
+    if not math.isfinite(valid["loss"]):
+        return "its loss on the validation split is not finite"
+    accuracy, majority = valid["accuracy"], valid["majority_accuracy"]
+    if accuracy > majority:
+        return ""
+    return f"it is right in {accuracy:.1%} of the validation rows, the most frequent class in {majority:.1%}"
+
+
 def model_stage(vocabulary: bool) -> Stage:
     """The stage, with the tokenizer as an input where the recipe has one."""
     return Stage(
@@ -102,4 +128,5 @@ def model_stage(vocabulary: bool) -> Stage:
         keys=("task", "model", "training", "seed", "launch"),
         build=_build,
         modules=_modules,
+        refusal=_refusal,
     )

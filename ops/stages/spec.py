@@ -93,6 +93,7 @@ class Stage:
         modules: names of the modules whose code makes the result, beside the stage's own.
         build: the function.
         external: digest of what it reads from outside the store, for a partition.
+        refusal: what speaks against building anything on a version, in words; empty where nothing does.
     """
 
     name: str
@@ -104,6 +105,7 @@ class Stage:
     build: Callable[[Build], Counts | None]
     modules: Callable[[Recipe], list[str]] = field(default=lambda recipe: [])
     external: Callable[[Recipe, str], str] | None = None
+    refusal: Callable[[Version], str] = field(default=lambda version: "")
 
     @property
     def module(self) -> str:

@@ -12,6 +12,7 @@ from ops.errors import BadData
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, apply_steps
+from ops.storage import Version
 
 SPLITS = ("train", "valid", "test")
 
@@ -85,6 +86,11 @@ def _shared(rows: list[np.ndarray[Any, np.dtype[np.uint8]]], train: list[np.ndar
     return int(np.isin(hashes, np.unique(known)).sum())
 
 
+def _refusal(version: Version) -> str:
+    rows = sum(version.json("statistics.json")["shared_with_train"].values())
+    return f"{rows} rows of valid or test have the content of a training row" if rows else ""
+
+
 STATISTICS = Stage(
     name="statistics",
     description="What the training rows say of the whole corpus: classes and counts, content shared by splits, pixels.",
@@ -94,4 +100,5 @@ STATISTICS = Stage(
     keys=("task", "normalization", "seed"),
     build=_build,
     modules=_modules,
+    refusal=_refusal,
 )

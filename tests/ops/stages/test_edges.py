@@ -205,7 +205,7 @@ def test_predictions_are_in_the_order_of_the_rows(trained_text: World, split: st
 def test_the_report_counts_what_the_model_was_given(tmp_path: Path, trained_image: World) -> None:
     """Images that only normalisation finds out to be none are in no split of the report."""
     world = worlds.make(tmp_path, "image")
-    recipe = world.recipe("cleaning=[]", "normalization[0].maximum_pixels=64", "training.steps=4")
+    recipe = world.recipe("cleaning=[]", "normalization[0].maximum_pixels=64", "training.steps=40")
     for index in range(12):
         large = b"P5\n9 9\n255\n" + bytes((7 * index + k) % 251 for k in range(81))
         (world.path.with_suffix("") / "bar" / f"large-{index}.pgm").write_bytes(large)
