@@ -1,0 +1,115 @@
+"""What `satiety ui` starts and how it ends it, with programs of a moment in the place of servers; see tests/e2e too."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ops.errors import ConfigError, ServiceDown
+from pipelines import ui
+from pipelines.ui import Page, pages, running, serve
+from resources.settings import Settings, TrackingSettings, load_settings
+
+LISTEN = """
+import socket, sys, time
+with socket.socket() as server:
+    server.bind(("127.0.0.1", int(sys.argv[1])))
+    server.listen()
+    time.sleep(600)
+"""
+STUBBORN = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(600)"])
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(tmp_path, {})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_everything_listens_on_loopback(settings: Settings) -> None:
+    found = {page.name: page for page in pages(settings, 3001, 5001)}
+    assert list(found) == ["dagster", "daemon", "mlflow"]
+    for name in ("dagster", "mlflow"):
+        assert "127.0.0.1" in found[name].command
+        assert "0.0.0.0" not in found[name].command
+    assert (found["dagster"].url, found["mlflow"].url) == ("http://127.0.0.1:3001", "http://127.0.0.1:5001")
+
+
+def test_a_tracking_server_of_the_teams_own_is_not_ours_to_start(settings: Settings) -> None:
+    own = dataclasses.replace(settings, tracking=TrackingSettings(uri="https://mlflow.example"))
+    assert [page.name for page in pages(own, 3001, 5001)] == ["dagster", "daemon"]
+
+
+def test_a_taken_port_is_said_before_anything_starts(settings: Settings) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(ConfigError, match=rf"^mlflow: port {port} is taken \(choose another with --mlflow-port\)$"):
+            serve(settings, port=free_port(), mlflow_port=port, on_ready=lambda found: None)
+    assert not (settings.home / "logs").exists()
+
+
+def test_servers_that_do_not_want_to_end_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ui, "STOP_SECONDS", 0.5)
+    wanted = [Page(name, 0, [sys.executable, "-c", STUBBORN]) for name in ("one", "two")]
+    with running(wanted, dict(os.environ), tmp_path) as trees:
+        limit = time.monotonic() + 10
+        family: list[psutil.Process] = []
+        while len(family) < 4 and time.monotonic() < limit:
+            family = [child for tree in trees.values() for child in psutil.Process(tree.pid).children(recursive=True)]
+            time.sleep(0.05)
+        assert len(family) == 4
+        time.sleep(0.5)
+    _, alive = psutil.wait_procs(family, timeout=1)
+    assert not alive
+
+
+def test_ctrl_c_ends_it_without_an_error(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    wanted = [Page("dagster", port, [sys.executable, "-c", LISTEN, str(port)])]
+    monkeypatch.setattr(ui, "pages", lambda *arguments: wanted)
+    monkeypatch.setattr(ui, "prepare_home", lambda settings: settings.home)
+    ready: list[list[Page]] = []
+
+    def on_ready(found: list[Page]) -> None:
+        ready.append(found)
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    before = signal.getsignal(signal.SIGTERM)
+    serve(settings, on_ready=on_ready)
+    assert ready == [wanted]
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_server_that_ends_by_itself_ends_all_and_names_its_log(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = [
+        Page("daemon", 0, [sys.executable, "-c", "import time; time.sleep(600)"]),
+        Page("dagster", free_port(), [sys.executable, "-c", "raise SystemExit(3)"]),
+    ]
+    monkeypatch.setattr(ui, "pages", lambda *arguments: wanted)
+    monkeypatch.setattr(ui, "prepare_home", lambda settings: settings.home)
+    log = settings.home / "logs" / "dagster.log"
+    with pytest.raises(ServiceDown, match=rf"^dagster: ended with exit code 3 \(see {log}\)$"):
+        serve(settings, on_ready=lambda found: None)
