@@ -2,6 +2,7 @@
 
 # No `from __future__ import annotations`: Dagster wants the annotations of an asset's function as classes, not as text.
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -62,12 +63,15 @@ After = Callable[[Workspace, Recipe, Versions, Mapping[str, bool]], dict[str, An
 def stage_asset(recipe: Recipe, stage: Stage, look: Look, after: After | None = None) -> dg.AssetsDefinition:
     """The asset of a stage that is one function."""
 
-    define: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
-        **common(recipe, stage, look),
-        deps=[dependency(recipe, wanted) for wanted in stage.inputs],
-        partitions_def=partitions_def(recipe) if stage.partitioned else None,
-        backfill_policy=dg.BackfillPolicy.single_run() if stage.partitioned else None,
-    )
+    with warnings.catch_warnings():
+        # Single-run backfills are beta in Dagster's words; the tests drive them.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        define: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
+            **common(recipe, stage, look),
+            deps=[dependency(recipe, wanted) for wanted in stage.inputs],
+            partitions_def=partitions_def(recipe) if stage.partitioned else None,
+            backfill_policy=dg.BackfillPolicy.single_run() if stage.partitioned else None,
+        )
 
     def body(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not see through a subscript
         keys = list(context.partition_keys) if stage.partitioned else None

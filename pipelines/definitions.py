@@ -19,12 +19,13 @@ def defs() -> dg.Definitions:
     from pipelines.recipe import SHIPPED, load_file, recipes
     from resources.settings import load_settings
 
-    # Single-run backfills are beta in Dagster's words, loading a folder of recipes is a preview; the tests drive both.
-    for category in (dg.BetaWarning, dg.PreviewWarning):
-        warnings.filterwarnings("ignore", category=category)
     settings = load_settings()
-    # By module, not by `pyproject.toml`, which an installed package does not have.
-    shipped = dg.ComponentTree.from_module(pipelines.defs, project_root=SHIPPED.parent.parent).build_defs()
+    with warnings.catch_warnings():
+        # Loading a folder of recipes is a preview, naming their files beta, in Dagster's words; the tests drive both.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        # By module, not by `pyproject.toml`, which an installed package does not have.
+        shipped = dg.ComponentTree.from_module(pipelines.defs, project_root=SHIPPED.parent.parent).build_defs()
     others = {name: path for name, path in recipes().items() if SHIPPED not in path.parents}
     extra = [recipe_definitions(load_file(path, named=name), settings) for name, path in others.items()]
     return dg.Definitions.merge(shipped, *extra, shared_definitions(settings))

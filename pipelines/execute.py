@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -54,7 +53,6 @@ def execute(
     """
     home = prepare_home(settings)
     os.environ["DAGSTER_HOME"] = str(home)
-    warnings.filterwarnings("ignore", category=dg.BetaWarning)
     # The command line shows progress itself; the run's full log is in the web page.
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     result = ExecuteResult(run_id="")

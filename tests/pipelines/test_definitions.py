@@ -17,7 +17,7 @@ from pipelines.recipe import load_file
 from resources.settings import load_settings
 from tests.tiny import tiny_recipe
 
-pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::DeprecationWarning")
+pytestmark = pytest.mark.filterwarnings("error::dagster.BetaWarning", "error::dagster.PreviewWarning")
 
 TEXT = {
     "raw_corpus": set(),
