@@ -6,6 +6,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from ops.errors import StorageError
 from resources.settings import Settings
 
 SHIPPED = Path(__file__).parent / "dagster.yaml"
@@ -16,9 +17,18 @@ def prepare_home(settings: Settings) -> Path:
 
     Two processes that open a new home at once race for the same tables, so the first to come makes them alone. A
     `dagster.yaml` that is there already is left as it is: it may be the team's own.
+
+    Raises:
+        StorageError: the folder cannot be made, or is a file.
     """
     home = settings.dagster_home
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        hint = "name another folder with SATIETY_HOME"
+        raise StorageError(
+            f"Dagster's home folder cannot be made: {error.strerror}", where=str(home), hint=hint
+        ) from error
     config = home / "dagster.yaml"
     ready = home / ".ready"
     with FileLock(str(home / ".lock")):

@@ -4,8 +4,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
+from ops.errors import StorageError
 from pipelines.home import SHIPPED, prepare_home
 from resources.settings import load_settings
 
@@ -63,3 +65,11 @@ def test_the_shipped_settings_say_nothing_home_and_watch_over_runs() -> None:
     assert shipped["run_monitoring"]["enabled"]
     assert shipped["run_retries"]["enabled"]
     assert shipped["concurrency"]["pools"]["default_limit"] == 1
+
+
+def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path, {})
+    settings.home.parent.mkdir(parents=True, exist_ok=True)
+    settings.home.touch()
+    with pytest.raises(StorageError, match=r"Dagster's home folder cannot be made: .*SATIETY_HOME"):
+        prepare_home(settings)
