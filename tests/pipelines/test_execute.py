@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from ops.errors import CheckFailed, ConfigError, SatietyError
+from ops.recipe import Recipe
+from ops.stages.chain import DATA_STAGES
+from pipelines.execute import execute
+from pipelines.recipe import load_file
+from resources.progress import Event
+from resources.settings import EngineSettings, Settings, TrackingSettings, load_settings
+from tests.tiny import tiny_recipe
+
+DATA = list(DATA_STAGES)
+
+
+class Folder:
+    """A tiny recipe with a store and a home of its own, nothing tracked."""
+
+    def __init__(self, folder: Path, **overrides: Any) -> None:
+        self.path = folder
+        self.recipe: Recipe = load_file(tiny_recipe(folder, **overrides))
+        settings = load_settings(folder, {})
+        self.settings: Settings = dataclasses.replace(
+            settings, engine=EngineSettings(workers=1), tracking=TrackingSettings(enabled=False)
+        )
+
+    def runs(self) -> list[dg.DagsterRun]:
+        """The runs that Dagster remembers, newest first."""
+        with dg.DagsterInstance.from_config(str(self.settings.dagster_home)) as instance:
+            return list(instance.get_runs())
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """A store in which the tests below build one after another."""
+    return Folder(tmp_path_factory.mktemp("execute"))
+
+
+def test_partitions_that_are_no_neighbours_take_a_run_each(folder: Folder) -> None:
+    done = execute(folder.recipe, stages=["raw_corpus"], partitions=["0", "2"], settings=folder.settings)
+    assert (done.built, done.reused) == (["raw_corpus[0]", "raw_corpus[2]"], [])
+    newest, older = folder.runs()
+    assert newest.run_id == done.run_id
+    ranges = [run.tags["dagster/asset_partition_range_start"] for run in (older, newest)]
+    assert ranges == ["0", "2"]
+    assert {run.status for run in (newest, older)} == {dg.DagsterRunStatus.SUCCESS}
+
+
+def test_a_stage_without_its_inputs_raises_the_stages_own_error(folder: Folder) -> None:
+    with pytest.raises(SatietyError, match=r"raw_corpus\[1\] has not been built"):
+        execute(folder.recipe, stages=["signatures"], settings=folder.settings)
+    assert folder.runs()[0].status == dg.DagsterRunStatus.FAILURE
+
+
+def test_the_whole_chain_builds_what_is_missing_and_says_so_as_it_goes(folder: Folder) -> None:
+    events: list[Event] = []
+    done = execute(folder.recipe, stages=DATA, settings=folder.settings, on_event=events.append)
+    # The test before got as far as the first signatures.
+    assert done.reused == ["raw_corpus[0]", "raw_corpus[2]", "signatures[0]"]
+    assert "raw_corpus[1]" in done.built
+    assert {name.split("[")[0] for name in done.built} == set(DATA)
+    begun = [event.stage for event in events if event.what == "stage"]
+    assert begun == DATA
+    shown = [f"{event.stage}[{event.data['key']}]" for event in events if event.what == "partition"]
+    assert sorted(shown) == sorted([*done.built, *done.reused])
+
+
+def test_a_second_run_builds_nothing(folder: Folder) -> None:
+    done = execute(folder.recipe, stages=DATA, settings=folder.settings)
+    assert done.built == []
+    assert len(done.reused) == 5 * 3 + 3, "five stages of three partitions, and three folds"
+
+
+def test_an_unknown_partition_is_refused_before_anything_runs(folder: Folder) -> None:
+    runs = len(folder.runs())
+    with pytest.raises(ConfigError, match=r"tiny has no partition '7' \(it has 0, 1, 2\)"):
+        execute(folder.recipe, partitions=["7"], settings=folder.settings)
+    assert len(folder.runs()) == runs
+
+
+def test_a_failed_check_stops_the_chain_and_names_itself(tmp_path: Path) -> None:
+    # A learning rate of nothing: the model stays as it was drawn and always says the same.
+    folder = Folder(tmp_path, training={"steps": 1, "learning_rate": 1e-9})
+    with pytest.raises(CheckFailed, match="the check better_than_majority did not pass: ") as caught:
+        execute(folder.recipe, settings=folder.settings)
+    assert "valid_accuracy" in str(caught.value)
+    assert caught.value.where == "tiny/model"
+    assert caught.value.exit_code == 4
+    assert not (folder.settings.store / "tiny" / "report").exists()
