@@ -83,8 +83,7 @@ def build_report(
         subject: what was trained.
         classes: names of the classes by index.
         test: the test rows with the model's predictions.
-        balance: rows by class for each split, in the order of the splits; `train` must be there, its most frequent
-            class is the majority baseline; `test` must fit the test rows.
+        balance: rows by class for each split; `train` must be there, its most frequent class is the majority baseline.
         flows: what each stage did to each partition, in the order of the stages.
         history: records of history.jsonl.
         inputs: digests of everything the report rests on.
@@ -103,9 +102,7 @@ def build_report(
     systems = _systems(test, len(names), balance, baseline)
     confusion = metrics.confusion_matrix(test.truth, test.predicted, len(names))
     scores, differences = _scores(test.truth, systems, len(names), resamples, subject.seed, baseline)
-    costs = [CostRow(name="Model", role="model", cost=model_cost)]
-    if baseline is not None:
-        costs.append(CostRow(name=baseline.title, role="baseline", cost=baseline.cost))
+    costs = _costs(model_cost, baseline)
     return Report(
         subject=_shown(subject),
         verdict=judge(scores, differences, costs, test_rows=len(test.truth), train_rows=int(sum(balance["train"]))),
@@ -120,16 +117,11 @@ def build_report(
         curves=learning_curves(history),
         stages=by_stage(flows),
         partitions=by_partition(flows),
-        splits=[
-            Split(split=line(name), rows=int(sum(counts)), counts=[int(count) for count in counts])
-            for name, counts in balance.items()
-        ],
+        splits=_splits(balance),
         samples=_samples(names, test, choose_rows(test.truth, samples, subject.seed)),
         mistakes=_samples(names, test, choose_mistakes(test.truth, test.predicted, mistakes, subject.seed)),
         costs=costs,
-        inputs=[
-            Origin(stage=line(one.stage), partition=line(one.partition), digest=line(one.digest)) for one in inputs
-        ],
+        inputs=_origins(inputs),
         notes=[*_notes(confusion, scores, names), *(clip(visible(note), 500) for note in notes)],
     )
 
@@ -235,6 +227,22 @@ def _samples(names: list[str], test: TestRows, rows: list[int]) -> list[Sample]:
     ]
 
 
+def _costs(model_cost: Cost, baseline: Fitted | None) -> list[CostRow]:
+    rows = [CostRow(name="Model", role="model", cost=model_cost)]
+    return rows if baseline is None else [*rows, CostRow(name=baseline.title, role="baseline", cost=baseline.cost)]
+
+
+def _splits(balance: Mapping[str, Sequence[int]]) -> list[Split]:
+    return [
+        Split(split=line(name), rows=int(sum(counts)), counts=[int(count) for count in counts])
+        for name, counts in balance.items()
+    ]
+
+
+def _origins(inputs: Sequence[Origin]) -> list[Origin]:
+    return [Origin(stage=line(one.stage), partition=line(one.partition), digest=line(one.digest)) for one in inputs]
+
+
 def _shown(subject: Subject) -> Subject:
     return subject.model_copy(
         update={
@@ -243,7 +251,7 @@ def _shown(subject: Subject) -> Subject:
             "task": line(subject.task),
             "model": line(subject.model, 200),
             "fingerprint": line(subject.fingerprint),
-            "command": line(subject.command, 500),
+            "settings": clip(visible(subject.settings), 20_000),
         }
     )
 
