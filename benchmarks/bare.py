@@ -15,7 +15,9 @@ import numpy as np
 import polars as pl
 
 from ops.recipe import Recipe
+from ops.stages.signatures import deduplication
 from ops.steps import Facts, apply_steps
+from ops.tokenization.base import Tokenizer
 
 Shards = dict[str, pl.DataFrame]
 
@@ -25,25 +27,28 @@ def main(name: str, folder: Path) -> None:
     from pipelines.recipe import load
 
     recipe = load(name).recipe
+    if recipe.tokenizer is None:
+        raise SystemExit(f"{name} is no recipe for text")
     shards, classes = data(recipe)
-    encoded, vocabulary = tokens(recipe, shards, folder)
-    train(recipe, encoded, vocabulary, classes, folder)
+    encoded, vocabulary = tokens(recipe, recipe.tokenizer, shards, folder)
+    spec = {"kind": "text", "vocabulary": vocabulary, "max_length": recipe.tokenizer.max_length, "pad": 0}
+    train(recipe, encoded, spec, classes, folder)
     judge(recipe, shards, encoded, classes, folder)
 
 
 def data(recipe: Recipe) -> tuple[Shards, list[str]]:
     """Read, clean, deduplicate, split and normalise."""
-    task, position = recipe.task, recipe.deduplication
+    task = recipe.task
+    position, step = deduplication(recipe)
     raw: Shards = {}
     signatures = []
     natural = recipe.partitions.by is not None
     for key in recipe.partition_keys() if natural else ["all"]:
         table = pl.concat([b.table for b in recipe.source.read(key if natural else None)], how="diagonal")
         raw[key] = table.select(pl.format("{}/{}", pl.lit(key), pl.int_range(pl.len())).alias("id"), pl.all())
-        if position is not None:
-            before = apply_steps(raw[key], recipe.cleaning[:position], Facts(key, recipe.seed))
-            signatures.append(recipe.cleaning[position].signatures(before.kept))
-    repeats = recipe.cleaning[position].fold(pl.concat(signatures)) if position is not None else None
+        before = apply_steps(raw[key], recipe.cleaning[:position], Facts(key, recipe.seed))
+        signatures.append(step.signatures(before.kept))
+    repeats = step.fold(pl.concat(signatures))
     clean: Shards = {}
     for key, table in raw.items():
         kept = apply_steps(table, recipe.cleaning, Facts(key, recipe.seed, duplicates=repeats)).kept
@@ -58,14 +63,14 @@ def data(recipe: Recipe) -> tuple[Shards, list[str]]:
     return shards, classes
 
 
-def tokens(recipe: Recipe, shards: Shards, folder: Path) -> tuple[list[dict[str, Any]], int]:
+def tokens(recipe: Recipe, tokenizer: Tokenizer, shards: Shards, folder: Path) -> tuple[list[dict[str, Any]], int]:
     """Learn the vocabulary and write the token caches; returns what the run file says of them."""
     from ops.storage import sha256_file
 
     column = recipe.task.input
     train = (table.filter(pl.col("split") == "train")[column] for table in shards.values())
-    trained = recipe.tokenizer.train(text for texts in train for text in texts)
-    encoder = recipe.tokenizer.encoder(trained)
+    trained = tokenizer.train(text for texts in train for text in texts)
+    encoder = tokenizer.encoder(trained)
     found = []
     for number, (key, table) in enumerate(shards.items()):
         place = folder / str(number)
@@ -77,14 +82,13 @@ def tokens(recipe: Recipe, shards: Shards, folder: Path) -> tuple[list[dict[str,
         index.with_columns(pl.lit(0, pl.Int32).alias("copy")).write_parquet(place / "index.parquet")
         files = {name: sha256_file(place / name) for name in ("data.bin", "index.parquet")}
         found.append({"partition": key, "path": str(place), "files": files})
-    return found, recipe.tokenizer.size(trained)
+    return found, tokenizer.size(trained)
 
 
-def train(recipe: Recipe, caches: list[dict[str, Any]], vocabulary: int, classes: list[str], folder: Path) -> None:
+def train(recipe: Recipe, caches: list[dict[str, Any]], spec: dict[str, Any], classes: list[str], folder: Path) -> None:
     """Train in this process."""
     from ops.training.worker import main as work
 
-    spec = {"kind": "text", "vocabulary": vocabulary, "max_length": recipe.tokenizer.max_length, "pad": 0}
     run = {
         **recipe.part("task", "model", "training", "seed"),
         "classes": classes,
@@ -127,7 +131,7 @@ def judge(recipe: Recipe, shards: Shards, caches: list[dict[str, Any]], classes:
         model=recipe.model.kind,
         seed=recipe.seed,
         fingerprint="",
-        command="",
+        settings="",
     )
     truth = test["label"].to_numpy().astype(np.int64)
     report = build_report(

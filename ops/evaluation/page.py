@@ -227,10 +227,14 @@ TEMPLATE = """<!doctype html>
 <h2>Provenance</h2>
 <p class="lead">Equal inputs, code and seed give an equal model.</p>
 <div class="card"><dl class="facts">
-<dt>Reproduce with</dt><dd><code>{{ r.subject.command }}</code></dd>
 <dt>Seed</dt><dd>{{ fig("subject.seed", "plain") }}</dd>
 <dt>Fingerprint of the model</dt><dd><code>{{ r.subject.fingerprint }}</code></dd>
-</dl></div>
+</dl>
+{%- if r.subject.settings %}
+<details><summary>The recipe with all its values: <code>satiety run</code> on it makes this report again</summary>
+<pre class="scroll" tabindex="0">{{ r.subject.settings }}</pre></details>
+{%- endif %}
+</div>
 {%- if r.inputs %}
 <div class="card"><details{% if r.inputs|length <= 12 %} open{% endif %}><summary>Digests of all inputs ({{ r.inputs|length }}
 {%- if r.inputs|length > rows_shown %}, the first {{ rows_shown }} shown{% endif %})</summary>

@@ -40,8 +40,8 @@ class Subject(Config):
     fingerprint: str
     """Fingerprint of the model's version: code, configuration, inputs and seed."""
 
-    command: str
-    """The command that makes this report again."""
+    settings: str
+    """The recipe with all its values, as YAML: `satiety run` on it makes this report again."""
 
 
 class Flow(Config):

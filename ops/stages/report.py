@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import polars as pl
+import yaml
 
 from ops.errors import BadData
 from ops.evaluation.cost import Cost, Energy
@@ -35,12 +36,12 @@ SETTINGS = {"depth": "{} layer", "dim": "width {}", "heads": "{} head", "patch":
 COUNTED = ("depth", "heads")
 
 
+REPRODUCED = tuple(key for key in Recipe.model_fields if key not in ("owners", "automation"))
+"""The keys of a recipe that the report prints, so that it can be made again: all that can change a result."""
+
+
 def _config(recipe: Recipe) -> dict[str, Any]:
-    return {
-        **recipe.part("name", "description", "evaluation", "seed"),
-        "task": recipe.task.kind,
-        "input": recipe.task.input,
-    }
+    return recipe.part(*REPRODUCED)
 
 
 def _modules(recipe: Recipe) -> list[str]:
@@ -77,7 +78,7 @@ def _report(build: Build) -> Report:
             model=architecture(model.json("model.json")["model"]),
             seed=recipe.seed,
             fingerprint=model.manifest.fingerprint,
-            command=f"satiety run {recipe.name}",
+            settings=yaml.safe_dump(recipe.part(*REPRODUCED), sort_keys=False, allow_unicode=True, width=110),
         ),
         classes=classes,
         test=test,
@@ -187,7 +188,7 @@ REPORT = Stage(
         Input("model"),
     ),
     config=_config,
-    keys=("name", "description", "evaluation", "seed", "task"),
+    keys=REPRODUCED,
     build=_build,
     modules=_modules,
 )

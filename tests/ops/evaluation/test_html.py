@@ -46,7 +46,7 @@ def hostile_report() -> Report:
     return build_report(
         subject=Subject(
             recipe=HOSTILE[0], description="\n".join(HOSTILE), task=HOSTILE[1], modality="text", model=HOSTILE[4],
-            seed=1, fingerprint=HOSTILE[3], command=HOSTILE[6],
+            seed=1, fingerprint=HOSTILE[3], settings=HOSTILE[6],
         ),
         classes=names,
         test=TestRows(names * 10, names * 10, truth, np.roll(truth, 7)),
@@ -145,7 +145,7 @@ def test_the_page_stays_small_however_much_there_is() -> None:
     report = build_report(
         subject=Subject(
             recipe="r" * 9999, description="d" * 99_999, task="t", modality="image", model="m" * 9999, seed=1,
-            fingerprint="f" * 9999, command="c" * 9999,
+            fingerprint="f" * 9999, settings="c" * 9999,
         ),
         classes=classes,
         test=TestRows([str(i) * 999 for i in range(4000)], images, truth, np.roll(truth, 1)),

@@ -19,7 +19,7 @@ def tiny(**changes: object) -> Report:
     predicted = np.array([0, 1, 2, 2] * 10)
     subject = Subject(
         recipe="tiny", description="", task="text_classification", modality="text", model="", seed=1,
-        fingerprint="f", command="satiety run tiny",
+        fingerprint="f", settings="satiety run tiny",
     )  # fmt: skip
     arguments: dict[str, object] = {
         "subject": subject,
