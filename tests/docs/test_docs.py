@@ -13,6 +13,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -77,7 +78,8 @@ def test_fragments_of_recipes_name_keys_that_there_are(page: Path) -> None:
             content = yaml.safe_load(block.body)
             assert set(content) <= set(Recipe.model_fields), block.body
             for key, value in content.items():
-                TypeAdapter(Recipe.model_fields[key].annotation).validate_python(value)
+                annotation: Any = Recipe.model_fields[key].annotation
+                TypeAdapter(annotation).validate_python(value)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
