@@ -91,7 +91,7 @@ class Step(Config):
     applies_to: ClassVar[frozenset[str]] = frozenset({"text", "image", "table"})
 
     if TYPE_CHECKING:
-        kind: Any
+        kind: Any = None
 
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the outcome for one partition's table; a pure function of its arguments."""

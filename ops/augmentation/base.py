@@ -24,7 +24,7 @@ class Change(Config):
     applies_to: ClassVar[frozenset[str]] = frozenset({"text", "image", "table"})
 
     if TYPE_CHECKING:
-        kind: Any
+        kind: Any = None
 
     probability: Probability = 1.0
     """Share of the copies that are changed by this step."""

@@ -44,7 +44,7 @@ class Source(Config):
     modality: ClassVar[Modality] = "text"
 
     if TYPE_CHECKING:
-        kind: Any
+        kind: Any = None
 
     @property
     def columns(self) -> dict[str, pl.DataType]:

@@ -53,9 +53,12 @@ def workers_stay_light(module: str, tree: ast.Module) -> Iterator[str]:
 
 
 def functions_stay_short(module: str, tree: ast.Module) -> Iterator[str]:
+    """Without their docstrings, which name every argument."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            lines = (node.end_lineno or 0) - node.lineno + 1
+            documented = ast.get_docstring(node) is not None
+            said = (node.body[0].end_lineno or 0) - node.body[0].lineno + 1 if documented else 0
+            lines = (node.end_lineno or 0) - node.lineno + 1 - said
             if lines > FUNCTION_LINES:
                 yield f"{node.lineno}: {node.name} has {lines} lines"
 

@@ -57,7 +57,7 @@ class Baseline(Config):
     """Modules imported before the clock starts."""
 
     if TYPE_CHECKING:
-        kind: Any
+        kind: Any = None
 
     def fit_predict(self, train_inputs: Inputs, train_labels: Labels, test_inputs: Inputs) -> Fitted:
         """Fit on the training rows and predict the test rows, on one thread, the same for the same rows.
