@@ -1,8 +1,8 @@
 """Every code block of the README and of docs/ is run: files are written, commands and programs executed, in order.
 
 A comment before a block says what it is: `<!-- file: NAME -->` writes it, `<!-- exit: N -->` expects that exit code,
-`<!-- skip: REASON -->` names the test that covers it. Blocks of `text`, and `yaml` or `json` without a file, are output or
-fragments; fragments of YAML must at least be keys that a recipe has.
+`<!-- skip: REASON -->` names the test that covers it. Blocks of `text`, and `yaml` or `json` without a file, are output
+or fragments; fragments of YAML must be keys and values that a recipe may have.
 """
 
 from __future__ import annotations
