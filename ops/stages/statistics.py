@@ -42,7 +42,9 @@ def _build(build: Build) -> None:
     # A class that training never sees cannot be learned: its rows in valid and test are dropped by the shards.
     classes = total.filter(pl.col("split") == "train")["label"].drop_nulls().unique().sort().to_list()
     if len(classes) < 2:
-        raise BadData(f"the training rows have {len(classes)} classes; a classifier needs two", hint="see clean_corpus")
+        left = f"all training rows are of class {classes[0]!r}" if classes else "no training rows are left"
+        hint = "see the rejects of raw_corpus and the dropped rows of clean_corpus with satiety peek"
+        raise BadData(f"{left}; a classifier needs two classes", hint=hint)
     rows = {split: _by_label(total.filter(pl.col("split") == split)) for split in SPLITS}
     _check_rows(rows, classes)
     found: dict[str, Any] = {

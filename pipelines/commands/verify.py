@@ -17,6 +17,7 @@ def verify(
 
     Also names files that are missing or not listed. Exit code 5 where something is wrong.
     """
+    from ops.errors import StorageError
     from ops.storage import Store
     from ops.storage import verify as check
     from pipelines.commands.gc import recipe_name
@@ -25,6 +26,8 @@ def verify(
     from resources.settings import load_settings
 
     settings = load_settings()
+    if settings.store.exists() and not settings.store.is_dir():
+        raise StorageError("is not a folder", where=str(settings.store), hint="SATIETY_STORE names the store")
     store = Store(settings.store)
     name = recipe_name(recipe, store)
     files = total = 0
@@ -46,5 +49,8 @@ def verify(
         say(f"{files:,} files, {size(total)} in {settings.store}: {verdict}")
     if problems:
         if not as_json:
-            say("hint: move the folder of a broken version away and run the recipe again, or restore it with dvc pull")
+            hint = (
+                "move the folders named above away (a version and `current` share their files) and run the recipe again"
+            )
+            say(f"hint: {hint}, or restore `current` with dvc pull")
         raise typer.Exit(5)
