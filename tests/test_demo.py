@@ -1,4 +1,4 @@
-"""What `make demo` runs, as a newcomer does: real text, from the installed packages to the report, then once more."""
+"""What `make demo` runs, as a newcomer does: real text, from installed packages to the report, then once more."""
 
 from __future__ import annotations
 
