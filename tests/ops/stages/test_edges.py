@@ -69,7 +69,7 @@ def test_a_split_without_rows_is_said_before_training(tmp_path: Path, share: str
 
 def test_one_class_is_not_enough(tmp_path: Path) -> None:
     world, recipe = written(tmp_path, [line.replace(",sky", ",sea") for line in LINES])
-    with pytest.raises(BadData, match="all training rows are of class '.*'; a classifier needs two classes"):
+    with pytest.raises(BadData, match=r"all training rows are of class '.*'; a classifier needs two classes"):
         worlds.build(recipe, world.store, DATA_STAGES)
 
 
