@@ -48,6 +48,9 @@ STOP_SCHEDULE = """mutation ($id: String!) { stopRunningSchedule(id: $id) {
   ... on ScheduleStateResult { scheduleState { status } } } }"""
 SENSOR_TICKS = """query ($s: SensorSelector!) { sensorOrError(sensorSelector: $s) { ... on Sensor {
   sensorState { ticks(limit: 20) { status skipReason runIds error { message } } } } } }"""
+FAILURES = """query ($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
+  ... on ExecutionStepFailureEvent { error { message } failureMetadata { metadataEntries {
+    label ... on TextMetadataEntry { text } } } } } } } }"""
 DAEMONS = "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }"
 
 
@@ -161,37 +164,44 @@ def test_the_loss_was_shown_while_it_fell(finished: Live) -> None:
     assert any(m.get("valid_accuracy") is not None for m in shown)
 
 
-def test_one_asset_can_be_materialized_alone(finished: Live) -> None:
-    before = metadata(assets_of(finished, "tiny")["statistics"]["newest"][None])
-    run = finished.web.launch("tiny", assets=["tiny/statistics"])
-    assert finished.web.ended(run)["status"] == "SUCCESS"
+@pytest.fixture(scope="module")
+def alone(finished: Live) -> dict[str, str]:
+    """Runs of less than a job, started together for they wait for each other's processes: one asset, one partition of
+    one asset, and a fold whose inputs have not been built.
+    """
+    web = finished.web
+    return {
+        "asset": web.launch("tiny", assets=["tiny/statistics"]),
+        "partition": web.launch("tiny", {"dagster/partition": "1"}, assets=["tiny/raw_corpus"]),
+        "fold": web.launch("slow", assets=["slow/statistics"]),
+    }
+
+
+def test_one_asset_can_be_materialized_alone(finished: Live, alone: dict[str, str]) -> None:
+    assert finished.web.ended(alone["asset"])["status"] == "SUCCESS"
     event = assets_of(finished, "tiny")["statistics"]["newest"][None]
-    assert event["runId"] == run
-    after = metadata(event)
-    assert (after["digest"], after["partitions_reused"]) == (before["digest"], 1)
+    assert event["runId"] == alone["asset"]
+    version = finished.web.store.slot("tiny", "statistics").current()
+    assert version is not None
+    shown = metadata(event)
+    assert (shown["digest"], shown["partitions_reused"]) == (version.digest, 1)
 
 
-def test_one_partition_can_be_materialized_alone(finished: Live) -> None:
-    run = finished.web.launch("tiny", {"dagster/partition": "1"}, assets=["tiny/raw_corpus"])
-    assert finished.web.ended(run)["status"] == "SUCCESS"
+def test_one_partition_can_be_materialized_alone(finished: Live, alone: dict[str, str]) -> None:
+    assert finished.web.ended(alone["partition"])["status"] == "SUCCESS"
     newest = assets_of(finished, "tiny")["raw_corpus"]["newest"]
-    assert [newest[key]["runId"] == run for key in KEYS] == [False, True, False]
+    assert [newest[key]["runId"] == alone["partition"] for key in KEYS] == [False, True, False]
     version = finished.web.store.slot("tiny", "raw_corpus", "1").current()
     assert version is not None
     assert tags(newest["1"])["dagster/data_version"] == version.digest
 
 
-def test_a_fold_without_its_inputs_fails_and_says_what_to_do(live: Live) -> None:
-    run = live.web.launch("slow", assets=["slow/statistics"])
-    assert live.web.ended(run)["status"] == "FAILURE"
-    query = """query ($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
-      ... on ExecutionStepFailureEvent { error { message } failureMetadata { metadataEntries {
-        label ... on TextMetadataEntry { text } } } } } } } }"""
-    events = [event for event in live.web.ask(query, run=run)["events"] if event.get("failureMetadata")]
-    (event,) = events
+def test_a_fold_without_its_inputs_fails_and_says_what_to_do(finished: Live, alone: dict[str, str]) -> None:
+    assert finished.web.ended(alone["fold"])["status"] == "FAILURE"
+    (event,) = [e for e in finished.web.ask(FAILURES, run=alone["fold"])["events"] if e.get("failureMetadata")]
     assert "clean_corpus[0] has not been built" in event["error"]["message"]
     shown = {entry["label"]: entry.get("text") for entry in event["failureMetadata"]["metadataEntries"]}
-    assert shown["what to do"] == "satiety run slow"
+    assert shown["what to do"] == "build clean_corpus first"
 
 
 def test_a_schedule_can_be_switched_on_and_off(live: Live) -> None:
