@@ -26,11 +26,11 @@ COUNTED = (
 )
 """With a step that puts a space in the place of each space, and counts the rows."""
 
-# An edit of the recipe, and the stages of which it may build something.
+# An edit of the recipe, and the stages of which it builds something. The report prints the recipe.
 EDITS: dict[str, tuple[str, ...]] = {
     "owners=[]": NOTHING,
     "automation.data='0 3 * * *'": NOTHING,
-    "launch.retries=3": NOTHING,
+    "launch.retries=3": ("report",),
     "description=Other words.": ("report",),
     "evaluation.bootstrap=200": ("report",),
     "training.learning_rate=0.02": FROM_MODEL,
@@ -39,13 +39,13 @@ EDITS: dict[str, tuple[str, ...]] = {
     "tokenizer.max_length=16": ("tokenizer", "token_cache", *FROM_MODEL),
     "tokenizer.vocabulary=300": ("tokenizer", "token_cache", *FROM_MODEL),
     "normalization=[]": FROM_SHARDS,
-    "cleaning[3].minimum=3": ("signatures", "clean_corpus"),
+    "cleaning[3].minimum=3": ("signatures", "clean_corpus", "report"),
     "cleaning[3].minimum=20": worlds.EVERYTHING[1:],
     "cleaning[4].conflict=keep_first": worlds.EVERYTHING[1:],
     "split.valid=0.3": ("clean_corpus", "statistics", *FROM_SHARDS),
-    "split.columns=null": ("clean_corpus",),
+    "split.columns=null": ("clean_corpus", "report"),
     "seed=4": ("signatures", "clean_corpus", "shards", *FROM_MODEL),
-    "source.extra_columns=drop": ("raw_corpus",),
+    "source.extra_columns=drop": ("raw_corpus", "report"),
     "partitions.hash=2": worlds.EVERYTHING,
     # The same rows in the end, but other steps have changed them on the way, which the report tells.
     f"cleaning={COUNTED}": ("signatures", "clean_corpus", "statistics", "shards", "report"),
