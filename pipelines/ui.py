@@ -9,12 +9,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
 from ops.errors import ConfigError, ServiceDown
+from ops.storage import lock
 from pipelines.home import prepare_home
 from resources.processes import OwnedTree
 from resources.settings import Settings
@@ -79,8 +80,10 @@ def serve(
     logs.mkdir(parents=True, exist_ok=True)
     previous = signal.signal(signal.SIGTERM, _stop)
     try:
-        with running(wanted, environment, logs) as trees:
-            _wait_until_ready(wanted, trees, logs)
+        with ExitStack() as stack:
+            with _making_database(settings):
+                trees = stack.enter_context(running(wanted, environment, logs))
+                _wait_until_ready(wanted, trees, logs)
             on_ready(wanted)
             while True:
                 _check_alive(trees, logs)
@@ -90,6 +93,16 @@ def serve(
         return
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+@contextmanager
+def _making_database(settings: Settings) -> Iterator[None]:
+    """Nobody else makes MLflow's database meanwhile: two that do so at once fail over each other's tables."""
+    if settings.tracking.uri is not None or settings.mlflow_database.exists():
+        yield
+        return
+    with lock.hold(settings.mlflow_database.parent / "create.lock", "MLflow's database to be made"):
+        yield
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from ops.errors import ConfigError, ServiceDown
+from ops.storage import lock
 from pipelines import ui
 from pipelines.ui import Page, pages, running, serve
 from resources.settings import Settings, TrackingSettings, load_settings
@@ -99,6 +100,27 @@ def test_ctrl_c_ends_it_without_an_error(settings: Settings, monkeypatch: pytest
     serve(settings, on_ready=on_ready)
     assert ready == [wanted]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_nobody_else_makes_mlflows_database_while_the_servers_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = settings.mlflow_database.parent / "create.lock"
+    free: list[bool] = []
+
+    def look(*arguments: object) -> None:
+        with lock.try_hold(path) as mine:
+            free.append(mine)
+
+    def on_ready(found: list[Page]) -> None:
+        look()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ui, "pages", lambda *arguments: [])
+    monkeypatch.setattr(ui, "prepare_home", lambda settings: settings.home)
+    monkeypatch.setattr(ui, "_wait_until_ready", look)
+    serve(settings, on_ready=on_ready)
+    assert free == [False, True]
 
 
 def test_a_server_that_ends_by_itself_ends_all_and_names_its_log(
