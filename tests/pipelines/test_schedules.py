@@ -107,3 +107,13 @@ def test_a_source_that_changed_outside_runs_the_data_and_no_training_on_old_ones
 def test_a_touched_file_is_nothing_new(scheduled: Scheduled) -> None:
     (scheduled.folder / "tiny.csv").touch()
     assert scheduled.tick("nightly_data")[0] == []
+
+
+def test_a_source_that_is_as_it_was_before_brings_old_versions_into_use(scheduled: Scheduled) -> None:
+    write_rows(scheduled.folder / "tiny.csv")
+    (request,), _ = scheduled.tick("nightly_data")
+    assert request.tags["satiety/reason"].startswith("raw_corpus[0]: ")
+    scheduled.build_data()
+    (request,), _ = scheduled.tick("weekly_training")
+    scheduled.pretend_training()
+    assert scheduled.tick("weekly_training")[0] == []
