@@ -1,4 +1,4 @@
-"""One webserver and daemon for all tests of a session, with recipes that finish and one that does not."""
+"""One webserver and daemon for all tests of a module, with recipes that finish and one that does not."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Live:
     backfill: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     """`tiny` and `other` are quick, `slow` trains for hours on two ranks, `mailbox` watches its folder of files."""
     folder = tmp_path_factory.mktemp("e2e")
