@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from tests.chain.worlds import World
 
@@ -52,8 +51,3 @@ def satiety(world: World, *words: str, **more: str) -> subprocess.CompletedProce
 def overrides(*settings: str) -> list[str]:
     """`--set` for each."""
     return [word for setting in settings for word in ("--set", setting)]
-
-
-def last_line(process: Any) -> str:
-    """For messages of assertions."""
-    return str(process.stderr)[-3000:]
