@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ from hypothesis import HealthCheck, settings
 
 # Two threads on two busy cores cost eight times the CPU time of one. Set before anything imports torch or NumPy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, which everything that they start would inherit:
+# nothing would then end as it does for a person.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The user's own stores, servers and planted faults must not reach the tests, nor the tests them.
 for _name in [name for name in os.environ if name.startswith(("SATIETY_", "MLFLOW_", "DAGSTER_", "DVC_"))]:
