@@ -12,8 +12,7 @@ from hypothesis import HealthCheck, settings
 # Two threads on two busy cores cost eight times the CPU time of one. Set before anything imports torch or NumPy.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A shell that starts the tests in the background has them ignore Ctrl-C, which everything that they start would inherit:
-# nothing would then end as it does for a person.
+# A shell that starts the tests in the background has them ignore Ctrl-C, and so would everything that they start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
