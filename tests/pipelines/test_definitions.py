@@ -109,7 +109,7 @@ def test_a_changed_key_gives_a_new_code_version_to_what_reads_it_and_nothing_els
         return {stage for stage in TEXT if after[stage] != before[stage]}
 
     # Only the recipe's own part counts here: what follows from an input is for the input's data version to say.
-    assert changed(training={"steps": 61}) == {"model"}
+    assert changed(training={"steps": 61}) == {"model", "report"}, "the report prints the whole recipe"
     assert "clean_corpus" in changed(split={"test": 0.3})
     assert "raw_corpus" not in changed(split={"test": 0.3})
     assert changed(automation={"data": "0 1 * * *"}) == set()
