@@ -7,10 +7,10 @@ import dagster as dg
 from assets.collect import assets
 from ops.recipe import Recipe
 from ops.storage import Store
+from pipelines.interrupts import make_interruptible
 from pipelines.jobs import jobs
 from pipelines.schedules import schedules
 from pipelines.sensors import sensors
-from pipelines.waiting import make_interruptible
 from resources.settings import Settings, load_settings
 from resources.store import open_store
 from resources.workspace import Workspace

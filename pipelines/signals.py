@@ -1,14 +1,43 @@
-"""Which signal ended a run: Dagster takes TERM for Ctrl-C, from its first run on, and does not say which it was."""
+"""Signals during a run: which one ended it, and holding them back for a moment.
+
+Dagster takes TERM for Ctrl-C, from its first run on, and does not say which it was.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
 from typing import Self
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Let the handlers of both signals wait until the block has ended; outside the main thread this does nothing.
+
+    A mask (`pthread_sigmask`) would not do: another thread takes the signal, and Python runs the handler in this one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+
+    before = {number: signal.signal(number, note) for number in NUMBERS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[-1])
 
 
 class Signals:

@@ -8,7 +8,7 @@ from types import FrameType
 
 import pytest
 
-from pipelines.signals import NUMBERS, Signals
+from pipelines.signals import NUMBERS, Signals, held
 
 
 class EndedError(Exception):
@@ -76,3 +76,28 @@ def test_other_threads_are_left_alone() -> None:
     thread.start()
     thread.join()
     assert problems == []
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_a_held_signal_arrives_when_the_block_has_ended(came: list[int], number: int) -> None:
+    reached = False
+    with pytest.raises(EndedError), held():
+        os.kill(os.getpid(), number)
+        assert came == []
+        reached = True
+    assert reached
+    assert came == [number]
+
+
+def test_a_held_signal_comes_after_the_error_of_its_block(came: list[int]) -> None:
+    with pytest.raises(EndedError) as caught, held():
+        os.kill(os.getpid(), NUMBERS[0])
+        raise ValueError("of the block")
+    assert isinstance(caught.value.__context__, ValueError)
+
+
+def test_without_a_signal_the_handlers_are_as_they_were(came: list[int]) -> None:
+    before = [signal.getsignal(number) for number in NUMBERS]
+    with held():
+        assert [signal.getsignal(number) for number in NUMBERS] != before
+    assert [signal.getsignal(number) for number in NUMBERS] == before

@@ -1,4 +1,4 @@
-"""A signal ends a run that waits for its turn, whoever has the place."""
+"""A signal ends a run that waits for its turn, whoever has the place, and waits itself for the end of a write."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 WAIT = """
 import sys
 import dagster as dg
-from pipelines.waiting import make_interruptible
+from pipelines.interrupts import make_interruptible
 
 @dg.op(pool="gpu")
 def train():
@@ -61,3 +61,48 @@ def test_a_signal_ends_the_wait(tmp_path: Path, number: int) -> None:
         process.kill()
     assert "DagsterExecutionInterruptedError" in err
     assert "trained" not in out
+
+
+WRITE = """
+import os
+import signal
+import dagster as dg
+from pipelines.interrupts import make_interruptible
+
+@dg.op
+def train(context):
+    context.log.info("loss 1")
+    print("went on")
+
+@dg.job(executor_def=dg.in_process_executor)
+def training():
+    train()
+
+make_interruptible()
+with dg.DagsterInstance.get() as instance:
+    store = instance.event_log_storage.store_event
+
+    def slow(event):
+        if event.user_message == "loss 1":
+            os.kill(os.getpid(), signal.{name})
+            print("still writing")
+        store(event)
+        if event.user_message == "loss 1":
+            print("written")
+
+    instance.event_log_storage.store_event = slow
+    training.execute_in_process(instance=instance)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_event_is_written_before_a_signal_ends_the_run(tmp_path: Path, name: str) -> None:
+    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "DO_NOT_TRACK": "1"}
+    script = WRITE.replace("{name}", name)
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, cwd=tmp_path, text=True, capture_output=True, timeout=120
+    )
+    assert done.stdout == "still writing\nwritten\n"
+    assert done.returncode != 0
+    assert "DagsterExecutionInterruptedError" in done.stderr
