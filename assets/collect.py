@@ -10,6 +10,7 @@ from assets.clean_corpus import clean_corpus
 from assets.model import model
 from assets.raw_corpus import raw_corpus
 from assets.report import report
+from assets.scores import scores
 from assets.shards import shards
 from assets.signatures import duplicates, signatures
 from assets.statistics import statistics
@@ -20,6 +21,7 @@ from ops.stages.chain import stages
 
 MAKERS: dict[str, Callable[[Recipe], dg.AssetsDefinition]] = {
     "raw_corpus": raw_corpus,
+    "scores": scores,
     "signatures": signatures,
     "duplicates": duplicates,
     "clean_corpus": clean_corpus,

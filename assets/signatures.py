@@ -9,7 +9,7 @@ import dagster as dg
 from assets.factory import stage_asset
 from assets.look import ROWS_ACCOUNTED, Look, Versions
 from ops.recipe import Recipe
-from ops.stages.duplicates import DUPLICATES
+from ops.stages.duplicates import duplicates_stage
 from ops.stages.signatures import SIGNATURES
 
 SIGNATURES_LOOK = Look(frozenset({"parquet", "polars"}), (ROWS_ACCOUNTED,))
@@ -30,4 +30,4 @@ def signatures(recipe: Recipe) -> dg.AssetsDefinition:
 
 def duplicates(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of the rows that repeat another anywhere in the corpus."""
-    return stage_asset(recipe, DUPLICATES, DUPLICATES_LOOK)
+    return stage_asset(recipe, duplicates_stage(bool(recipe.scoring)), DUPLICATES_LOOK)

@@ -17,6 +17,7 @@ from ops.launch import LaunchConfig
 from ops.nn.models.base import Model
 from ops.recipe_checks import Problem, problems
 from ops.registry import union
+from ops.scoring import Scoring
 from ops.sources.base import Source
 from ops.steps import Step
 from ops.tasks.base import Task
@@ -139,6 +140,11 @@ class Recipe(Config):
     def deduplication(self) -> int | None:
         """Index of the exact-duplicates step in `cleaning`, if there is one."""
         return next((i for i, step in enumerate(self.cleaning) if step.kind == "exact_duplicates"), None)
+
+    @property
+    def scoring(self) -> dict[int, Scoring]:
+        """The cleaning steps that decide by scores, by their place in `cleaning`."""
+        return {place: step for place, step in enumerate(self.cleaning) if isinstance(step, Scoring)}
 
     def problems(self) -> list[Problem]:
         """What is wrong between keys that are each right alone: (path of the key, message)."""

@@ -43,6 +43,14 @@ def _kinds(recipe: Recipe) -> Iterator[Problem]:
     copies = [path for path, step in _steps(recipe, "cleaning") if step.kind == "exact_duplicates"]
     for path in copies[1:]:
         yield (*path, "kind"), "exact_duplicates is there twice"
+    seen: set[str] = set()
+    for place, step in recipe.scoring.items():
+        if step.score_key in seen:
+            yield (
+                ("cleaning", place, "kind"),
+                f"{step.kind} makes the same scores twice; say both thresholds in one step",
+            )
+        seen.add(step.score_key)
 
 
 def _columns(recipe: Recipe) -> Iterator[Problem]:

@@ -20,7 +20,6 @@ PLANNED: dict[str, str] = {
     "near_duplicates": "near-duplicate removal",
     "impute": "imputation of missing values",
     "outliers": "outlier removal",
-    "language": "language identification",
     "quality": "text quality rules",
     "personal_data": "removal of personal data",
     "blur": "augmentation by blur",

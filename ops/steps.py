@@ -27,12 +27,14 @@ class Facts:
         seed: the recipe's seed.
         duplicates: rows (id, reason, evidence) that the duplicates fold decided to drop, of any partition.
         statistics: the statistics fold's JSON (classes, means over the training rows).
+        scores: by `score_key` the scores of the partition's rows, beside their `id`; null outside the graph.
     """
 
     partition: str
     seed: int = 0
     duplicates: pl.DataFrame | None = None
     statistics: Mapping[str, Any] | None = None
+    scores: Mapping[str, pl.DataFrame] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from ops.errors import ConfigError
 from ops.recipe import Recipe
 from ops.stages.clean_corpus import clean_corpus_stage
-from ops.stages.duplicates import DUPLICATES
+from ops.stages.duplicates import duplicates_stage
 from ops.stages.model import model_stage
 from ops.stages.raw_corpus import RAW_CORPUS
 from ops.stages.report import REPORT
+from ops.stages.scores import SCORES
 from ops.stages.shards import SHARDS
 from ops.stages.signatures import SIGNATURES
 from ops.stages.spec import Stage
@@ -18,6 +19,7 @@ from ops.stages.tokenizer import TOKENIZER
 
 DATA_STAGES = (
     "raw_corpus",
+    "scores",
     "signatures",
     "duplicates",
     "clean_corpus",
@@ -32,11 +34,14 @@ DATA_STAGES = (
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """The recipe's stages. A fold that the recipe does not need (no deduplication, no vocabulary) is not there."""
     duplicates = recipe.deduplication is not None
+    scores = bool(recipe.scoring)
     vocabulary = recipe.tokenizer is not None
     chain: list[Stage] = [RAW_CORPUS]
+    if scores:
+        chain.append(SCORES)
     if duplicates:
-        chain += [SIGNATURES, DUPLICATES]
-    chain += [clean_corpus_stage(duplicates), STATISTICS, SHARDS]
+        chain += [SIGNATURES, duplicates_stage(scores)]
+    chain += [clean_corpus_stage(duplicates, scores), STATISTICS, SHARDS]
     if vocabulary:
         chain.append(TOKENIZER)
     chain += [token_cache_stage(vocabulary), model_stage(vocabulary), REPORT]

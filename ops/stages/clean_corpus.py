@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from ops.recipe import Recipe
+from ops.stages.scores import read_scores
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, apply_steps
 from ops.storage import Counts
@@ -26,7 +27,9 @@ def _build(build: Build) -> Counts:
     duplicates: pl.DataFrame | None = None
     if "duplicates" in build.inputs:
         duplicates = build.one("duplicates").parquet("duplicates.parquet")
-    applied = apply_steps(table, recipe.cleaning, Facts(build.partition, recipe.seed, duplicates=duplicates))
+    scores = read_scores(recipe, build.one("scores")) if "scores" in build.inputs else None
+    facts = Facts(build.partition, recipe.seed, duplicates=duplicates, scores=scores)
+    applied = apply_steps(table, recipe.cleaning, facts)
     clean = recipe.split.assign(applied.kept, recipe.task.input)
     build.output.parquet("data.parquet", clean)
     excerpt = table.select("id", *_excerpt(table, recipe.task.input))
@@ -43,13 +46,17 @@ def _excerpt(table: pl.DataFrame, column: str) -> list[pl.Expr]:
     return [pl.col(column).str.head(200).alias("excerpt")] if table.schema[column] == pl.String else []
 
 
-def clean_corpus_stage(duplicates: bool) -> Stage:
-    """The stage, with the duplicates fold as an input where the recipe has one."""
+def clean_corpus_stage(duplicates: bool, scores: bool) -> Stage:
+    """The stage, with the duplicates fold and the scores as inputs where the recipe has them."""
     return Stage(
         name="clean_corpus",
         description="The rows that every cleaning step keeps, with their split; those dropped lie beside.",
         partitioned=True,
-        inputs=(Input("raw_corpus"), *((Input("duplicates"),) if duplicates else ())),
+        inputs=(
+            Input("raw_corpus"),
+            *((Input("scores"),) if scores else ()),
+            *((Input("duplicates"),) if duplicates else ()),
+        ),
         config=_config,
         keys=("cleaning", "split", "seed", "task"),
         build=_build,

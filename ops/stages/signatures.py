@@ -6,6 +6,7 @@ from typing import Any
 
 from ops.deduplication.exact import ExactDuplicates
 from ops.recipe import Recipe
+from ops.stages.scores import steps_before
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, apply_steps
 from ops.storage import Counts
@@ -21,12 +22,14 @@ def deduplication(recipe: Recipe) -> tuple[int, ExactDuplicates]:
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    place, steps = deduplication(recipe)[0], recipe.part("cleaning")["cleaning"]
-    return {"before": steps[:place], "exact_duplicates": steps[place], "seed": recipe.seed}
+    place, step = deduplication(recipe)
+    before = [earlier.model_dump(mode="json") for earlier in steps_before(recipe, place)]
+    return {"before": before, "exact_duplicates": step.model_dump(mode="json"), "seed": recipe.seed}
 
 
 def _modules(recipe: Recipe) -> list[str]:
-    return [type(step).__module__ for step in recipe.cleaning[: deduplication(recipe)[0] + 1]]
+    place, step = deduplication(recipe)
+    return [type(value).__module__ for value in (*steps_before(recipe, place), step)]
 
 
 def _build(build: Build) -> Counts:
@@ -34,7 +37,7 @@ def _build(build: Build) -> Counts:
     place, step = deduplication(recipe)
     table = build.one("raw_corpus").parquet("data.parquet")
     # Rows are compared as they are after the steps before: repaired, masked, and without what those steps drop.
-    applied = apply_steps(table, recipe.cleaning[:place], Facts(build.partition, recipe.seed))
+    applied = apply_steps(table, steps_before(recipe, place), Facts(build.partition, recipe.seed))
     build.output.parquet("signatures.parquet", step.signatures(applied.kept))
     return Counts(rows_in=table.height, rows_out=applied.kept.height, dropped=applied.dropped_by_reason)
 

@@ -1,0 +1,86 @@
+"""scores: what cleaning steps decide by, worked out once for each row and kept apart from the text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from ops.recipe import Recipe
+from ops.scoring import Scoring
+from ops.stages.spec import Build, Input, Stage
+from ops.steps import Facts, Step, apply_steps
+from ops.storage import Counts, Version
+
+CORPUS = ("exact_duplicates",)
+"""Kinds of steps that need a fold over the whole corpus."""
+
+
+def steps_before(recipe: Recipe, place: int) -> list[Step]:
+    """The cleaning steps before a place that look at nothing but the row.
+
+    Those that decide by scores are not among them, so that their thresholds change nothing, nor is deduplication, which
+    looks at the whole corpus. Rows that only they drop are scored and signed in vain.
+    """
+    return [step for step in recipe.cleaning[:place] if not isinstance(step, Scoring) and step.kind not in CORPUS]
+
+
+def read_scores(recipe: Recipe, version: Version) -> dict[str, pl.DataFrame]:
+    """By `score_key` the scores of a partition's rows, as `Facts` has them."""
+    return {step.score_key: version.parquet(_file(step)) for step in recipe.scoring.values()}
+
+
+def rejected(recipe: Recipe, place: int, versions: Mapping[str, Version]) -> pl.Series:
+    """The ids of all rows that steps before a place drop by their scores, over all partitions."""
+    found = [
+        table["id"].filter(step.decide(table.drop("id")).reasons.is_not_null())
+        for before, step in recipe.scoring.items()
+        if before < place
+        for table in (version.parquet(_file(step)) for version in versions.values())
+    ]
+    return pl.concat(found) if found else pl.Series("id", [], pl.String)
+
+
+def _file(step: Scoring) -> str:
+    return f"{step.score_key}.parquet"
+
+
+def _config(recipe: Recipe) -> dict[str, Any]:
+    scored = [(len(steps_before(recipe, place)), step) for place, step in recipe.scoring.items()]
+    return {
+        "before": [step.model_dump(mode="json") for step in steps_before(recipe, max(recipe.scoring))],
+        "scores": [{"behind": behind, **step.score_settings()} for behind, step in scored],
+        "seed": recipe.seed,
+    }
+
+
+def _modules(recipe: Recipe) -> list[str]:
+    steps = [*steps_before(recipe, max(recipe.scoring)), *recipe.scoring.values()]
+    return [type(step).__module__ for step in steps]
+
+
+def _build(build: Build) -> Counts:
+    recipe = build.recipe
+    table = rows = build.one("raw_corpus").parquet("data.parquet")
+    facts, done, dropped = Facts(build.partition, recipe.seed), 0, dict[str, int]()
+    for place, step in recipe.scoring.items():
+        before = steps_before(recipe, place)
+        applied = apply_steps(rows, before[done:], facts)
+        rows, done = applied.kept, len(before)
+        for reason, count in applied.dropped_by_reason.items():
+            dropped[reason] = dropped.get(reason, 0) + count
+        build.output.parquet(_file(step), pl.concat([rows.select("id"), step.score(rows)], how="horizontal"))
+    return Counts(rows_in=table.height, rows_out=rows.height, dropped=dropped)
+
+
+SCORES = Stage(
+    name="scores",
+    description="What cleaning steps decide by, for each row: another threshold reads this table and no text.",
+    partitioned=True,
+    inputs=(Input("raw_corpus"),),
+    config=_config,
+    keys=("cleaning", "seed"),
+    build=_build,
+    modules=_modules,
+)
