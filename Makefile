@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test lint format bench clean FORCE
+.PHONY: help install demo test slow lint format bench clean FORCE
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,8 +22,11 @@ install: $(STAMP) ## Create .venv and install everything into it
 demo: $(STAMP) ## Run the main job: recipe quickstart, from raw text to report
 	@$(BIN)/satiety run quickstart $(ARGS)
 
-test: lint ## Check style and types, then run every test
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(ARGS)
+test: lint ## Check style and types, then run the tests but for the slow ones
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m "not slow" $(ARGS)
+
+slow: $(STAMP) ## Run the slow tests: servers, a browser, crashes at every call, whole trainings
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -m slow $(ARGS)
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check
