@@ -15,7 +15,6 @@ import numpy as np
 import polars as pl
 
 from ops.recipe import Recipe
-from ops.stages.signatures import deduplication
 from ops.steps import Facts, apply_steps
 from ops.tokenization.base import Tokenizer
 
@@ -39,7 +38,7 @@ def main(name: str, folder: Path) -> None:
 def data(recipe: Recipe) -> tuple[Shards, list[str]]:
     """Read, clean, deduplicate, split and normalise."""
     task = recipe.task
-    position, step = deduplication(recipe)
+    ((position, step),) = recipe.deduplication.items()
     raw: Shards = {}
     signatures = []
     natural = recipe.partitions.by is not None
@@ -51,7 +50,7 @@ def data(recipe: Recipe) -> tuple[Shards, list[str]]:
     repeats = step.fold(pl.concat(signatures))
     clean: Shards = {}
     for key, table in raw.items():
-        kept = apply_steps(table, recipe.cleaning, Facts(key, recipe.seed, duplicates=repeats)).kept
+        kept = apply_steps(table, recipe.cleaning, Facts(key, recipe.seed, duplicates={step.key: repeats})).kept
         clean[key] = recipe.split.assign(kept, task.input)
     everything = pl.concat(list(clean.values()), how="diagonal")
     classes = everything.filter(pl.col("split") == "train")[task.label].unique().sort().to_list()

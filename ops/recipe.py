@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from ops.augmentation.config import Augmentation
 from ops.cleaning.split import Split
 from ops.config import Config
+from ops.deduplication.base import Deduplication
 from ops.evaluation.baselines.base import Baseline
 from ops.launch import LaunchConfig
 from ops.nn.models.base import Model
@@ -137,9 +138,9 @@ class Recipe(Config):
         return self.model_dump(mode="json", include=set(names))
 
     @property
-    def deduplication(self) -> int | None:
-        """Index of the exact-duplicates step in `cleaning`, if there is one."""
-        return next((i for i, step in enumerate(self.cleaning) if step.kind == "exact_duplicates"), None)
+    def deduplication(self) -> dict[int, Deduplication]:
+        """The cleaning steps that compare the rows of the whole corpus, by their place in `cleaning`."""
+        return {place: step for place, step in enumerate(self.cleaning) if isinstance(step, Deduplication)}
 
     @property
     def scoring(self) -> dict[int, Scoring]:

@@ -40,10 +40,11 @@ def _kinds(recipe: Recipe) -> Iterator[Problem]:
     for path, step in listed:
         if modality not in step.applies_to:
             yield (*path, "kind"), f"step {step.kind!r} does not work on {modality}"
-    copies = [path for path, step in _steps(recipe, "cleaning") if step.kind == "exact_duplicates"]
-    for path in copies[1:]:
-        yield (*path, "kind"), "exact_duplicates is there twice"
     seen: set[str] = set()
+    for place, repeats in recipe.deduplication.items():
+        if repeats.key in seen:
+            yield ("cleaning", place, "kind"), f"{repeats.kind} is there twice"
+        seen.add(repeats.key)
     for place, step in recipe.scoring.items():
         if step.score_key in seen:
             yield (
@@ -72,7 +73,7 @@ def _types(recipe: Recipe) -> Iterator[Problem]:
     label = columns.get(task.label, pl.String())
     if label == pl.Binary() or not _is_exact(label):
         yield ("task", "label"), f"column {task.label!r} is {label}, which names no classes"
-    duplicates = [path for path, step in _steps(recipe, "cleaning") if step.kind == "exact_duplicates"]
+    duplicates = [("cleaning", place) for place, step in recipe.deduplication.items() if step.by_content]
     for path, name in _named(recipe, "cleaning", "split"):
         compared = path[0] == "split" or path[:2] in duplicates
         if compared and name in columns and not _is_exact(columns[name]):

@@ -25,14 +25,14 @@ class Facts:
     Attributes:
         partition: key of the partition at hand.
         seed: the recipe's seed.
-        duplicates: rows (id, reason, evidence) that the duplicates fold decided to drop, of any partition.
+        duplicates: by `key` what each deduplication decided for the corpus: rows (id, reason, evidence) to drop.
         statistics: the statistics fold's JSON (classes, means over the training rows).
         scores: by `score_key` the scores of the partition's rows, beside their `id`; null outside the graph.
     """
 
     partition: str
     seed: int = 0
-    duplicates: pl.DataFrame | None = None
+    duplicates: Mapping[str, pl.DataFrame] | None = None
     statistics: Mapping[str, Any] | None = None
     scores: Mapping[str, pl.DataFrame] | None = None
 

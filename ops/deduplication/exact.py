@@ -7,16 +7,14 @@ from typing import ClassVar, Literal
 import polars as pl
 from pydantic import Field
 
-from ops.columns import dropped_where, require
+from ops.columns import require
+from ops.deduplication.base import Deduplication
 from ops.deduplication.hashing import HASH_BYTES, Normalise, is_blank, row_hashes
-from ops.errors import IntegrityError
-from ops.steps import Facts, Outcome, Step
 
-DUPLICATES_SCHEMA: dict[str, pl.DataType] = {"id": pl.String(), "reason": pl.String(), "evidence": pl.String()}
 _EVIDENCE_LABELS = 5
 
 
-class ExactDuplicates(Step):
+class ExactDuplicates(Deduplication):
     """Drop rows whose content repeats that of an earlier row, in the order of partitions and rows.
 
     Rows are compared by the first 16 bytes of SHA-256 over the content (`ops/deduplication/hashing.py`): with a billion
@@ -35,6 +33,8 @@ class ExactDuplicates(Step):
     """What happens to copies that disagree: all are dropped (conflicting_label), or the first is kept."""
 
     applies_to: ClassVar[frozenset[str]] = frozenset({"text", "image", "table"})
+    thresholds: ClassVar[frozenset[str]] = frozenset({"conflict"})
+    by_content: ClassVar[bool] = True
 
     def signatures(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return (id, hash, label): 16 bytes, null where the content is empty, and the label as text or null."""
@@ -68,14 +68,3 @@ class ExactDuplicates(Step):
             pl.when(conflicting).then(pl.lit("conflicting_label")).otherwise(pl.lit("duplicate")).alias("reason"),
             pl.when(conflicting).then(shown).otherwise(pl.col("first")).alias("evidence"),
         )
-
-    def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
-        """Drop the rows that the fold decided on.
-
-        Raises:
-            IntegrityError: the fold's result is not among the facts.
-        """
-        if facts.duplicates is None:
-            raise IntegrityError(f"{self.kind}: the duplicates of the corpus are not known", where=facts.partition)
-        decided = table.select("id").join(facts.duplicates, on="id", how="left", maintain_order="left")
-        return dropped_where(table, decided["reason"], decided["evidence"], step=self.kind)

@@ -33,7 +33,7 @@ DATA_STAGES = (
 
 def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """The recipe's stages. A fold that the recipe does not need (no deduplication, no vocabulary) is not there."""
-    duplicates = recipe.deduplication is not None
+    duplicates = bool(recipe.deduplication)
     scores = bool(recipe.scoring)
     vocabulary = recipe.tokenizer is not None
     chain: list[Stage] = [RAW_CORPUS]

@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from ops.recipe import Recipe
+from ops.stages.duplicates import read_duplicates
 from ops.stages.scores import read_scores
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, apply_steps
@@ -24,9 +25,7 @@ def _modules(recipe: Recipe) -> list[str]:
 def _build(build: Build) -> Counts:
     recipe = build.recipe
     table = build.one("raw_corpus").parquet("data.parquet")
-    duplicates: pl.DataFrame | None = None
-    if "duplicates" in build.inputs:
-        duplicates = build.one("duplicates").parquet("duplicates.parquet")
+    duplicates = read_duplicates(recipe, build.one("duplicates")) if "duplicates" in build.inputs else None
     scores = read_scores(recipe, build.one("scores")) if "scores" in build.inputs else None
     facts = Facts(build.partition, recipe.seed, duplicates=duplicates, scores=scores)
     applied = apply_steps(table, recipe.cleaning, facts)

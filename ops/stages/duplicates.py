@@ -6,38 +6,42 @@ from typing import Any
 
 import polars as pl
 
+from ops.deduplication.base import Deduplication
 from ops.recipe import Recipe
+from ops.scoring import Scoring
 from ops.stages.scores import rejected
-from ops.stages.signatures import deduplication
 from ops.stages.spec import Build, Input, Stage
+from ops.storage import Version
+
+
+def read_duplicates(recipe: Recipe, version: Version) -> dict[str, pl.DataFrame]:
+    """By `key` what each deduplication decided, as `Facts` has it."""
+    return {step.key: version.parquet(f"{step.key}.parquet") for step in recipe.deduplication.values()}
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    place, step = deduplication(recipe)
-    # The thresholds too: a row that they drop is nobody's first copy.
-    scoring = [earlier.model_dump(mode="json") for before, earlier in recipe.scoring.items() if before < place]
-    return {"step": step.model_dump(mode="json"), "scoring": scoring}
+    # Those that decide by scores too, in one order: a row that they drop is nobody's first copy.
+    steps = recipe.cleaning[: max(recipe.deduplication) + 1]
+    return {"steps": [step.model_dump(mode="json") for step in steps if isinstance(step, Scoring | Deduplication)]}
 
 
 def _modules(recipe: Recipe) -> list[str]:
-    return [type(step).__module__ for step in (deduplication(recipe)[1], *recipe.scoring.values())]
+    return [type(step).__module__ for step in (*recipe.deduplication.values(), *recipe.scoring.values())]
 
 
 def _build(build: Build) -> None:
-    place, step = deduplication(build.recipe)
-    signatures = pl.concat([v.parquet("signatures.parquet") for v in build.every("signatures").values()])
-    if "scores" in build.inputs:
-        dropped = rejected(build.recipe, place, build.every("scores"))
-        signatures = signatures.filter(~pl.col("id").is_in(dropped.implode()))
-    repeats = step.fold(signatures)
-    build.output.parquet("duplicates.parquet", repeats)
-    build.output.facts(
-        {
-            "rows": signatures.height,
-            "duplicates": repeats.height,
-            "by_reason": dict(repeats.group_by("reason").len().sort("reason").iter_rows()),
-        }
-    )
+    recipe, signed = build.recipe, build.every("signatures")
+    repeats = pl.Series("id", [], pl.String)
+    by_reason: dict[str, int] = {}
+    for place, step in recipe.deduplication.items():
+        gone = [repeats, rejected(recipe, place, build.every("scores"))] if "scores" in build.inputs else [repeats]
+        decided = step.decide(signed, pl.concat(gone))
+        build.output.parquet(f"{step.key}.parquet", decided)
+        repeats = pl.concat([repeats, decided["id"]])
+        for reason, count in decided.group_by("reason").len().sort("reason").iter_rows():
+            by_reason[f"{step.kind}.{reason}"] = by_reason.get(f"{step.kind}.{reason}", 0) + count
+    rows = sum(version.manifest.counts.rows_out for version in signed.values() if version.manifest.counts)
+    build.output.facts({"rows": rows, "duplicates": repeats.len(), "by_reason": by_reason})
 
 
 def duplicates_stage(scores: bool) -> Stage:

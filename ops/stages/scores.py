@@ -7,14 +7,12 @@ from typing import Any
 
 import polars as pl
 
+from ops.deduplication.base import Deduplication
 from ops.recipe import Recipe
 from ops.scoring import Scoring
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, Step, apply_steps
 from ops.storage import Counts, Version
-
-CORPUS = ("exact_duplicates",)
-"""Kinds of steps that need a fold over the whole corpus."""
 
 
 def steps_before(recipe: Recipe, place: int) -> list[Step]:
@@ -23,7 +21,7 @@ def steps_before(recipe: Recipe, place: int) -> list[Step]:
     Those that decide by scores are not among them, so that their thresholds change nothing, nor is deduplication, which
     looks at the whole corpus. Rows that only they drop are scored and signed in vain.
     """
-    return [step for step in recipe.cleaning[:place] if not isinstance(step, Scoring) and step.kind not in CORPUS]
+    return [step for step in recipe.cleaning[:place] if not isinstance(step, Scoring | Deduplication)]
 
 
 def read_scores(recipe: Recipe, version: Version) -> dict[str, pl.DataFrame]:

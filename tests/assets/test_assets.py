@@ -98,7 +98,10 @@ def test_reasons_of_the_text(text: Materialized) -> None:
 def test_rows_of_the_images(image: Materialized) -> None:
     assert image.metadata("clean_corpus", "0")["rows_out"] == IMAGES
     duplicates = image.metadata("duplicates")
-    assert duplicates["by_reason"] == {"conflicting_label": IMAGE_CONFLICTING, "duplicate": IMAGE_COPIES}
+    assert duplicates["by_reason"] == {
+        "exact_duplicates.conflicting_label": IMAGE_CONFLICTING,
+        "exact_duplicates.duplicate": IMAGE_COPIES,
+    }
     train = (corpus(image, "clean_corpus")["split"] == "train").sum()
     shards = image.metadata("shards", "0")
     assert shards["rows_out"] == IMAGES + train, "one altered copy of each training row"

@@ -152,8 +152,8 @@ def test_a_part_has_its_defaults_and_nothing_else(folder: Path) -> None:
 
 
 def test_the_place_of_deduplication(folder: Path) -> None:
-    assert recipe(folder).deduplication == 4
-    assert recipe(folder, cleaning=[]).deduplication is None
+    assert recipe(folder).deduplication.keys() == {4}
+    assert recipe(folder, cleaning=[]).deduplication == {}
 
 
 def test_a_recipe_is_frozen_and_strict(folder: Path) -> None:

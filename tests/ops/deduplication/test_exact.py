@@ -52,7 +52,7 @@ def test_against_a_loop_over_the_corpus(
     decided = decide(step, given_tables)
     assert {row: (reason, evidence) for row, reason, evidence in decided.iter_rows()} == expected
     for number, table in enumerate(given_tables):
-        outcome = step.apply(table, Facts(str(number), duplicates=decided))
+        outcome = step.apply(table, Facts(str(number), duplicates={step.key: decided}))
         assert outcome.kept.equals(table.filter(~pl.col("id").is_in(list(expected))))
         assert outcome.dropped["id"].to_list() == [row for row in table["id"] if row in expected]
         assert set(outcome.dropped["step"]) <= {"exact_duplicates"}

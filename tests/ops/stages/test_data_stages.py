@@ -76,7 +76,8 @@ def test_rejects_say_where_and_why(text: World) -> None:
 def test_the_duplicates_are_those_of_the_whole_corpus(both: tuple[World, Books]) -> None:
     world, books = both
     repeated = {row: reason for row, reason in books.dropped.items() if reason != "too_short"}
-    found = world.version("duplicates").parquet("duplicates.parquet")
+    (step,) = world.recipe().deduplication.values()
+    found = world.version("duplicates").parquet(f"{step.key}.parquet")
     assert dict(found.select("id", "reason").iter_rows()) == repeated
     kept = dict(found.filter(pl.col("reason") == "duplicate").select("id", "evidence").iter_rows())
     assert set(kept.values()) <= {row.id for row in books.kept}
