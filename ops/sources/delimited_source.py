@@ -11,8 +11,8 @@ from pydantic import field_validator, model_validator
 
 from ops.errors import BadData
 from ops.sources.base import Batch
+from ops.sources.containers import InputFile
 from ops.sources.delimited import Dialect, Frames, first_record, frame
-from ops.sources.files import InputFile
 from ops.sources.rejects import EXCERPT_BYTES, Reject, reject_frame
 from ops.sources.tabular import TableSource, check_names, table_text
 from ops.sources.values import first_faults, parse_text

@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import glob
 import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import PrivateAttr, field_validator
+import polars as pl
+from pydantic import Field, PrivateAttr, field_validator
 
-from ops.errors import BadData, ConfigError, NotThereYet, StorageError
+from ops.errors import BadData, ConfigError, StorageError
 from ops.sources.base import Batch, Source
-
-COMPRESSED = (".gz", ".zst", ".zip", ".bz2", ".xz", ".tar", ".tgz", ".7z")
-
-
-class InputFile(NamedTuple):
-    """One file: its name in rows, rejects and fingerprints, and where it lies on this machine."""
-
-    name: str
-    path: Path
+from ops.sources.compression import Unpacking
+from ops.sources.containers import InputFile, is_archive, parts
+from ops.sources.rejects import Reject, reject_frame
 
 
 class FileSource(Source):
-    """Base of the kinds that read files.
+    """Base of the kinds that read files, each as it lies, compressed (gz, zst, bz2, xz), or in an archive (tar, zip).
 
     A file's name is its path as the recipe says it (relative to the recipe's folder), never an absolute one: moving the
-    project changes no fingerprint. The folder itself is kept beside the settings and is not part of them; it is the
-    working folder until `resolve` was called.
+    project changes no fingerprint. A member of an archive is called `archive.tar/member`. The folder itself is kept
+    beside the settings and is not part of them; it is the working folder until `resolve` was called.
     """
 
     natural: ClassVar[Literal["package", "file"] | None] = "file"
+    keep: ClassVar[tuple[str, ...]] = ()
+    """`zip` where the format itself is a zip archive, which is then read as it is."""
 
     path: str | list[str]
     """File or files to read, relative to the recipe's folder: a path, a pattern (`data/*.csv`, `**`), or a list."""
+    members: str | list[str] = "*"
+    """Which files of an archive are read: a pattern of their names in it (`*` goes over folders too), or a list."""
+    unpacking: Unpacking = Field(default=Unpacking(), description="Caps on what packed files may unpack to.")
+    """Caps on what compressed files and archives may unpack to."""
 
     _base: Path = PrivateAttr(default_factory=Path)
 
-    @field_validator("path")
+    @field_validator("path", "members")
     @classmethod
     def _some_path(cls, value: str | list[str]) -> str | list[str]:
         patterns = [value] if isinstance(value, str) else value
@@ -55,38 +57,49 @@ class FileSource(Source):
         return copy
 
     def files(self) -> list[InputFile]:
-        """All files, in the order of their names.
+        """All files, in the order of their names; archives are one file.
 
         Raises:
             ConfigError: a path or pattern matches no file, or two files would have one name.
-            NotThereYet: a file is compressed.
         """
         found: dict[str, InputFile] = {}
         for pattern in [self.path] if isinstance(self.path, str) else self.path:
             for file in _expand(self._base, pattern):
                 if found.setdefault(file.name, file).path != file.path:
                     raise ConfigError(f"two files are called {file.name!r}: {found[file.name].path} and {file.path}")
-                if file.name.lower().endswith(COMPRESSED):
-                    raise NotThereYet("compressed files cannot be read yet", where=file.name, hint="unpack it first")
         return [found[name] for name in sorted(found)]
+
+    def check(self) -> None:
+        """Look whether the files are there."""
+        self.files()
 
     def paths(self) -> list[Path]:
         """All files, as absolute paths."""
         return [file.path.absolute() for file in self.files()]
 
     def natural_partitions(self) -> list[str] | None:
-        """The names of the files."""
-        return [file.name for file in self.files()]
+        """The names of the files, and of the files in archives."""
+        return [name for file in self.files() for name in self._names(file)]
 
     def external(self, partition: str | None = None) -> str:
-        """SHA-256 over the names and the SHA-256 of the bytes of the partition's files."""
-        return digest_files(self._selected(partition))
+        """SHA-256 over the partition's name and the SHA-256 of its file, or over those of all files.
+
+        A file in an archive counts as changed when its archive has changed: to see that nothing has, only the archive
+        is hashed and nothing unpacked.
+        """
+        if partition is None:
+            return digest_files(self.files())
+        return digest_files([self._home(partition)._replace(name=partition)])
 
     def read(self, partition: str | None = None) -> Iterator[Batch]:
-        """Yield the rows of one file, or of all files one after the other."""
-        for file in self._selected(partition):
+        """Yield the rows of one file, or of all files one after the other.
+
+        Rejects of an archive's members that are not read at all belong to its first partition.
+        """
+        chosen = self.files() if partition is None else [self._home(partition)]
+        for file in chosen:
             try:
-                yield from self.read_file(file)
+                yield from self._read(file, partition)
             except OSError as error:
                 raise unreadable(file, error) from error
 
@@ -94,14 +107,65 @@ class FileSource(Source):
         """Yield the rows of one file, at least one batch."""
         raise TypeError(f"{type(self).__name__} has no read_file")
 
-    def _selected(self, partition: str | None) -> list[InputFile]:
+    def _read(self, file: InputFile, partition: str | None) -> Iterator[Batch]:
+        whole = partition is None or partition == file.name
+        empty = True
+        for part in parts(file, self.unpacking, self.keep, self._wants):
+            empty = False
+            if isinstance(part, Reject):
+                if whole or partition == self._names(file)[0]:
+                    yield Batch(self._nothing(), reject_frame([part]))
+            elif whole or part.name == partition:
+                yield from self.read_file(part)
+        if empty:
+            raise BadData("has nothing in it that is read", where=file.name)
+
+    def _nothing(self) -> pl.DataFrame:
+        return pl.DataFrame(schema={**self.columns, "file": pl.String(), "line": pl.Int64()})
+
+    def _wants(self, name: str) -> bool:
+        patterns = [self.members] if isinstance(self.members, str) else self.members
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+    def _names(self, file: InputFile) -> list[str]:
+        """The partitions that a file falls into: itself, or the members of an archive.
+
+        Raises:
+            BadData: it is an archive with nothing in it that can be read.
+        """
+        if not self._is_archive(file):
+            return [file.name]
+        key = (digest_files([file]), self.keep, str(self.members), self.unpacking.model_dump_json())
+        if key not in _NAMES:
+            names: list[str] = []
+            refused = ""
+            for part in parts(file, self.unpacking, self.keep, self._wants):
+                if isinstance(part, Reject):
+                    refused = refused or f": {part.file}: {part.detail}"
+                else:
+                    names.append(part.name)
+            if not names:
+                raise BadData(f"has nothing in it that is read{refused}", where=file.name)
+            _NAMES[key] = names
+        return _NAMES[key]
+
+    def _is_archive(self, file: InputFile) -> bool:
+        try:
+            return is_archive(file, self.unpacking, self.keep)
+        except OSError as error:
+            raise unreadable(file, error) from error
+
+    def _home(self, partition: str) -> InputFile:
+        """The file that a partition is, or lies in."""
         files = self.files()
-        if partition is None:
-            return files
-        chosen = [file for file in files if file.name == partition]
-        if not chosen:
-            raise ConfigError(f"no file {partition!r}{nearest(partition, [file.name for file in files])}")
-        return chosen
+        for file in files:
+            if partition == file.name or (partition.startswith(f"{file.name}/") and partition in self._names(file)):
+                return file
+        raise ConfigError(f"no file {partition!r}{nearest(partition, [file.name for file in files])}")
+
+
+_NAMES: dict[tuple[str, tuple[str, ...], str, str], list[str]] = {}
+"""Names in archives by the archives' content, so that each is looked through once in a process."""
 
 
 def digest_files(files: list[InputFile]) -> str:

@@ -14,7 +14,8 @@ from pydantic import PositiveInt, PrivateAttr
 
 from ops.errors import ConfigError
 from ops.sources.base import Batch, Modality, Source
-from ops.sources.files import InputFile, digest_files, nearest, unreadable
+from ops.sources.containers import InputFile
+from ops.sources.files import digest_files, nearest, unreadable
 from ops.sources.rejects import Reject, reject_frame
 
 BATCH_BYTES = 32 << 20

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 
 from ops.sources.base import Batch
-from ops.sources.files import InputFile, nearest
+from ops.sources.containers import InputFile
+from ops.sources.files import nearest
 from ops.sources.lines import LineBlock, line_blocks
 from ops.sources.rejects import Reject, reject_frame
 from ops.sources.tabular import TableSource

@@ -10,7 +10,7 @@ import polars as pl
 
 from ops.errors import BadData
 from ops.sources.base import BATCH_ROWS, Batch
-from ops.sources.files import InputFile
+from ops.sources.containers import InputFile
 from ops.sources.rejects import Reject, reject_frame
 from ops.sources.tabular import TableSource, check_names, table_text
 from ops.sources.values import convert, first_faults
@@ -55,7 +55,7 @@ class Parquet(TableSource):
     def _batches(self, file: InputFile) -> Iterator[Batch]:
         import pyarrow.parquet as pq
 
-        with pq.ParquetFile(file.path, page_checksum_verification=True, memory_map=False) as reader:
+        with file.seekable() as stream, pq.ParquetFile(stream, page_checksum_verification=True) as reader:
             check_names(self, reader.schema_arrow.names, file.name)
             first = 1
             wanted = list(self.in_file.values())

@@ -10,7 +10,8 @@ import polars as pl
 from pydantic import PositiveInt, field_validator
 
 from ops.sources.base import Batch
-from ops.sources.files import FileSource, InputFile
+from ops.sources.containers import InputFile
+from ops.sources.files import FileSource
 from ops.sources.lines import LineBlock, line_blocks
 from ops.sources.rejects import Reject, reject_frame
 from ops.sources.window import Window, check_encoding, faults, opened

@@ -14,9 +14,9 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.errors import BadData, ConfigError
+from ops.errors import BadData
 from ops.sources.base import BATCH_BYTES
-from ops.sources.files import InputFile
+from ops.sources.containers import InputFile
 
 Positions = NDArray[np.int64]
 
@@ -124,11 +124,8 @@ class Window:
 @contextmanager
 def opened(file: InputFile, encoding: str = "utf-8", block: int = BATCH_BYTES) -> Iterator[Window]:
     """The window over a file, which is closed in the end."""
-    try:
-        with file.path.open("rb") as stream:
-            yield Window(stream, file.name, encoding, block)
-    except FileNotFoundError as error:
-        raise ConfigError(f"no file {file.name!r}") from error
+    with file.open() as stream:
+        yield Window(stream, file.name, encoding, block)
 
 
 def count_line_ends(data: bytes) -> int:

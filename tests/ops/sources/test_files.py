@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ops.errors import BadData, ConfigError, NotThereYet, StorageError
+from ops.errors import BadData, ConfigError, StorageError
 from ops.sources.text import Text
 
 
@@ -107,12 +107,6 @@ def test_two_files_of_one_name(folder: Path) -> None:
 def test_unknown_partition(folder: Path) -> None:
     with pytest.raises(ConfigError, match=r"did you mean 'a\.txt'"):
         list(Text(path="*.txt").resolve(folder).read("aa.txt"))
-
-
-def test_compressed_files_are_for_later(folder: Path) -> None:
-    (folder / "a.csv.gz").write_bytes(b"")
-    with pytest.raises(NotThereYet, match="compressed"):
-        Text(path="a.csv.gz").resolve(folder).check()
 
 
 @pytest.mark.parametrize(("number", "kind"), [(errno.EACCES, BadData), (errno.EIO, StorageError)])
