@@ -30,5 +30,5 @@ LOOK = Look(frozenset({"parquet", "polars"}), (ROWS_ACCOUNTED, schema_check(_col
 
 def clean_corpus(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of the rows that every cleaning step keeps."""
-    stage = clean_corpus_stage(bool(recipe.deduplication), bool(recipe.scoring))
+    stage = clean_corpus_stage(bool(recipe.deduplication), bool(recipe.scoring), bool(recipe.fitting))
     return stage_asset(recipe, stage, LOOK)

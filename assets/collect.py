@@ -7,6 +7,7 @@ from collections.abc import Callable
 import dagster as dg
 
 from assets.clean_corpus import clean_corpus
+from assets.fitted import fitted
 from assets.model import model
 from assets.raw_corpus import raw_corpus
 from assets.report import report
@@ -24,6 +25,7 @@ MAKERS: dict[str, Callable[[Recipe], dg.AssetsDefinition]] = {
     "scores": scores,
     "signatures": signatures,
     "duplicates": duplicates,
+    "fitted": fitted,
     "clean_corpus": clean_corpus,
     "statistics": statistics,
     "shards": shards,

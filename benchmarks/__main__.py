@@ -9,6 +9,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.imputation import imputation
 from benchmarks.measure import Figure
 from benchmarks.parts import commit, logging
 from benchmarks.pipeline import idle, overhead
@@ -18,6 +19,7 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "idle": idle,
     "commit": commit,
     "logging": logging,
+    "imputation": imputation,
 }
 
 

@@ -14,6 +14,7 @@ from ops.cleaning.split import Split
 from ops.config import Config
 from ops.deduplication.base import Deduplication
 from ops.evaluation.baselines.base import Baseline
+from ops.fitting import FittedStep
 from ops.launch import LaunchConfig
 from ops.nn.models.base import Model
 from ops.recipe_checks import Problem, problems
@@ -146,6 +147,11 @@ class Recipe(Config):
     def scoring(self) -> dict[int, Scoring]:
         """The cleaning steps that decide by scores, by their place in `cleaning`."""
         return {place: step for place, step in enumerate(self.cleaning) if isinstance(step, Scoring)}
+
+    @property
+    def fitting(self) -> dict[int, FittedStep]:
+        """The cleaning steps that are fitted on training rows, by their place in `cleaning`."""
+        return {place: step for place, step in enumerate(self.cleaning) if isinstance(step, FittedStep)}
 
     def problems(self) -> list[Problem]:
         """What is wrong between keys that are each right alone: (path of the key, message)."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ops.errors import ConfigError, SatietyError
+from ops.fitting import FittedStep
 from ops.storage import partition_slug
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ NOT_IN_KEYS = ("...", "\a", "\b", "\f", "\n", "\r", "\t", "\v", "\0")
 
 def problems(recipe: Recipe) -> list[Problem]:
     """All of them."""
-    checks = (_kinds, _columns, _types, _unread_columns, _shares, _task, _partitions, _keys)
+    checks = (_kinds, _columns, _types, _unread_columns, _shares, _task, _partitions, _keys, _fitted)
     return list(chain.from_iterable(check(recipe) for check in checks))
 
 
@@ -52,6 +53,27 @@ def _kinds(recipe: Recipe) -> Iterator[Problem]:
                 f"{step.kind} makes the same scores twice; say both thresholds in one step",
             )
         seen.add(step.score_key)
+
+
+def _fitted(recipe: Recipe) -> Iterator[Problem]:
+    """Steps that are fitted on training rows, where they cannot be, or there twice."""
+    cleaning = recipe.fitting
+    for place, step in enumerate(recipe.cleaning):
+        if cleaning and place > min(cleaning) and (place in recipe.scoring or place in recipe.deduplication):
+            first = cleaning[min(cleaning)].kind
+            yield ("cleaning", place, "kind"), f"{step.kind} must come before {first}, which is fitted on what it keeps"
+    by = set(recipe.split.columns or [recipe.task.input])
+    for path, name in _named(recipe, "cleaning"):
+        if path[1] in cleaning and name in by:
+            yield path, f"the split goes by column {name!r}, so no step that is fitted on training rows may change it"
+    for part in ("cleaning", "normalization"):
+        seen: set[str] = set()
+        for path, step in _steps(recipe, part):
+            if not isinstance(step, FittedStep):
+                continue
+            if step.fit_key in seen:
+                yield (*path, "kind"), f"the very same {step.kind} is there twice"
+            seen.add(step.fit_key)
 
 
 def _columns(recipe: Recipe) -> Iterator[Problem]:

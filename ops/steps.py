@@ -28,6 +28,7 @@ class Facts:
         duplicates: by `key` what each deduplication decided for the corpus: rows (id, reason, evidence) to drop.
         statistics: the statistics fold's JSON (classes, means over the training rows).
         scores: by `score_key` the scores of the partition's rows, beside their `id`; null outside the graph.
+        fitted: by `fit_key` what fitted steps learned from the training rows; null outside the graph.
     """
 
     partition: str
@@ -35,6 +36,7 @@ class Facts:
     duplicates: Mapping[str, pl.DataFrame] | None = None
     statistics: Mapping[str, Any] | None = None
     scores: Mapping[str, pl.DataFrame] | None = None
+    fitted: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from ops.errors import ConfigError
 from ops.recipe import Recipe
 from ops.stages.clean_corpus import clean_corpus_stage
 from ops.stages.duplicates import duplicates_stage
+from ops.stages.fitted import fitted_stage
 from ops.stages.model import model_stage
 from ops.stages.raw_corpus import RAW_CORPUS
 from ops.stages.report import REPORT
@@ -22,6 +23,7 @@ DATA_STAGES = (
     "scores",
     "signatures",
     "duplicates",
+    "fitted",
     "clean_corpus",
     "statistics",
     "shards",
@@ -35,13 +37,16 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     """The recipe's stages. A fold that the recipe does not need (no deduplication, no vocabulary) is not there."""
     duplicates = bool(recipe.deduplication)
     scores = bool(recipe.scoring)
+    fitted = bool(recipe.fitting)
     vocabulary = recipe.tokenizer is not None
     chain: list[Stage] = [RAW_CORPUS]
     if scores:
         chain.append(SCORES)
     if duplicates:
         chain += [SIGNATURES, duplicates_stage(scores)]
-    chain += [clean_corpus_stage(duplicates, scores), STATISTICS, SHARDS]
+    if fitted:
+        chain.append(fitted_stage(duplicates, scores))
+    chain += [clean_corpus_stage(duplicates, scores, fitted), STATISTICS, SHARDS]
     if vocabulary:
         chain.append(TOKENIZER)
     chain += [token_cache_stage(vocabulary), model_stage(vocabulary), REPORT]

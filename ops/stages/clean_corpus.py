@@ -27,7 +27,8 @@ def _build(build: Build) -> Counts:
     table = build.one("raw_corpus").parquet("data.parquet")
     duplicates = read_duplicates(recipe, build.one("duplicates")) if "duplicates" in build.inputs else None
     scores = read_scores(recipe, build.one("scores")) if "scores" in build.inputs else None
-    facts = Facts(build.partition, recipe.seed, duplicates=duplicates, scores=scores)
+    fitted = build.one("fitted").json("fitted.json") if "fitted" in build.inputs else None
+    facts = Facts(build.partition, recipe.seed, duplicates=duplicates, scores=scores, fitted=fitted)
     applied = apply_steps(table, recipe.cleaning, facts)
     clean = recipe.split.assign(applied.kept, recipe.task.input)
     build.output.parquet("data.parquet", clean)
@@ -45,8 +46,8 @@ def _excerpt(table: pl.DataFrame, column: str) -> list[pl.Expr]:
     return [pl.col(column).str.head(200).alias("excerpt")] if table.schema[column] == pl.String else []
 
 
-def clean_corpus_stage(duplicates: bool, scores: bool) -> Stage:
-    """The stage, with the duplicates fold and the scores as inputs where the recipe has them."""
+def clean_corpus_stage(duplicates: bool, scores: bool, fitted: bool) -> Stage:
+    """The stage, with the scores and the folds over duplicates and fitted steps as inputs where the recipe has them."""
     return Stage(
         name="clean_corpus",
         description="The rows that every cleaning step keeps, with their split; those dropped lie beside.",
@@ -55,6 +56,7 @@ def clean_corpus_stage(duplicates: bool, scores: bool) -> Stage:
             Input("raw_corpus"),
             *((Input("scores"),) if scores else ()),
             *((Input("duplicates"),) if duplicates else ()),
+            *((Input("fitted"),) if fitted else ()),
         ),
         config=_config,
         keys=("cleaning", "split", "seed", "task"),

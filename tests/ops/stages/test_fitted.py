@@ -1,0 +1,76 @@
+"""The stage `fitted`: values learned from the training rows of all partitions, used in each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ops.stages.chain import stages
+from ops.stages.spec import ALL
+from tests.chain import worlds
+from tests.chain.worlds import World
+
+HOLES = (
+    "cleaning=[{kind: length, minimum: 4}, {kind: exact_duplicates}, {kind: impute, columns: [stars], method: mean}]"
+)
+NAMES = ("raw_corpus", "signatures", "duplicates", "fitted", "clean_corpus")
+
+
+def holed(tmp_path: Path) -> World:
+    world = worlds.make(tmp_path)
+    path = world.path.with_suffix(".csv")
+    header, *lines = path.read_text().splitlines()
+    # The last three of five stars are lost, in some rows.
+    lost = [f"{line.rpartition(',')[0]}," if k % 4 == 0 else line for k, line in enumerate(lines)]
+    path.write_text("\n".join([header, *lost]) + "\n")
+    return world
+
+
+def clean(world: World, *overrides: str) -> tuple[pl.DataFrame, dict[str, object]]:
+    recipe = world.recipe(*(overrides or [HOLES]))
+    built = worlds.build(recipe, world.store, NAMES)
+    tables = [b.version.parquet("data.parquet") for (stage, _), b in built.items() if stage == "clean_corpus"]
+    return pl.concat(tables), built["fitted", ALL].version.json("fitted.json")
+
+
+def test_all_partitions_are_filled_with_the_mean_of_the_training_rows(tmp_path: Path) -> None:
+    world = holed(tmp_path)
+    table, fitted = clean(world)
+    ((key, learned),) = fitted.items()
+    assert key.startswith("impute-")
+    raw = pl.concat([v.parquet("data.parquet") for v in world.every("raw_corpus").values()]).select("id", was="stars")
+    both = table.join(raw, on="id")
+    known = both.filter(pl.col("was").is_not_null(), split="train")["was"].to_list()
+    assert 0 < len(known) < both.filter(split="train").height
+    mean = sum(known) / len(known)
+    assert learned["columns"]["stars"]["mean"] == pytest.approx(mean, rel=1e-12)  # type: ignore[index]
+    assert both.filter(pl.col("was").is_null())["stars"].to_list() == [round(mean)] * both["was"].null_count()
+    assert both.filter(pl.col("was").is_not_null()).select((pl.col("was") == pl.col("stars")).all()).item()
+
+
+def test_it_is_the_same_for_other_partitions(tmp_path: Path) -> None:
+    # Without deduplication, which keeps the first of equal rows, and partitions change which that is.
+    world, alone = holed(tmp_path), "cleaning=[{kind: impute, columns: [stars], method: mean}]"
+    assert clean(world, alone)[1] == clean(world, alone, "partitions={single: true}")[1]
+
+
+def test_a_recipe_without_fitted_steps_has_no_such_stage(tmp_path: Path) -> None:
+    recipe = worlds.make(tmp_path).recipe()
+    assert "fitted" not in {stage.name for stage in stages(recipe)}
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        ("{kind: impute, columns: [stars]}, {kind: exact_duplicates}", "exact_duplicates must come before impute"),
+        ("{kind: impute, columns: [stars]}, {kind: language, languages: [en]}", "language must come before impute"),
+        ("{kind: impute, columns: [stars]}, {kind: impute, columns: [stars]}", "the very same impute is there twice"),
+        ("{kind: impute, columns: [text]}", "the split goes by column 'text'"),
+        ("{kind: impute, columns: [starz]}", "no column 'starz'"),
+    ],
+)
+def test_lists_that_cannot_be(tmp_path: Path, steps: str, message: str) -> None:
+    with pytest.raises(Exception, match=message):
+        worlds.make(tmp_path).recipe(f"cleaning=[{steps}]")
