@@ -115,7 +115,7 @@ def judge(recipe: Recipe, shards: Shards, caches: list[dict[str, Any]], classes:
     result = folder / "work" / "result"
     trained = load_model(json.loads((result / "model.json").read_text()), (result / "model.safetensors").read_bytes())
     inputs = [CacheInput(**cache) for cache in caches]
-    examples = load_examples(inputs, trained.task.dtype, len(classes))["test"]
+    examples = load_examples(inputs, trained.spec.dtype, len(classes))["test"]
     predicted = predict(trained.network, trained.task, trained.spec, examples).argmax(axis=1)
     rows = pl.concat(list(shards.values()))
     fit, test = (rows.filter(pl.col("split") == split) for split in ("train", "test"))

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from ops.config import Config
 
+LARGEST_VOCABULARY = 1_000_000
+"""Tokens of the largest vocabulary that a recipe may ask for."""
+
 PerChannel = Annotated[tuple[float, ...], Field(strict=False)]
 
 
@@ -15,13 +18,18 @@ class TextSpec(Config):
     """Token numbers of one text."""
 
     kind: Literal["text"] = "text"
-    """Token numbers, `uint16`."""
-    vocabulary: Annotated[int, Field(ge=2, le=65_536)]
+    """Token numbers, `uint16`, or `uint32` where the vocabulary needs it."""
+    vocabulary: Annotated[int, Field(ge=2, le=LARGEST_VOCABULARY)]
     """Number of tokens in the vocabulary."""
     max_length: Annotated[int, Field(ge=1, le=8192)]
     """Number of tokens of the longest text."""
     pad: Annotated[int, Field(ge=0)] = 0
     """Token behind the end of a text; the model does not look at it."""
+
+    @property
+    def dtype(self) -> str:
+        """How one token lies in the cache."""
+        return token_dtype(self.vocabulary)
 
 
 class ImageSpec(Config):
@@ -51,6 +59,16 @@ class ImageSpec(Config):
         """Bytes of one image."""
         return self.height * self.width * self.channels
 
+    @property
+    def dtype(self) -> str:
+        """How one value lies in the cache."""
+        return "u1"
+
 
 InputSpec = Annotated[TextSpec | ImageSpec, Field(discriminator="kind")]
 """What a model reads, text or image."""
+
+
+def token_dtype(vocabulary: int) -> str:
+    """How token numbers below `vocabulary` are stored: in 16 bits where that is enough, else 32; lowest byte first."""
+    return "<u2" if vocabulary <= 1 << 16 else "<u4"

@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 class Task(Config):
     """Base of all tasks. A subclass adds `kind: Literal[...]` and the methods below.
 
-    `modality` names what its input column holds, `dtype` how one value of it lies in the token cache.
+    `modality` names what its input column holds.
     """
 
     modality: ClassVar[str]
-    dtype: ClassVar[str]
 
     if TYPE_CHECKING:
         kind: Any

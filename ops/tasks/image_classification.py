@@ -18,7 +18,6 @@ class ImageClassification(Classification):
     """One label for each image."""
 
     modality: ClassVar[str] = "image"
-    dtype: ClassVar[str] = "u1"
 
     kind: Literal["image_classification"] = "image_classification"
     """One label for each image."""

@@ -17,7 +17,6 @@ class TextClassification(Classification):
     """One label for each text."""
 
     modality: ClassVar[str] = "text"
-    dtype: ClassVar[str] = "<u2"
 
     kind: Literal["text_classification"] = "text_classification"
     """One label for each text."""

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 from pydantic import Field
 
 from ops.config import Config
+from ops.nn.spec import LARGEST_VOCABULARY
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    Tokens = npt.NDArray[np.unsignedinteger]
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[MASK]", "[SEP]")
 """The first tokens of every vocabulary, in this order from number 0 on."""
@@ -20,8 +23,8 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[MASK]", "[SEP]")
 class Encoder(Protocol):
     """Turns texts into token numbers."""
 
-    def encode(self, texts: Sequence[str | None]) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]:
-        """Return the token numbers of all texts one behind the other, and each text's number of tokens."""
+    def encode(self, texts: Sequence[str | None]) -> tuple[Tokens, npt.NDArray[np.int32]]:
+        """The token numbers of all texts one behind the other (`token_dtype`), and each text's number of them."""
 
 
 class Tokenizer(Config):
@@ -32,8 +35,8 @@ class Tokenizer(Config):
 
     pad: ClassVar[int] = SPECIAL.index("[PAD]")
 
-    vocabulary: Annotated[int, Field(ge=len(SPECIAL) + 1, le=65_536)]
-    """Largest number of tokens in the vocabulary, special ones included; stored as 16 bits each."""
+    vocabulary: Annotated[int, Field(ge=len(SPECIAL) + 1, le=LARGEST_VOCABULARY)]
+    """Largest number of tokens in the vocabulary, special ones included; stored in 16 bits up to 65,536, else in 32."""
     max_length: Annotated[int, Field(ge=2, le=8192)] = 128
     """Tokens of the longest text, [CLS] included; the rest of longer texts is cut off."""
     min_frequency: Annotated[int, Field(ge=1)] = 2

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from ops.tokenization.base import SPECIAL
+from ops.nn.spec import LARGEST_VOCABULARY
+from ops.tokenization import huggingface
+from ops.tokenization.base import SPECIAL, Encoder
 from ops.tokenization.huggingface import HuggingFaceTokenizer
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ class Bpe(HuggingFaceTokenizer):
 
     kind: Literal["bpe"] = "bpe"
     """Byte-level byte pair encoding."""
-    vocabulary: Annotated[int, Field(ge=len(SPECIAL) + _BYTES, le=65_536)] = 4096
+    vocabulary: Annotated[int, Field(ge=len(SPECIAL) + _BYTES, le=LARGEST_VOCABULARY)] = 4096
     """Largest number of tokens: special ones, the 256 bytes, and what is learned."""
 
     def blank(self) -> tokenizers.Tokenizer:
@@ -34,6 +36,12 @@ class Bpe(HuggingFaceTokenizer):
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
         return tokenizer
+
+    def encoder(self, model: str) -> Encoder:
+        """The encoder for a `tokenizer.json`; it encodes each distinct word once."""
+        from ops.tokenization.word_table import TableEncoder
+
+        return TableEncoder(model, self.max_length, huggingface.CHARACTERS)
 
     def trainer(self) -> Any:
         """The byte pair trainer."""

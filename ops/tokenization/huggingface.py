@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
+from ops.nn.spec import token_dtype
 from ops.tokenization.base import SPECIAL, Encoder, Tokenizer
 
 if TYPE_CHECKING:
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import tokenizers
 
+    from ops.tokenization.base import Tokens
+
 _BATCH = 1000
-_CHARACTERS = 6  # generous for one token of English; more text is read only where a start turns out too short
+CHARACTERS = 6  # generous for one token of English; more text is read only where a start turns out too short
 _VARIABLE = "TOKENIZERS_PARALLELISM"
 
 
@@ -35,15 +38,10 @@ class HuggingFaceTokenizer(Tokenizer):
 
     def train(self, texts: Iterable[str]) -> str:
         """Learn the vocabulary; return the content of `tokenizer.json`."""
-        from tokenizers.processors import TemplateProcessing
-
         tokenizer = self.blank()
-        with _threads():
+        with threads():
             tokenizer.train_from_iterator(_lists(texts), self.trainer())
-        cls = "[CLS]"
-        tokenizer.post_processor = TemplateProcessing(single=f"{cls} $A", special_tokens=[(cls, SPECIAL.index(cls))])
-        tokenizer.enable_truncation(self.max_length)
-        return str(tokenizer.to_str())
+        return finished(tokenizer, self.max_length)
 
     def encoder(self, model: str) -> Encoder:
         """The encoder for a `tokenizer.json`."""
@@ -52,7 +50,7 @@ class HuggingFaceTokenizer(Tokenizer):
         tokenizer = tokenizers.Tokenizer.from_str(model)
         # A text that spells out "[PAD]" or "[CLS]" is text: it must not be able to place special tokens.
         tokenizer.encode_special_tokens = True
-        return HuggingFaceEncoder(tokenizer, self.max_length)
+        return HuggingFaceEncoder(tokenizer, self.max_length, token_dtype(tokenizer.get_vocab_size()))
 
     def size(self, model: str) -> int:
         """Number of tokens in a `tokenizer.json`, special ones included."""
@@ -68,31 +66,43 @@ class HuggingFaceEncoder:
     Attributes:
         tokenizer: the library's, which cuts off at `max_length` tokens.
         max_length: tokens of the longest text.
+        dtype: how a token is stored.
     """
 
     tokenizer: tokenizers.Tokenizer
     max_length: int
+    dtype: str
 
-    def encode(self, texts: Sequence[str | None]) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int32]]:
+    def encode(self, texts: Sequence[str | None]) -> tuple[Tokens, npt.NDArray[np.int32]]:
         """Return the token numbers of all texts one behind the other, and each text's number of tokens."""
         import numpy as np
 
         whole = [text or "" for text in texts]
-        starts = [_start(text, self.max_length * _CHARACTERS) for text in whole]
-        with _threads():
+        starts = [start_of(text, self.max_length * CHARACTERS) for text in whole]
+        with threads():
             rows = self._rows(starts)
             # A start that fills the length has the tokens of the whole text; one that does not said too little.
             short = [k for k, row in enumerate(rows) if len(row) < self.max_length and len(starts[k]) < len(whole[k])]
             for place, row in zip(short, self._rows([whole[k] for k in short]), strict=True):
                 rows[place] = row
         lengths = np.fromiter(map(len, rows), np.int32, count=len(rows))
-        return np.fromiter(chain.from_iterable(rows), np.uint16, count=int(lengths.sum())), lengths
+        return np.fromiter(chain.from_iterable(rows), self.dtype, count=int(lengths.sum())), lengths
 
     def _rows(self, texts: list[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(texts)]
 
 
-def _start(text: str, characters: int) -> str:
+def finished(tokenizer: tokenizers.Tokenizer, max_length: int) -> str:
+    """The content of `tokenizer.json`, with [CLS] in front of every text and longer texts cut."""
+    from tokenizers.processors import TemplateProcessing
+
+    cls = "[CLS]"
+    tokenizer.post_processor = TemplateProcessing(single=f"{cls} $A", special_tokens=[(cls, SPECIAL.index(cls))])
+    tokenizer.enable_truncation(max_length)
+    return str(tokenizer.to_str())
+
+
+def start_of(text: str, characters: int) -> str:
     """The text up to the first space behind a word after so many characters, or all of it.
 
     No token of a word reaches over the space behind it, so the tokens of the start are the first tokens of the text.
@@ -104,7 +114,7 @@ def _start(text: str, characters: int) -> str:
 
 
 @contextmanager
-def _threads() -> Iterator[None]:
+def threads() -> Iterator[None]:
     """Let the library use all cores, but not in a worker process, which shares them with others; results are the same.
 
     The variable that the library reads is set for the call only: a process forked while it is set would wait for ever

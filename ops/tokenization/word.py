@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from ops.nn.spec import LARGEST_VOCABULARY
 from ops.tokenization.base import SPECIAL
 from ops.tokenization.huggingface import HuggingFaceTokenizer
 
@@ -21,7 +22,7 @@ class Word(HuggingFaceTokenizer):
 
     kind: Literal["word"] = "word"
     """Whole words."""
-    vocabulary: Annotated[int, Field(ge=len(SPECIAL) + 1, le=65_536)] = 8192
+    vocabulary: Annotated[int, Field(ge=len(SPECIAL) + 1, le=LARGEST_VOCABULARY)] = 8192
     """Largest number of tokens: special ones and the most frequent words."""
 
     def blank(self) -> tokenizers.Tokenizer:

@@ -75,7 +75,7 @@ class Trainer:
         self._heart.beat(0)
         self._task, self._kind, self._spec = run.task_value(), run.model_value(), run.input
         self._kind.check(self._spec)
-        self._data = load_examples(run.inputs, self._task.dtype, self._classes)
+        self._data = load_examples(run.inputs, self._spec.dtype, self._classes)
         random_state.seed_everything(run.seed)  # the same weights in every process
         self._model = self._kind.build(self._spec, self._classes)
         random_state.seed_everything(random_state.seed_of_rank(run.seed, group.rank, 0))

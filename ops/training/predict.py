@@ -23,5 +23,5 @@ def predict_split(model: Version, caches: Mapping[str, Version], split: str) -> 
         split: `valid` or `test`; copies made by augmentation occur in `train` alone.
     """
     trained = load_model(model.json("model.json"), model.file("model.safetensors").read_bytes())
-    examples = load_examples(cache_inputs(caches), trained.task.dtype, len(trained.classes))[split]
+    examples = load_examples(cache_inputs(caches), trained.spec.dtype, len(trained.classes))[split]
     return predict(trained.network, trained.task, trained.spec, examples)

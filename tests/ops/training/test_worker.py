@@ -96,7 +96,7 @@ def test_the_result_is_a_model_again(tmp_path: Path) -> None:
     from ops.training.evaluate import evaluate
     from ops.training.run import read_run
 
-    examples = load_examples(read_run(run).inputs, trained.task.dtype, 3)["valid"]
+    examples = load_examples(read_run(run).inputs, trained.spec.dtype, 3)["valid"]
     verdict = evaluate(trained.network, trained.task, trained.spec, examples, 3)
     said = json.loads((result / "valid.json").read_text())
     judged = [(line["valid_accuracy"], -line["valid_loss"]) for line in records(run) if "valid_loss" in line]
