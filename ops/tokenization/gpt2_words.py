@@ -1,4 +1,4 @@
-"""Cutting texts into the words of GPT-2, all texts at once by classes of bytes instead of one after the other by a regex.
+"""Cutting texts into the words of GPT-2: all texts at once by classes of bytes, not one after the other by a regex.
 
 The words are those of `tokenizers.pre_tokenizers.ByteLevel`, which matches from left to right (Radford et al., 2019):
 

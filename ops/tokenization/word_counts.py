@@ -1,4 +1,4 @@
-"""Counting the words of many texts: what trainers learn from that would otherwise depend on the order of a hash table."""
+"""Counting the words of many texts, for trainers whose result would else depend on the order of a hash table."""
 
 from __future__ import annotations
 

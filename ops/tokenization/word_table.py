@@ -149,10 +149,8 @@ def distinct(joined: bytes, places: Numbers) -> tuple[Numbers, list[bytes]]:
         pa.large_binary(), len(places) - 1, [None, offsets, pa.py_buffer(joined)]
     )
     kinds = words.dictionary_encode()
-    codes = (
-        np.frombuffer(kinds.indices.buffers()[1], np.int32, count=len(kinds)) if len(kinds) else np.zeros(0, np.int32)
-    )
-    return codes, kinds.dictionary.to_pylist()
+    codes = np.frombuffer(kinds.indices.buffers()[1] or b"", np.int32, count=len(kinds))
+    return codes.astype(np.int64), kinds.dictionary.to_pylist()
 
 
 def gathered(pool: NDArray[Any], starts: Numbers, lengths: Numbers) -> NDArray[Any]:

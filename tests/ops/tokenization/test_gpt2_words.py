@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import pre_tokenizers
@@ -12,8 +14,8 @@ LIBRARY = pre_tokenizers.ByteLevel(add_prefix_space=False)
 
 def ours(texts: list[str]) -> list[list[str]]:
     joined, places, before = cut_words(texts)
-    words = [joined[a:b].decode() for a, b in zip(places[:-1], places[1:], strict=True)]
-    return [words[a:b] for a, b in zip(before[:-1], before[1:], strict=True)]
+    words = [joined[a:b].decode() for a, b in pairwise(places)]
+    return [words[a:b] for a, b in pairwise(before)]
 
 
 def theirs(texts: list[str]) -> list[list[str]]:
