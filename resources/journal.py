@@ -85,6 +85,7 @@ class Ended:
         metrics: the last word on the model's quality.
         checks: name of each blocking check and whether it passed.
         awaiting: whether further checks follow, before which the model cannot be the champion.
+        changed_ms: when a metric got another value than it had at the end, by its name.
     """
 
     status: str
@@ -95,6 +96,7 @@ class Ended:
     metrics: Mapping[str, float] = field(default_factory=dict)
     checks: Mapping[str, bool] = field(default_factory=dict)
     awaiting: bool = False
+    changed_ms: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:

@@ -19,13 +19,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from resources.journal import Ended, Journal, Record, Training, left_behind, redact
 from resources.settings import Settings
+from resources.tracking_sync import NOT_SENT
 
 log = logging.getLogger("satiety.tracking")
 
@@ -49,11 +50,13 @@ class Synced:
         trainings: trainings that are whole in MLflow now.
         values: metric values sent.
         pending: trainings that still wait.
+        reason: why the first of them does, in MLflow's or the network's words.
     """
 
     trainings: int
     values: int
     pending: int
+    reason: str = field(default="", compare=False)
 
 
 class Tracker:
@@ -88,7 +91,9 @@ class Tracker:
         if ended is None:
             return
         quality, passed = {**ended.metrics, **metrics}, {**ended.checks, **checks}
-        journal.close(replace(ended, metrics=quality, checks=passed, awaiting=False))
+        other = [name for name, value in metrics.items() if ended.metrics.get(name, value) != value]
+        changed = {**ended.changed_ms, **dict.fromkeys(other, _now_ms())}
+        journal.close(replace(ended, metrics=quality, checks=passed, awaiting=False, changed_ms=changed))
         self.wait(journal, lambda: _has_sender(journal))
 
     def sync_pending(self) -> Synced:
@@ -101,7 +106,9 @@ class Tracker:
         counts = _last_json(done.stdout)
         if not counts:
             log.warning("tracking: the sender failed: %s", redact(done.stderr.strip()[-300:]))
-        return Synced(counts.get("trainings", 0), counts.get("values", 0), counts.get("pending", 0))
+        said = [line.removeprefix(NOT_SENT) for line in done.stderr.splitlines() if line.startswith(NOT_SENT)]
+        numbers = (counts.get(name, 0) for name in ("trainings", "values", "pending"))
+        return Synced(*numbers, reason=redact(said[0]) if said else "")
 
     def wait(self, journal: Journal, sending: Callable[[], bool]) -> None:
         """Wait until MLflow has all of a journal, does not answer, or nobody sends any more; `tracking.wait_s` at most.

@@ -153,8 +153,10 @@ class Sender:
         if ended.digest:
             remote["model_id"] = self._model(training, remote, ended)
             metrics = [
-                Metric(key, value, ended.time_ms, ended.step, model_id=remote["model_id"], run_id=run_id)
+                Metric(key, value, when, ended.step, model_id=remote["model_id"], run_id=run_id)
                 for key, value in ended.metrics.items()
+                # MLflow has one value of a model's metric at a time and step; the same once more is passed over.
+                for when in [ended.changed_ms.get(key, ended.time_ms)]
             ]
             for batch in _parts(iter(metrics), BATCH):
                 self.client.log_batch(run_id, metrics=batch)

@@ -7,7 +7,7 @@ parent is gone, and then what other trainings left behind; without, only the lat
 MLFLOW_TRACKING_URI, which, unlike an argument, other users cannot see. The last line printed is JSON:
 `{"trainings": …, "values": …, "pending": …}`.
 
-Exit code: 0 when nothing is pending, 69 when MLflow does not answer.
+Exit code: 0 when nothing is pending, 69 when MLflow does not answer or refuses.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 POLL_S = 0.1
 CONNECT_S = 3.0
 MOST_FAILURES = 3
+NOT_SENT = "not sent: "
+"""Begins the line on standard error that says why a journal was not taken."""
 
 
 class Outbox:
@@ -51,12 +53,12 @@ class Outbox:
         self._sender: Sender | None = None
 
     def send(self, journal: Journal) -> bool:
-        """Send what a journal has; False, and a line on standard error, when MLflow does not answer."""
+        """Send what a journal has; False, and a line on standard error, when MLflow does not answer or refuses."""
         try:
             self.values += self._connect().send(journal)
         except Exception as error:  # MLflow raises nearly everything; whatever it is, the journal keeps its points.
             said = redact(str(error)).splitlines()
-            print(f"not sent: {type(error).__name__}: {said[0][:300] if said else ''}", file=sys.stderr, flush=True)
+            print(f"{NOT_SENT}{type(error).__name__}: {said[0][:300] if said else ''}", file=sys.stderr, flush=True)
             journal.note_reachable(False)
             return False
         journal.note_reachable(True)

@@ -22,4 +22,5 @@ def sync(as_json: JsonOption = False) -> None:
     elif not done.pending:
         say("nothing is pending")
     if done.pending:
-        raise ServiceDown(f"{done.pending} trainings still wait for MLflow", where=redact(settings.tracking_uri))
+        why = f": {done.reason}" if done.reason else ""
+        raise ServiceDown(f"{done.pending} trainings still wait for MLflow{why}", where=redact(settings.tracking_uri))
