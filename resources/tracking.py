@@ -107,8 +107,8 @@ class Tracker:
         if not counts:
             log.warning("tracking: the sender failed: %s", redact(done.stderr.strip()[-300:]))
         said = [line.removeprefix(NOT_SENT) for line in done.stderr.splitlines() if line.startswith(NOT_SENT)]
-        numbers = (counts.get(name, 0) for name in ("trainings", "values", "pending"))
-        return Synced(*numbers, reason=redact(said[0]) if said else "")
+        trainings, values, pending = (counts.get(name, 0) for name in ("trainings", "values", "pending"))
+        return Synced(trainings, values, pending, redact(said[0]) if said else "")
 
     def wait(self, journal: Journal, sending: Callable[[], bool]) -> None:
         """Wait until MLflow has all of a journal, does not answer, or nobody sends any more; `tracking.wait_s` at most.

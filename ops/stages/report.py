@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import yaml
 
-from ops.errors import BadData
+from ops.errors import BadData, CheckFailed
 from ops.evaluation.cost import Cost, Energy
 from ops.evaluation.schema import Flow, Origin, Point, Report, Subject
 from ops.recipe import Recipe
@@ -53,6 +53,7 @@ def _modules(recipe: Recipe) -> list[str]:
 def _build(build: Build) -> None:
     from ops.evaluation.html import render
 
+    _check_settings(build)
     report = _report(build)
     build.output.text("report.html", render(report))
     build.output.json("report.json", report.model_dump(mode="json"))
@@ -60,6 +61,27 @@ def _build(build: Build) -> None:
     for name in CURVES:
         build.output.text(f"{name}.csv", _curve(getattr(report.curves, name), name))
     build.output.facts({"outcome": report.verdict.outcome, "headline": report.verdict.headline})
+
+
+def _check_settings(build: Build) -> None:
+    """Whether all that is reported on was made with the recipe's settings, which the report prints.
+
+    Raises:
+        CheckFailed: it was not; only where the report is built alone.
+    """
+    from ops.stages.chain import stage_named
+    from ops.stages.run import settings
+
+    for name in build.inputs:
+        wanted = settings(stage_named(build.recipe, name), build.recipe)
+        for key, version in build.every(name).items():
+            made = {path: value for path, value in version.manifest.inputs.items() if path.startswith("config.")}
+            other = sorted(path for path in made.keys() | wanted.keys() if made.get(path) != wanted.get(path))
+            if other:
+                setting = other[0].removeprefix("config.")
+                was, now = (values.get(other[0], "not there") for values in (made, wanted))
+                said = f"{name}[{key}] was made with other settings: {setting} was {was} and is {now}"
+                raise CheckFailed(said, hint=f"build {name} first, or run without --stage")
 
 
 def _report(build: Build) -> Report:

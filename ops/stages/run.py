@@ -39,11 +39,16 @@ def ingredients(stage: Stage, recipe: Recipe, partition: str, digests: Digests) 
     Keys: `code.<module>`, `config.<path>`, `input.<stage>[<partition>]` and `external`.
     """
     found = {f"code.{m}": v for m, v in code_versions([stage.module, *stage.modules(recipe)]).items()}
-    found |= {f"config.{path}": value for path, value in _flat(stage.config(recipe))}
+    found |= settings(stage, recipe)
     found |= {f"input.{s}[{p}]": digest for s, parts in digests.items() for p, digest in parts.items()}
     if stage.external is not None:
         found["external"] = stage.external(recipe, partition)
     return dict(sorted(found.items()))
+
+
+def settings(stage: Stage, recipe: Recipe) -> dict[str, str]:
+    """The part of the recipe that the result depends on, by `config.<path>`."""
+    return {f"config.{path}": value for path, value in _flat(stage.config(recipe))}
 
 
 def fingerprint(stage: Stage, partition: str, parts: Mapping[str, str]) -> str:

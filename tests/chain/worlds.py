@@ -25,7 +25,9 @@ Modality = Literal["text", "image"]
 Place = tuple[str, str]
 """Stage and partition."""
 
-EVERYTHING = (*DATA_STAGES, "model", "report")
+ABSENT = {"scores"}
+"""Stages that the tiny recipes do not need."""
+EVERYTHING = (*(name for name in DATA_STAGES if name not in ABSENT), "model", "report")
 
 
 @dataclass(frozen=True)

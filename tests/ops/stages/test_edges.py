@@ -90,9 +90,8 @@ def test_content_that_training_and_test_share_is_counted(tmp_path: Path) -> None
 
 def test_without_deduplication_there_are_no_signatures(text: World, image: World) -> None:
     names = [stage.name for stage in stages(text.recipe("cleaning=[]"))]
-    assert names == [name for name in worlds.EVERYTHING if name not in ("scores", "signatures", "duplicates")]
-    everything = [name for name in worlds.EVERYTHING if name != "scores"]
-    assert [stage.name for stage in stages(text.recipe())] == everything
+    assert names == [name for name in worlds.EVERYTHING if name not in ("signatures", "duplicates")]
+    assert [stage.name for stage in stages(text.recipe())] == list(worlds.EVERYTHING)
     assert "tokenizer" not in [stage.name for stage in stages(image.recipe())]
     seen: set[str] = set()
     for world in (text, image):
@@ -231,3 +230,13 @@ def test_the_report_says_what_the_model_is(trained_text: World) -> None:
         assert steps == sorted(steps) and steps[-1] == 60
     metrics = trained_text.version("report").json("metrics.json")
     assert metrics and all(isinstance(value, int | float) for value in metrics.values())
+
+
+def test_no_report_of_other_settings_than_the_recipes(trained_text: World) -> None:
+    for override, said in (
+        ("training.steps=61", r"model\[all\] was made with other settings: training.steps was 60 and is 61"),
+        ("cleaning=[]", r"clean_corpus\[0\] was made with other settings: cleaning"),
+    ):
+        recipe = trained_text.recipe(override)
+        with pytest.raises(CheckFailed, match=said):
+            build_stage(stage_named(recipe, "report"), recipe, ALL, trained_text.store)
