@@ -42,6 +42,9 @@ WORDS = {
 }
 PARTITIONS = 3
 
+DATA = ("raw_corpus", "signatures", "duplicates", "clean_corpus", "statistics", "shards", "tokenizer", "token_cache")
+"""The stages before training that the recipe over texts has."""
+
 KEPT, DIRTY, COPIES, CONFLICTING, SHORT, REJECTED = 160, 6, 16, 8, 6, 4
 ROWS = KEPT + DIRTY + COPIES + CONFLICTING + SHORT + REJECTED
 """Records of the text: kept as they are, kept and repaired, dropped for each of three reasons, and rejected."""

@@ -19,15 +19,13 @@ from ops.stages.spec import ALL, Launch, Services
 from ops.storage import Store, Version
 from pipelines.recipe import load
 from tests.ops.training.runs import work, work_together
-from tests.tiny import tiny_recipe
+from tests.tiny import DATA, tiny_recipe
 
 Modality = Literal["text", "image"]
 Place = tuple[str, str]
 """Stage and partition."""
 
-ABSENT = {"scores"}
-"""Stages that the tiny recipes do not need."""
-EVERYTHING = (*(name for name in DATA_STAGES if name not in ABSENT), "model", "report")
+EVERYTHING = (*DATA, "model", "report")
 
 
 @dataclass(frozen=True)

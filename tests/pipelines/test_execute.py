@@ -9,14 +9,11 @@ import pytest
 
 from ops.errors import CheckFailed, ConfigError, SatietyError
 from ops.recipe import Recipe
-from ops.stages.chain import DATA_STAGES
 from pipelines.execute import execute
 from pipelines.recipe import load_file
 from resources.progress import Event
 from resources.settings import EngineSettings, Settings, TrackingSettings, load_settings
-from tests.tiny import tiny_recipe
-
-DATA = list(DATA_STAGES)
+from tests.tiny import DATA, tiny_recipe
 
 
 class Folder:
@@ -60,19 +57,19 @@ def test_a_stage_without_its_inputs_raises_the_stages_own_error(folder: Folder) 
 
 def test_the_whole_chain_builds_what_is_missing_and_says_so_as_it_goes(folder: Folder) -> None:
     events: list[Event] = []
-    done = execute(folder.recipe, stages=DATA, settings=folder.settings, on_event=events.append)
+    done = execute(folder.recipe, stages=list(DATA), settings=folder.settings, on_event=events.append)
     # The test before got as far as the first signatures.
     assert done.reused == ["raw_corpus[0]", "raw_corpus[2]", "signatures[0]"]
     assert "raw_corpus[1]" in done.built
     assert {name.split("[")[0] for name in done.built} == set(DATA)
     begun = [event.stage for event in events if event.what == "stage"]
-    assert begun == DATA
+    assert begun == list(DATA)
     shown = [f"{event.stage}[{event.data['key']}]" for event in events if event.what == "partition"]
     assert sorted(shown) == sorted([*done.built, *done.reused])
 
 
 def test_a_second_run_builds_nothing(folder: Folder) -> None:
-    done = execute(folder.recipe, stages=DATA, settings=folder.settings)
+    done = execute(folder.recipe, stages=list(DATA), settings=folder.settings)
     assert done.built == []
     assert len(done.reused) == 5 * 3 + 3, "five stages of three partitions, and three folds"
 

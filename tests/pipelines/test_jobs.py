@@ -4,10 +4,10 @@ from pathlib import Path
 
 import dagster as dg
 
-from ops.stages.chain import DATA_STAGES, stages
+from ops.stages.chain import stages
 from pipelines.jobs import jobs
 from pipelines.recipe import load_file
-from tests.tiny import tiny_recipe
+from tests.tiny import DATA, tiny_recipe
 
 
 def selected(job: dg.JobDefinition) -> set[str]:
@@ -23,7 +23,7 @@ def test_the_halves_make_up_the_whole(tmp_path: Path) -> None:
     made = dg.Definitions.merge(recipe_definitions(recipe, settings), shared_definitions(settings))
     whole, data, training = (selected(made.resolve_job_def(name)) for name in ("tiny", "tiny_data", "tiny_training"))
     assert whole == {stage.name for stage in stages(recipe)}
-    assert data == set(DATA_STAGES)
+    assert data == set(DATA)
     assert training == {"model", "report"} == whole - data
 
 
