@@ -8,6 +8,7 @@ import dagster as dg
 
 from assets.factory import stage_asset
 from assets.look import Check, Look, Verdict, Versions
+from ops.fitting import evidence
 from ops.recipe import Recipe
 from ops.stages.statistics import STATISTICS
 
@@ -29,7 +30,9 @@ def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
         dg.TableRecord({"class": name, **{split: found["counts"][split].get(name, 0) for split in splits}})
         for name in found["classes"]
     ]
-    return {"classes": len(found["classes"]), "class_balance": dg.MetadataValue.table(balance)}
+    learned = evidence(recipe.normalization, found.get("fitted", {}))
+    tables = {step: dg.MetadataValue.table([dg.TableRecord(row) for row in rows]) for step, rows in learned.items()}
+    return {"classes": len(found["classes"]), "class_balance": dg.MetadataValue.table(balance), **tables}
 
 
 LOOK = Look(

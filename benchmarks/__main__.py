@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.imputation import imputation
 from benchmarks.measure import Figure
+from benchmarks.outliers import outliers
 from benchmarks.parts import commit, logging
 from benchmarks.pipeline import idle, overhead
 
@@ -20,6 +21,7 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "commit": commit,
     "logging": logging,
     "imputation": imputation,
+    "outliers": outliers,
 }
 
 

@@ -29,7 +29,7 @@ def _build(build: Build) -> Counts:
     recipe, task = build.recipe, build.recipe.task
     table = build.one("clean_corpus").parquet("data.parquet", ["id", task.input, task.label, "split"])
     statistics = build.one("statistics").json("statistics.json")
-    facts = Facts(build.partition, recipe.seed, statistics=statistics)
+    facts = Facts(build.partition, recipe.seed, statistics=statistics, fitted=statistics.get("fitted"))
     there = Outcome.split(table, keep=pl.col(task.input).is_not_null(), step="input", reason="missing")
     labelled = _number_classes(there.kept, task.label, statistics["classes"])
     applied = apply_steps(labelled.kept, recipe.normalization, facts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 
 from ops.deduplication.hashing import HASH_BYTES, row_hashes
 from ops.errors import BadData
+from ops.fitting import FittedStep, fit_steps, training_rows
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, apply_steps
@@ -18,14 +20,30 @@ SPLITS = ("train", "valid", "test")
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    pixels = recipe.part("normalization", "seed") if recipe.task.modality == "image" else {}
-    return {**recipe.part("task"), **pixels}
+    reads = recipe.task.modality == "image" or _fits(recipe)
+    return {**recipe.part("task"), **(recipe.part("normalization", "seed") if reads else {})}
 
 
 def _modules(recipe: Recipe) -> list[str]:
-    if recipe.task.modality != "image":
-        return []
-    return ["ops.normalization.image_statistics", *(type(step).__module__ for step in recipe.normalization)]
+    image = recipe.task.modality == "image"
+    steps = [type(step).__module__ for step in recipe.normalization] if image or _fits(recipe) else []
+    return [*(["ops.normalization.image_statistics"] if image else []), *steps]
+
+
+def _fits(recipe: Recipe) -> bool:
+    """Whether normalisation learns something from the training rows."""
+    return any(isinstance(step, FittedStep) for step in recipe.normalization)
+
+
+def fitted_normalization(build: Build) -> dict[str, Any]:
+    """By `fit_key` what the fitted steps of normalisation learn from the training rows of the clean corpus."""
+    recipe = build.recipe
+
+    def load() -> Iterator[tuple[pl.DataFrame, Facts]]:
+        for key, version in build.every("clean_corpus").items():
+            yield version.parquet("data.parquet"), Facts(key, recipe.seed)
+
+    return fit_steps(recipe.normalization, load, training_rows, recipe.seed)
 
 
 def _build(build: Build) -> None:
@@ -54,6 +72,8 @@ def _build(build: Build) -> None:
     }
     if task.modality == "image":
         found["image"] = _pixels(build)
+    if _fits(build.recipe):
+        found["fitted"] = fitted_normalization(build)
     build.output.json("statistics.json", found)
 
 

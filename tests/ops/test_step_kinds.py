@@ -17,6 +17,8 @@ SETTINGS: dict[str, dict[str, object]] = {
     "language": {"languages": ["en"]},
     "length": {"minimum": 1},
     "mask": {"words": ["x"]},
+    "outliers": {"columns": ["number"]},
+    "rescale": {"columns": ["number"]},
     "resize": {"height": 4, "width": 4},
 }
 
@@ -45,7 +47,7 @@ def test_the_kinds_are_found() -> None:
 
 @pytest.mark.parametrize("kind", sorted(set(STEPS) - {"exact_duplicates"}))
 def test_an_empty_table_stays_empty_and_keeps_its_columns(kind: str) -> None:
-    table = pl.DataFrame(schema={"id": pl.String, "text": pl.String, "image": pl.Binary})
+    table = pl.DataFrame(schema={"id": pl.String, "text": pl.String, "image": pl.Binary, "number": pl.Float64})
     outcome = STEPS[kind].model_validate({"kind": kind, **SETTINGS.get(kind, {})}).apply(table, Facts("p"))  # type: ignore[attr-defined]
     assert outcome.kept.is_empty() and outcome.dropped.is_empty() and not outcome.changed
     assert {name: outcome.kept.schema[name] for name in table.columns} == dict(table.schema)

@@ -1,0 +1,150 @@
+"""How unlike the training rows a row is: scores of single columns, of whole rows, and of several methods together."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from ops.cleaning.sampling import content_hashes, sampled
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Method = Literal["zscore", "mad", "iqr", "isolation_forest", "local_outlier_factor"]
+
+BY_COLUMN: tuple[Method, ...] = ("zscore", "mad", "iqr")
+BY_ROW: tuple[Method, ...] = ("isolation_forest", "local_outlier_factor")
+
+_FAR = 1e6
+"""Standard deviations beyond which everything is as far: infinities have a place too."""
+
+
+def summary(values: NDArray[np.float64]) -> dict[str, float]:
+    """Mean, deviation, median, median absolute deviation and quartiles of the finite ones among values (N,)."""
+    import numpy as np
+
+    # Sorted, so that the last bit of a sum does not depend on the order of the partitions.
+    known = np.sort(values[np.isfinite(values)])
+    first, median, third = np.quantile(known, (0.25, 0.5, 0.75))
+    found = {
+        "mean": known.mean(),
+        "std": known.std(),
+        "median": median,
+        "mad": np.median(np.abs(known - median)),
+        "first": first,
+        "third": third,
+    }
+    return {name: float(value) for name, value in found.items()}
+
+
+def column_scores(
+    values: NDArray[np.float64], summaries: Sequence[Mapping[str, float]], method: Method
+) -> NDArray[np.float64]:
+    """(N, C) how far each value lies from its column's middle, in the method's unit; 0 where it is missing.
+
+    A column without any spread scores zero everywhere.
+    """
+    import numpy as np
+
+    get = {name: np.array([each[name] for each in summaries]) for name in summaries[0]}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        if method == "zscore":
+            scores = np.abs(values - get["mean"]) / get["std"]
+        elif method == "mad":
+            scores = 0.6745 * np.abs(values - get["median"]) / get["mad"]
+        else:
+            beyond = np.maximum(get["first"] - values, values - get["third"])
+            scores = np.maximum(beyond, 0.0) / (get["third"] - get["first"])
+    spread = {"zscore": get["std"], "mad": get["mad"], "iqr": get["third"] - get["first"]}[method]
+    return np.where(np.isnan(values) | (spread == 0), 0.0, scores)
+
+
+def standardised(values: NDArray[np.float64], summaries: Sequence[Mapping[str, float]]) -> NDArray[np.float64]:
+    """(N, C) the columns by mean and deviation, what is missing at the median: as the methods by row see them."""
+    import numpy as np
+
+    median, mean, std = (np.array([each[name] for each in summaries]) for name in ("median", "mean", "std"))
+    plain = np.where(np.isnan(values), median, values)
+    return np.asarray(np.clip((plain - mean) / np.where(std > 0, std, 1.0), -_FAR, _FAR))
+
+
+class Scorer:
+    """Row scores by each of several methods, from what was learned.
+
+    Args:
+        summaries: of each column.
+        sample: (M, C) training rows, standardised.
+        neighbours: rows that the local outlier factor compares with.
+    """
+
+    def __init__(self, summaries: Sequence[Mapping[str, float]], sample: NDArray[np.float64], neighbours: int) -> None:
+        self._summaries = summaries
+        self._sample = sample
+        self._neighbours = min(neighbours, len(sample) - 1)
+
+    def scores(self, values: NDArray[np.float64], method: Method) -> NDArray[np.float64]:
+        """(N,) the higher the more unlike; for methods by column the mean over the columns."""
+        import numpy as np
+
+        if method in BY_COLUMN:
+            found: NDArray[np.float64] = column_scores(values, self._summaries, method).clip(max=_FAR).mean(axis=1)
+            return found
+        if self._neighbours < 1 or not len(values):
+            return np.zeros(len(values))
+        rows = standardised(values, self._summaries)
+        return self._isolation(rows) if method == "isolation_forest" else self._factor(rows)
+
+    def _isolation(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Between 0 and 1 (Liu, Ting and Zhou, 2008)."""
+        from sklearn.ensemble import IsolationForest
+
+        scores: NDArray[np.float64] = -IsolationForest(random_state=0).fit(self._sample).score_samples(rows)
+        return scores
+
+    def _factor(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """About 1 for a row as dense as its neighbours (Breunig et al., 2000)."""
+        import numpy as np
+        from sklearn.neighbors import LocalOutlierFactor
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # About equal rows, whose factor may be huge: it is cut below.
+            model = LocalOutlierFactor(n_neighbors=self._neighbours, novelty=True).fit(self._sample)
+            scores = -model.score_samples(rows)
+        # A row of the sample would be its own nearest neighbour; the fit has its factor among the others.
+        known = content_hashes(self._sample)
+        order = np.argsort(known, kind="stable")
+        asked = content_hashes(rows)
+        place = np.searchsorted(known[order], asked).clip(max=len(known) - 1)
+        index = order[place]
+        inside = (self._sample[index] == rows).all(axis=1)
+        scores[inside] = -model.negative_outlier_factor_[index[inside]]
+        return np.asarray(np.nan_to_num(scores, nan=1.0, posinf=_FAR).clip(max=_FAR))
+
+
+def ranks(scores: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) the share of the sorted scores `among` (M,) that lie below, those that are equal counted half."""
+    import numpy as np
+
+    low, high = np.searchsorted(among, scores, "left"), np.searchsorted(among, scores, "right")
+    return (low + high) / (2.0 * len(among))
+
+
+def learn_scores(values: NDArray[np.float64], methods: Sequence[Method], size: int, neighbours: int) -> dict[str, Any]:
+    """What scoring needs of the training rows: summaries, a sample, and the sorted scores of the sample by method.
+
+    Args:
+        values: (N, C) the training rows, NaN where a value is missing.
+        methods: those that are asked for.
+        size: most rows of the sample.
+        neighbours: rows that the local outlier factor compares with.
+    """
+    import numpy as np
+
+    summaries = [summary(column) for column in values.T]
+    rows = sampled(values, size)
+    sample = standardised(rows, summaries)
+    scorer = Scorer(summaries, sample, neighbours)
+    scores = {method: np.sort(scorer.scores(rows, method)).tolist() for method in methods}
+    return {"summaries": summaries, "sample": sample.tolist(), "scores": scores}
