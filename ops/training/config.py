@@ -15,6 +15,17 @@ class _PlannedError(NotThereYet, ValueError):
     """A value that this version does not have yet; a `ValueError`, so that pydantic adds where it stands."""
 
 
+class Loader(Config):
+    """How training gets at its examples. None of it changes what is learned, only how long it waits for batches."""
+
+    workers: Annotated[int, Field(ge=0, le=64)] = 1
+    """Threads that make batches ready while the model computes; 0 makes each batch when it is wanted."""
+    prefetch: Annotated[int, Field(ge=1, le=1024)] = 4
+    """Batches that are made ready before they are wanted, with at least one thread."""
+    memory: Annotated[int, Field(ge=0, le=1 << 24)] = 0
+    """Mebibytes of the token cache that each process reads into memory; partitions that do not fit are mapped."""
+
+
 class TrainingConfig(Config):
     """How a model is trained."""
 
@@ -58,6 +69,8 @@ class TrainingConfig(Config):
     """Checkpoints that are kept; the one before the newest is what a damaged newest falls back to."""
     select: Literal["best", "last"] = "best"
     """Which weights are the result: those that did best on the validation split, or the last."""
+    loader: Loader = Loader()
+    """How examples are read."""
     precision: Literal["float32"] = "float32"
     """Type of weights and activations."""
     strategy: Literal["ddp"] = "ddp"

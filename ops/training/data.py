@@ -18,6 +18,7 @@ from ops.training.run import CacheInput
 
 DATA, INDEX = "data.bin", "index.parquet"
 COLUMNS = ("offset", "length", "label", "split", "copy")
+SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,19 +44,35 @@ class Examples:
 
     def values(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """(B, longest) values of the examples, zero behind each one's end; at least one column."""
-        lengths, sources = self.length[rows], self.source[rows]
-        columns = np.arange(max(1, int(lengths.max(initial=0))))
-        inside = columns < lengths[:, None]
-        places = np.where(inside, self.offset[rows][:, None] + columns, 0)
-        found = np.zeros(places.shape, dtype=self.arrays[0].dtype)
-        for source in np.unique(sources):
-            mine = sources == source
-            found[mine] = self.arrays[source][places[mine]]
-        found[~inside] = 0
+        lengths, offsets, sources = self.length[rows], self.offset[rows], self.source[rows]
+        longest = max(1, int(lengths.max(initial=0)))
+        if len(self.arrays) == 1:
+            found = _slices(self.arrays[0], offsets, longest)
+        else:
+            found = np.empty((len(rows), longest), dtype=self.arrays[0].dtype)
+            for source in np.unique(sources):
+                mine = sources == source
+                found[mine] = _slices(self.arrays[source], offsets[mine], longest)
+        if int(lengths.min(initial=longest)) < longest:
+            found[np.arange(longest) >= lengths[:, None]] = 0
         return found
 
 
-def load_examples(inputs: Sequence[CacheInput], dtype: str, classes: int) -> dict[str, Examples]:
+def _slices(array: NDArray[Any], offsets: NDArray[np.int64], length: int) -> NDArray[Any]:
+    """(B, length) values from each offset on, zero behind the array's end; slices are copied whole."""
+    if len(offsets) and len(array) % length == 0 and not (offsets % length).any():
+        return np.take(array.reshape(-1, length), offsets // length, axis=0)
+    found = np.zeros((len(offsets), length), dtype=array.dtype)
+    whole = offsets + length <= len(array)
+    if whole.any():
+        found[whole] = np.lib.stride_tricks.sliding_window_view(array, length)[offsets[whole]]
+    for row in np.flatnonzero(~whole):  # the few whose slice would reach over the end
+        rest = array[offsets[row] :]
+        found[row, : len(rest)] = rest
+    return found
+
+
+def load_examples(inputs: Sequence[CacheInput], dtype: str, classes: int, memory: int = 0) -> dict[str, Examples]:
     """Open the partitions, check their bytes, and divide the examples by split.
 
     Only training examples may be altered copies (`copy` above 0); those of other splits are left out.
@@ -64,27 +81,32 @@ def load_examples(inputs: Sequence[CacheInput], dtype: str, classes: int) -> dic
         inputs: the partitions of the token cache.
         dtype: how one value lies in `data.bin`.
         classes: number of classes; labels are 0 ... classes - 1.
+        memory: bytes of values that are read into memory; partitions that do not fit in any more are mapped.
 
     Raises:
         IntegrityError: bytes are not what the manifest says, or the index points outside the data.
         BadData: an example has no label or one that is no class, or there is nothing to train on.
     """
-    opened = [_open(part, dtype) for part in inputs]
+    opened = []
+    for part in inputs:
+        array, table = _open(part, dtype, memory)
+        memory -= 0 if isinstance(array.base, np.memmap) else array.nbytes
+        opened.append((array, table))
     arrays = tuple(array for array, _ in opened)
     index = {name: np.concatenate([table[name] for _, table in opened]) for name in COLUMNS}
     source = np.repeat(np.arange(len(opened)), [len(table["label"]) for _, table in opened])
     for number, (part, (array, table)) in enumerate(zip(inputs, opened, strict=True)):
         _check(part, array, table, classes, number)
     found = {}
-    for split in ("train", "valid", "test"):
-        rows = (index["split"] == split) & ((index["copy"] == 0) | (split == "train"))
+    for number, split in enumerate(SPLITS):
+        rows = (index["split"] == number) & ((index["copy"] == 0) | (split == "train"))
         found[split] = Examples(arrays, source[rows], *(index[name][rows] for name in ("offset", "length", "label")))
     if not len(found["train"]):
         raise BadData("the token cache has no training examples", hint="look at what cleaning and split left over")
     return found
 
 
-def _open(part: CacheInput, dtype: str) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+def _open(part: CacheInput, dtype: str, memory: int) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
     """The values and the index of one partition, their bytes checked before anything parses them."""
     for name in (DATA, INDEX):
         path = Path(part.path) / name
@@ -96,17 +118,30 @@ def _open(part: CacheInput, dtype: str) -> tuple[NDArray[Any], dict[str, NDArray
             raise IntegrityError("the bytes are not those of the manifest", where=str(path), hint="satiety verify")
     path = Path(part.path) / DATA
     size = path.stat().st_size // np.dtype(dtype).itemsize
-    # An empty file cannot be mapped; one value that nothing points to stands for it.
-    array = np.memmap(path, dtype=dtype, mode="r", shape=(size,)) if size else np.zeros(1, dtype)
-    return np.asarray(array), _index(Path(part.path) / INDEX)
+    array: NDArray[Any]
+    if not size:
+        array = np.zeros(1, dtype)  # an empty file cannot be mapped; one value that nothing points to stands for it
+    elif path.stat().st_size <= memory:
+        array = np.fromfile(path, dtype=dtype, count=size)
+    else:
+        array = np.asarray(np.memmap(path, dtype=dtype, mode="r", shape=(size,)))
+    return array, _index(Path(part.path) / INDEX)
 
 
 def _index(path: Path) -> dict[str, NDArray[Any]]:
     with pq.ParquetFile(path) as file:
         table = file.read(columns=list(COLUMNS))
     found: dict[str, NDArray[Any]] = {name: _integers(table[name]) for name in COLUMNS if name != "split"}
-    found["split"] = np.asarray(table["split"].cast(pa.string()).to_pylist(), dtype=np.str_)
+    found["split"] = _split_numbers(table["split"])
     return found
+
+
+def _split_numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """The place of each row's split among `SPLITS`; -1 for another. Names are looked at once each, not row by row."""
+    kinds = column.cast(pa.large_string()).combine_chunks().dictionary_encode()
+    names = kinds.dictionary.to_pylist()
+    numbers = np.array([*(SPLITS.index(name) if name in SPLITS else -1 for name in names), -1])
+    return numbers[_integers(pa.chunked_array([kinds.indices]))]
 
 
 def _integers(column: pa.ChunkedArray) -> NDArray[np.int64]:

@@ -22,6 +22,7 @@ from ops.training.distributed import Group
 from ops.training.evaluate import Verdict, evaluate
 from ops.training.heartbeat import Heartbeat
 from ops.training.journal import history
+from ops.training.loader import Batch, batches
 from ops.training.optimizer import Optimizers
 from ops.training.order import Order
 from ops.training.result import describe, write_result
@@ -75,7 +76,7 @@ class Trainer:
         self._heart.beat(0)
         self._task, self._kind, self._spec = run.task_value(), run.model_value(), run.input
         self._kind.check(self._spec)
-        self._data = load_examples(run.inputs, self._spec.dtype, self._classes)
+        self._data = load_examples(run.inputs, self._spec.dtype, self._classes, self._config.loader.memory << 20)
         random_state.seed_everything(run.seed)  # the same weights in every process
         self._model = self._kind.build(self._spec, self._classes)
         random_state.seed_everything(random_state.seed_of_rank(run.seed, group.rank, 0))
@@ -83,6 +84,10 @@ class Trainer:
         self._order = Order(self._data["train"].length, self._config.batch_size, run.seed, self._config.bucketing)
         per_epoch = self._order.steps_per_epoch
         self._total = self._config.steps or per_epoch * (self._config.epochs or 1)
+        self._batches = batches(
+            self._data["train"], self._order, self._task, self._spec, self._total, self._config.loader,
+            group.rank, group.world,
+        )  # fmt: skip
         self._evaluate_every = self._config.evaluate_every or per_epoch
         self._progress = Progress()
         self._best: dict[str, Tensor] = {}
@@ -100,6 +105,12 @@ class Trainer:
         Raises:
             CheckFailed: the loss is not finite.
         """
+        try:
+            return self._train()
+        finally:
+            self._batches.close()
+
+    def _train(self) -> int:
         self._model.train()
         self._clock = (time.perf_counter(), 0)
         while self._progress.step < self._total:
@@ -119,8 +130,8 @@ class Trainer:
     def _step(self) -> int:
         """Make one update; returns the signal that asked any of the processes to stop, or 0."""
         step, progress = self._progress.step, self._progress
-        count = len(self._order.rows(step))
-        loss = self._backward(step, count)
+        batch = self._batches.get(step)
+        loss = self._backward(batch)
         sums = self._group.total(torch.tensor([float(loss), self._stop.signal > 0], dtype=torch.float64)).tolist()
         norm = float(nn.utils.clip_grad_norm_(self._model.parameters(), self._config.clip_norm or math.inf))
         # Gradients and sums are those of all processes: each comes to the same decision.
@@ -131,29 +142,22 @@ class Trainer:
         self._spending.count(0, self._optimizers.flops)
         progress.step += 1
         progress.loss_sum += sums[0]
-        progress.loss_count += count
+        progress.loss_count += batch.count
         self._spending.started()
-        self._clock = (self._clock[0], self._clock[1] + count)
+        self._clock = (self._clock[0], self._clock[1] + batch.count)
         if progress.step % self._config.log_every == 0 or progress.step == self._total:
             self._note(learning_rate, norm)
         return (self._stop.signal or 15) if sums[1] else 0
 
-    def _backward(self, step: int, count: int) -> Tensor:
+    def _backward(self, batch: Batch) -> Tensor:
         """Gradients of the mean loss of the global batch; returns this process's share of the sum of losses."""
-        group, examples = self._group, self._data["train"]
-        rows = self._order.share(step, group.rank, group.world)
-        weights = torch.ones(max(1, len(rows)))
-        if not len(rows):
-            # A last batch with fewer examples than processes: DDP still needs a backward pass of each.
-            rows, weights = self._order.rows(step)[:1], torch.zeros(1)
-        values = examples.values(rows)
-        logits = self._wrapped(*self._task.collate(values, examples.length[rows], self._spec))
-        labels = torch.from_numpy(examples.label[rows])
-        loss = self._task.loss(logits, labels, weights, self._config.label_smoothing)
+        logits = self._wrapped(*batch.inputs)
+        loss = self._task.loss(logits, batch.labels, batch.weights, self._config.label_smoothing)
         self._optimizers.zero_grad()
         # DDP divides by the number of processes; what counts is the number of examples in the global batch.
-        torch.autograd.backward(loss * (group.world / count))
-        self._spending.count(int(weights.sum()), FORWARD_AND_BACKWARD * len(rows) * self._flops(values.shape[1]))
+        torch.autograd.backward(loss * (self._group.world / batch.count))
+        operations = FORWARD_AND_BACKWARD * len(batch.labels) * self._flops(batch.width)
+        self._spending.count(int(batch.weights.sum()), operations)
         return loss.detach()
 
     def _note(self, learning_rate: float, norm: float) -> None:

@@ -18,6 +18,7 @@ from ops.stages.code import code_versions
 from ops.stages.run import build_stage, ingredients, partitions_of
 from ops.stages.spec import Services, Stage
 from ops.storage import Store
+from ops.training.config import Loader
 from tests.chain import worlds
 from tests.chain.worlds import Modality, World
 from tests.ops.stages.recording import import_everything, recorder, tracing
@@ -224,3 +225,9 @@ def test_a_missing_input_is_named(tmp_path: Path) -> None:
     recipe = world.recipe()
     with pytest.raises(SatietyError, match=r"tiny: raw_corpus\[2\] has not been built \(build raw_corpus first\)"):
         build_stage(stage_named(recipe, "signatures"), recipe, "2", world.store)
+
+
+def test_how_examples_are_read_is_no_ingredient_of_a_model(text: World) -> None:
+    quick = text.recipe.training.model_copy(update={"loader": Loader(workers=3, prefetch=9, memory=5)})
+    stage = stage_named(text.recipe, "model")
+    assert stage.config(text.recipe.model_copy(update={"training": quick})) == stage.config(text.recipe)

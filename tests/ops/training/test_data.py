@@ -38,6 +38,31 @@ def test_examples_are_divided_by_split_in_order(tmp_path: Path) -> None:
     assert train.values(np.array([2, 3, 2])).tolist() == [[65_535, 0, 0], [1, 2, 3], [65_535, 0, 0]]
 
 
+@pytest.mark.parametrize("memory", [0, 10, 1 << 20])
+def test_partitions_in_memory_and_mapped_ones_say_the_same(tmp_path: Path, memory: int) -> None:
+    entries = [write_cache(tmp_path / name, rows, "<u4") for name, rows in (("a", ROWS[:1]), ("b", ROWS))]
+    inputs = [CacheInput.model_validate(entry) for entry in entries]
+    found = load_examples(inputs, "<u4", 2, memory)["train"]
+    mapped = [isinstance(array.base, np.memmap) for array in found.arrays]
+    # The first has 12 bytes, the second 36.
+    assert mapped == {0: [True, True], 10: [True, True], 1 << 20: [False, False]}[memory]
+    assert found.values(np.arange(4)).tolist() == [[1, 2, 3], [1, 2, 3], [0, 0, 0], [65_535, 0, 0]]
+    assert [isinstance(a.base, np.memmap) for a in load_examples(inputs, "<u4", 2, 40)["train"].arrays] == [False, True]
+
+
+@given(st.lists(st.lists(st.integers(1, 9), max_size=6), min_size=1, max_size=8), st.data())
+def test_values_are_the_rows_one_by_one(rows: list[list[int]], data: st.DataObject) -> None:
+    parts = [rows[: len(rows) // 2], rows[len(rows) // 2 :]]
+    arrays = tuple(np.array([v for row in part for v in row] or [0], dtype=np.uint16) for part in parts)
+    lengths = [np.array([len(row) for row in part], dtype=np.int64) for part in parts]
+    source = np.repeat([0, 1], [len(part) for part in parts])
+    offsets = np.concatenate([np.cumsum(part) - part for part in lengths])
+    examples = Examples(arrays, source, offsets, np.concatenate(lengths), source)
+    chosen = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1)))
+    longest = max(1, *(len(rows[k]) for k in chosen))
+    assert examples.values(chosen).tolist() == [rows[k] + [0] * (longest - len(rows[k])) for k in chosen]
+
+
 def test_altered_copies_are_only_trained_on(tmp_path: Path) -> None:
     found = load(write_cache(tmp_path / "a", ROWS, "<u2"))
     assert found["valid"].values(np.arange(1)).tolist() == [[7, 8]]

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops.training import order as order_module
 from ops.training.order import Order, permutation
 
 COUNTS = st.integers(1, 300)
@@ -40,6 +42,33 @@ def test_a_step_does_not_depend_on_what_was_asked_before(count: int, size: int, 
     asked = order(count, size, seed)
     for step in steps:
         assert asked.rows(step).tolist() == order(count, size, seed).rows(step).tolist()
+
+
+@given(COUNTS, SIZES, SEEDS, st.booleans(), st.integers(0, 3))
+def test_of_very_many_examples_each_epoch_has_each_once(
+    count: int, size: int, seed: int, bucketing: bool, epoch: int
+) -> None:
+    made, plain = order(count, size, seed, bucketing), order(count, size, seed, bucketing)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(order_module, "MANY", 1)
+        steps = range(epoch * made.steps_per_epoch, (epoch + 1) * made.steps_per_epoch)
+        batches = [made.rows(step) for step in steps]
+        assert sorted(np.concatenate(batches).tolist()) == list(range(count))
+        assert sorted(len(batch) for batch in batches)[1:] == [size] * (len(batches) - 1)
+        if bucketing and count > size:
+            assert plain._drawn[0] == -1  # nothing was drawn whole
+            spread = [np.ptp(made._lengths[batch]) for batch in batches]
+            assert np.mean(spread) <= np.ptp(made._lengths)
+
+
+def test_of_very_many_examples_buckets_spare_padding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_module, "MANY", 1)
+    lengths = np.random.default_rng(0).integers(1, 100, size=2000)
+    made = Order(lengths, 20, 0, True)
+    batches = [lengths[made.rows(step)] for step in range(made.steps_per_epoch)]
+    assert sum(len(batch) * batch.max() for batch in batches) < 1.1 * lengths.sum()
+    means = [float(batch.mean()) for batch in batches]
+    assert abs(np.corrcoef(np.arange(len(means)), means)[0, 1]) < 0.25
 
 
 def test_epochs_and_seeds_differ() -> None:

@@ -1,0 +1,116 @@
+"""Batches made ready by threads while the model computes; which batch a step has depends on nothing but the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ops.nn.spec import ImageSpec, TextSpec
+from ops.tasks.base import Task
+from ops.training.config import Loader
+from ops.training.data import Examples
+from ops.training.order import Order, Rows
+
+Key = TypeVar("Key")
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One process's part of a global batch.
+
+    Attributes:
+        count: examples in the global batch, over all processes.
+        width: values of its longest example here.
+        inputs: what the model's `forward` takes.
+        labels: (B,) int64.
+        weights: (B,) 1, or 0 for an example that only stands in.
+    """
+
+    count: int
+    width: int
+    inputs: tuple[Tensor, ...]
+    labels: Tensor
+    weights: Tensor
+
+
+class Ahead(Generic[Key, Made]):
+    """Makes the values of the next steps in threads, so that each is ready when it is asked for."""
+
+    def __init__(self, plan: Callable[[int], Key], make: Callable[[Key], Made], total: int, settings: Loader) -> None:
+        """Nothing is made before the first step is asked for.
+
+        Args:
+            plan: says what is to be made for a step; always called in the caller's thread.
+            make: makes it; called in any thread.
+            total: steps that there are; none beyond is made.
+            settings: number of threads, and of steps that are made ahead.
+        """
+        self._plan, self._make, self._total = plan, make, total
+        self._ahead = settings.prefetch if settings.workers else 0
+        self._pool = ThreadPoolExecutor(settings.workers, "loader") if settings.workers else None
+        self._begun: dict[int, Future[Made]] = {}
+
+    def get(self, step: int) -> Made:
+        """What belongs to a step; an error that came up in making it is raised here."""
+        if self._pool is None:
+            return self._make(self._plan(step))
+        for number in list(self._begun):
+            if not step <= number <= step + self._ahead:  # steps were left out
+                self._begun.pop(number).cancel()
+        for number in range(step, min(step + self._ahead + 1, max(self._total, step + 1))):
+            if number not in self._begun:
+                self._begun[number] = self._pool.submit(self._make, self._plan(number))
+        return self._begun.pop(step).result()
+
+    def close(self) -> None:
+        """End the threads; what they are making is thrown away."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._begun.clear()
+
+
+def batches(
+    examples: Examples,
+    order: Order,
+    task: Task,
+    spec: TextSpec | ImageSpec,
+    total: int,
+    settings: Loader,
+    rank: int = 0,
+    world: int = 1,
+) -> Ahead[tuple[Rows, int], Batch]:
+    """The batches of one process by step.
+
+    Args:
+        examples: what is trained on.
+        order: says which examples each step sees.
+        task: makes tensors of values.
+        spec: what the model reads.
+        total: number of steps.
+        settings: how they are read.
+        rank: number of this process.
+        world: number of processes.
+    """
+
+    def plan(step: int) -> tuple[Rows, int]:
+        rows = order.rows(step)
+        mine = rows[rank::world]
+        # Fewer examples than processes: each still takes part, with one example that does not count.
+        return (mine, len(rows)) if len(mine) else (rows[:1], -len(rows))
+
+    def make(planned: tuple[Rows, int]) -> Batch:
+        rows, count = planned
+        values = examples.values(rows)
+        inputs = task.collate(values, examples.length[rows], spec)
+        weights = torch.full((len(rows),), float(count > 0))
+        labels = torch.from_numpy(examples.label[rows].astype(np.int64))
+        return Batch(abs(count), values.shape[1], inputs, labels, weights)
+
+    return Ahead(plan, make, total, settings)
