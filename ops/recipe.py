@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ops.augmentation.config import Augmentation
 from ops.cleaning.split import Split
 from ops.config import Config
+from ops.cron import check_cron
 from ops.deduplication.base import Deduplication
 from ops.evaluation.baselines.base import Baseline
 from ops.fitting import FittedStep
@@ -44,7 +45,7 @@ else:
     AnyModel = union("ops.nn.models", base=Model)
     AnyBaseline = union("ops.evaluation.baselines", base=Baseline)
 
-Cron = Annotated[str, Field(pattern=r"^\S+ \S+ \S+ \S+ \S+$")]
+Cron = Annotated[str, AfterValidator(check_cron)]
 
 
 class Partitions(Config):
@@ -153,6 +154,6 @@ class Recipe(Config):
         """The cleaning steps that are fitted on training rows, by their place in `cleaning`."""
         return {place: step for place, step in enumerate(self.cleaning) if isinstance(step, FittedStep)}
 
-    def problems(self) -> list[Problem]:
-        """What is wrong between keys that are each right alone: (path of the key, message)."""
-        return problems(self)
+    def problems(self, *, partial: bool = False) -> list[Problem]:
+        """What is wrong between keys that are each right alone: (path of the key, message); see `problems`."""
+        return problems(self, partial=partial)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -26,10 +25,22 @@ NOT_IN_KEYS = ("...", "\a", "\b", "\f", "\n", "\r", "\t", "\v", "\0")
 """What no key of a partition may have in it (Dagster's `INVALID_PARTITION_SUBSTRINGS`)."""
 
 
-def problems(recipe: Recipe) -> list[Problem]:
-    """All of them."""
+def problems(recipe: Recipe, *, partial: bool = False) -> list[Problem]:
+    """All of them.
+
+    Args:
+        recipe: the recipe.
+        partial: whether it lacks keys that are wrong by themselves; a check that needs one of those is left out.
+    """
     checks = (_kinds, _columns, _types, _unread_columns, _shares, _task, _partitions, _keys, _fitted)
-    return list(chain.from_iterable(check(recipe) for check in checks))
+    found: list[Problem] = []
+    for check in checks:
+        try:
+            found += check(recipe)
+        except AttributeError:
+            if not partial:
+                raise
+    return found
 
 
 def _kinds(recipe: Recipe) -> Iterator[Problem]:
@@ -160,14 +171,14 @@ def _keys(recipe: Recipe) -> Iterator[Problem]:
 def _steps(recipe: Recipe, *parts: str) -> Iterator[tuple[Path, Any]]:
     """The steps of lists of steps."""
     for part in parts:
-        for index, step in enumerate(getattr(recipe, part)):
+        for index, step in enumerate(getattr(recipe, part, ())):  # A part that is wrong itself is not there.
             yield (part, index), step
 
 
 def _named(recipe: Recipe, *parts: str) -> Iterator[tuple[Path, str]]:
     """The columns that lists of steps, or single parts, name."""
     for part in parts:
-        value = getattr(recipe, part)
+        value = getattr(recipe, part, None)
         owners = [*_steps(recipe, part)] if isinstance(value, list) else [((part,), value)]
         for path, owner in owners:
             for key in COLUMN_KEYS:

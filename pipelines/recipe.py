@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, create_model
 
+from ops.config import Config
 from ops.errors import ConfigError
 from pipelines import yaml_strict
 from pipelines.explain import explain
@@ -128,12 +129,40 @@ def check(
         value = model.model_validate_json(json.dumps(data))
     except ValidationError as error:
         explain(error, model, data, complain)
+        sound = _sound_part(model, data, error)
+        if sound is not None:
+            _look_across(sound, folder, complain, partial=True)
         raise RecipeError(document.problems) from None
-    value = _resolved(value, folder, complain)
-    for path, text in getattr(value, "problems", list)():
-        complain(path, "value", text)
+    value = _look_across(value, folder, complain)
     if document.problems:
         raise RecipeError(document.problems)
+    return value
+
+
+def _look_across(value: M, folder: Path | None, complain: Any, **options: bool) -> M:
+    """Report what is missing on the disk and what is wrong between keys; the value with absolute paths."""
+    value = _resolved(value, folder, complain)
+    find: Any = getattr(value, "problems", None)
+    for path, text in find(**options) if find is not None else ():
+        complain(path, "value", text)
+    return value
+
+
+def _sound_part(model: type[M], data: dict[str, Any], error: ValidationError) -> M | None:
+    """What can be said of a recipe's other keys where some are wrong; those that are wrong it has not at all.
+
+    All problems are reported at once, also those that would come to light only when the first are mended.
+    """
+    places = [detail["loc"] for detail in error.errors(include_url=False)]
+    if not all(places):
+        return None
+    wrong = {str(place[0]) for place in places}
+    fields = {name: field for name, field in model.model_fields.items() if name in data and name not in wrong}
+    part = create_model("Part", __base__=Config, **{n: (f.annotation, f) for n, f in fields.items()})  # type: ignore[call-overload]
+    read = part.model_validate_json(json.dumps({name: data[name] for name in fields}))
+    value = model.model_construct(**{name: getattr(read, name) for name in fields})
+    for name in wrong:
+        value.__dict__.pop(name, None)
     return value
 
 
@@ -257,6 +286,9 @@ def _placed(
     """The problem at the position of its key or value, of the nearest part above it, or at its `--set`."""
     if part == "owner":
         path = path[:-1]
+    changed = [label for below, label in labels.items() if below[: len(path)] == path]
+    if changed:
+        return Problem(changed[0], 0, 0, text)
     for length in range(len(path), -1, -1):
         above = path[:length]
         if above in labels:

@@ -79,8 +79,34 @@ MUTATIONS = [
     ("seed: 3", "seed: &s 3", "3:7", "anchor &s"),
     ("seed: 3", "seed: !!int 3", "3:7", "tags are not allowed"),
     ("evaluation:\n", "launch: {proceses: 2}\nevaluation:\n", "42:10", "did you mean 'processes'?"),
-    ("evaluation:\n", "automation: {data: daily}\nevaluation:\n", "42:20", "'data' is 'daily', which does not match"),
+    ("evaluation:\n", "automation: {data: daily}\nevaluation:\n", "42:20", "a cron expression has five fields"),
 ]  # fmt: skip
+
+
+def test_what_is_wrong_on_the_disk_and_between_keys_is_said_beside_wrong_values(recipe_folder: Path) -> None:
+    """A key that is wrong itself hides neither a missing file nor a wrong column elsewhere."""
+    path = recipe_folder / "tiny.yaml"
+    broken = {
+        "  path: rows.csv": "  path: rovs.csv",
+        "  label: label": "  label: lable",
+        "  dim: 16": "  dim: 15",
+        "evaluation:\n": "automation: {data: 99 2 * * *}\nevaluation:\n",
+    }
+    text = RECIPE
+    for old, new in broken.items():
+        text = text.replace(old, new)
+    path.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_file(path)
+    said = [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems]
+    for place, words in {"7:9": "rovs.csv", "32:10": "'lable'", "33:1": "divide dim", "42:20": "no minute"}.items():
+        assert any(line.startswith(f"{place}: ") and words in line for line in said), said
+    assert len(said) == 4
+
+
+def test_an_override_that_breaks_a_part_is_named(recipe_folder: Path) -> None:
+    with pytest.raises(RecipeError, match=r"--set model.heads: heads: 3 does not divide dim: 16"):
+        load_file(recipe_folder / "tiny.yaml", ("model.heads=3",))
 
 
 @pytest.mark.parametrize(("old", "new", "position", "text"), MUTATIONS)
