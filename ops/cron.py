@@ -28,7 +28,9 @@ def check_cron(text: str) -> str:
     """
     words = text.split()
     if len(words) != len(FIELDS):
-        raise ValueError(f"a cron expression has five fields (minute, hour, day, month, weekday), {text!r} {len(words)}")
+        raise ValueError(
+            f"a cron expression has five fields (minute, hour, day, month, weekday), {text!r} {len(words)}"
+        )
     found = [set(_values(word, *field)) for word, field in zip(words, FIELDS, strict=True)]
     _, _, days, months, _ = found
     if words[4] == "*" and all(min(days) > LONGEST_MONTH.get(month, 31) for month in months):

@@ -8,6 +8,7 @@ bytes are not what they were; 65 an input cannot be used; 69 a service does not 
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import io
 import os
@@ -36,7 +37,7 @@ from pipelines.commands.ui import ui
 from pipelines.commands.verify import verify
 from pipelines.console import state
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
+EXIT_FAILED, EXIT_USAGE, EXIT_OUTPUT, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 74, 130, 143
 
 EPILOG = (
     "Exit codes: 0 done, 1 a stage failed, 2 wrong recipe or option, 4 a check did not pass, 5 stored bytes are "
@@ -133,6 +134,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     state.json, state.verbose = "--json" in words, bool({"-v", "--verbose"} & set(words))
     words = [word for word in words if word not in ("-v", "--verbose")]
     signal.signal(signal.SIGTERM, _on_term)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # `>&-`: whoever closed it wants to hear nothing.
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, PTH123 - it stays open to the end
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Data and names of files have characters that a terminal's encoding may not have.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -142,9 +146,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (`head`) has seen enough; Python would complain about it once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # The reader (`head`) has seen enough.
+    except OSError as error:
+        _drop_output()
+        code = _fail(error, _unwritten(error), EXIT_OUTPUT)
     sys.exit(code)
+
+
+def _drop_output() -> None:
+    """Python would complain once more at exit about what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _unwritten(error: OSError) -> str:
+    return f"standard output cannot be written: {error.strerror}"
 
 
 def invoke(words: list[str]) -> int:
@@ -172,9 +187,17 @@ def invoke(words: list[str]) -> int:
         return _fail(error, "interrupted; what was committed is kept", EXIT_INTERRUPTED)
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            return _fail(error, _unwritten(error), EXIT_OUTPUT)  # Stages have errors of their own for the store.
+        return _unforeseen(error)
     except Exception as error:
-        text = f"{type(error).__name__}: {str(error).strip() or 'no message'}".split("\n")[0]
-        return _fail(error, f"{text} (not foreseen; -v shows where)", EXIT_FAILED)
+        return _unforeseen(error)
+
+
+def _unforeseen(error: Exception) -> int:
+    text = f"{type(error).__name__}: {str(error).strip() or 'no message'}".split("\n")[0]
+    return _fail(error, f"{text} (not foreseen; -v shows where)", EXIT_FAILED)
 
 
 def _usage(error: click.UsageError) -> int:

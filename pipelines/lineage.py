@@ -215,7 +215,7 @@ def start(
     Raises:
         ConfigError: there is no such thing.
     """
-    from pipelines.recipe import load, recipes
+    from pipelines.recipe import NAME, load, recipes
 
     if target.startswith(("models:/", "runs:/")):
         from pipelines.mlflow_address import model_digest
@@ -224,9 +224,13 @@ def start(
     elif DIGEST.fullmatch(target) and target not in recipes():
         version = find_digest(store, target)
     else:
+        if NAME.fullmatch(target) and target not in recipes() and not overrides:
+            # Of a recipe that was run by its path only the store knows the name.
+            current = store.slot(target, "model").current()
+            if current is not None:
+                return current, None
         loaded = load(target, overrides)
-        name = loaded.recipe.name
-        current = store.slot(name, "model").current()
+        current = store.slot(loaded.recipe.name, "model").current()
         if current is None:
             raise ConfigError(f"{target} has no model yet", hint=loaded.command("run"))
         return current, loaded.recipe

@@ -204,7 +204,11 @@ def find(reference: str) -> Path:
     if not NAME.fullmatch(reference) and nearest(reference, known) is None:
         rule = "a name has a-z, 0-9 and _; a path ends in .yaml or has a /"
         raise ConfigError(f"{reference[:80]!r} is no name of a recipe", hint=rule)
-    raise ConfigError(f"there is no recipe {reference[:80]!r}", hint=advice(reference, list(known), "there are"))
+    hint = advice(reference, list(known), "there are")
+    missing = [str(folder) for folder in user_folders() if not folder.is_dir()]
+    if missing:
+        hint += f"; {FOLDERS_VARIABLE} names {missing[0]}, which is no folder"
+    raise ConfigError(f"there is no recipe {reference[:80]!r}", hint=hint)
 
 
 def _is_path(reference: str) -> bool:

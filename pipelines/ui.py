@@ -65,6 +65,9 @@ def serve(
         ServiceDown: a server ended, or did not answer in time; the message names its log.
     """
     wanted = pages(settings, port, mlflow_port)
+    ports = [page.port for page in wanted if page.port]
+    if len(set(ports)) < len(ports):
+        raise ConfigError(f"two pages cannot have port {port}", hint="choose another with --port or --mlflow-port")
     for page in wanted:
         _check_port(page)
     environment = {

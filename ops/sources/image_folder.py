@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from io import BytesIO
@@ -153,7 +154,9 @@ class ImageFolder(Source):
         except MemoryError:
             return "undecodable", "out of memory"
         except Exception as error:  # decoders raise anything on damaged bytes, and each means the same here
-            return "undecodable", f"{type(error).__name__}: {error}".replace("\n", " ")
+            # Without the address of an object that some messages have: rejects are the same in every run.
+            said = re.sub(r" at 0x[0-9a-f]+", "", " ".join(str(error).split()))
+            return "undecodable", f"{type(error).__name__}: {said}"
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
@@ -17,17 +18,17 @@ def report(
     """Show the main figures and where the report is."""
     from ops.errors import ConfigError
     from ops.storage import Store
+    from pipelines.commands.gc import recipe_name
     from pipelines.commands.run import report_file
     from pipelines.console import give, say, table, tell
-    from pipelines.recipe import load
     from resources.settings import load_settings
 
-    loaded = load(recipe)
     store = Store(load_settings().store)
-    version = store.slot(loaded.recipe.name, "report").current()
-    path = report_file(store, loaded.recipe.name)
+    name = str(recipe_name(recipe, store))
+    version = store.slot(name, "report").current()
+    path = report_file(store, name)
     if version is None or path is None:
-        raise ConfigError(f"{recipe} has no report yet", hint=loaded.command("run"))
+        raise ConfigError(f"{recipe} has no report yet", hint=shlex.join(["satiety", "run", recipe]))
     version.check()
     if as_json:
         give({"path": str(path), "digest": version.digest, "report": version.json("report.json")})

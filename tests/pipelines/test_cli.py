@@ -315,3 +315,37 @@ def test_an_interrupted_run_is_resumed_by_the_pasted_line(recipe_folder: Path) -
     done = satiety(*words, cwd=recipe_folder)
     assert done.returncode == 0, done.stderr
     assert satiety(*words, cwd=recipe_folder).stderr.startswith("tiny: nothing has changed")
+
+
+def test_nobody_reads_the_output() -> None:
+    command = f"{shlex.quote(sys.executable)} -m pipelines.cli"
+    for ending, code in ((">&-", 0), ("> /dev/full", 74)):
+        done = subprocess.run(
+            ["bash", "-c", f"{command} schema {ending}"], cwd=ROOT, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == code, done.stderr
+        assert done.stderr.splitlines() == (
+            ["error: standard output cannot be written: No space left on device"] if code else []
+        )
+
+
+def test_a_missing_folder_of_recipes_is_named(tmp_path: Path) -> None:
+    done = satiety("plan", "mine", SATIETY_RECIPES=str(tmp_path / "gone"))
+    assert done.returncode == 2
+    assert f"SATIETY_RECIPES names {tmp_path / 'gone'}, which is no folder" in done.stderr
+
+
+def test_results_of_a_recipe_run_by_its_path_are_found_by_its_name(
+    recipe_folder: Path, called: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ops.storage import Output, Store
+
+    def write(output: Output) -> None:
+        output.text("report.html", "<p>")
+        output.json("report.json", {})
+        output.facts({"headline": "It is better."})
+
+    monkeypatch.setenv("SATIETY_STORE", str(recipe_folder / "elsewhere"))
+    Store(recipe_folder / "elsewhere").slot("mine", "report").commit("0" * 32, {}, write)
+    code, out, err = called("report", "mine")
+    assert code == 0 and "It is better." in err and out.strip().endswith("report.html")

@@ -134,3 +134,8 @@ def test_a_server_that_ends_by_itself_ends_all_and_names_its_log(
     log = settings.home / "logs" / "dagster.log"
     with pytest.raises(ServiceDown, match=rf"^dagster: ended with exit code 3 \(see {log}\)$"):
         serve(settings, on_ready=lambda found: None)
+
+
+def test_two_pages_cannot_have_one_port(settings: Settings) -> None:
+    with pytest.raises(ConfigError, match="two pages cannot have port 3001"):
+        serve(settings, port=3001, mlflow_port=3001, on_ready=lambda pages: None)
