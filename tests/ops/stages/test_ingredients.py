@@ -18,7 +18,6 @@ from ops.stages.code import code_versions
 from ops.stages.run import build_stage, ingredients, partitions_of
 from ops.stages.spec import Services, Stage
 from ops.storage import Store
-from ops.training.config import Loader
 from tests.chain import worlds
 from tests.chain.worlds import Modality, World
 from tests.ops.stages.recording import import_everything, recorder, tracing
@@ -228,6 +227,6 @@ def test_a_missing_input_is_named(tmp_path: Path) -> None:
 
 
 def test_how_examples_are_read_is_no_ingredient_of_a_model(text: World) -> None:
-    quick = text.recipe.training.model_copy(update={"loader": Loader(workers=3, prefetch=9, memory=5)})
-    stage = stage_named(text.recipe, "model")
-    assert stage.config(text.recipe.model_copy(update={"training": quick})) == stage.config(text.recipe)
+    recipe, other = text.recipe(), text.recipe("training.loader={workers: 3, prefetch: 9, memory: 5}")
+    assert recipe.training != other.training
+    assert stage_named(recipe, "model").config(recipe) == stage_named(other, "model").config(other)
