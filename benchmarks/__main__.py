@@ -9,6 +9,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.caches import loader, tokenising
 from benchmarks.imputation import imputation
 from benchmarks.measure import Figure
 from benchmarks.outliers import outliers
@@ -20,6 +21,8 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "idle": idle,
     "commit": commit,
     "logging": logging,
+    "tokenising": tokenising,
+    "loader": loader,
     "imputation": imputation,
     "outliers": outliers,
 }
