@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from ops.cleaning.sampling import content_hashes, sampled
+from ops.cleaning.sampling import content_hashes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,13 +76,14 @@ class Scorer:
 
     Args:
         summaries: of each column.
-        sample: (M, C) training rows, standardised.
+        sample: (M, C) training rows, NaN where a value is missing.
         neighbours: rows that the local outlier factor compares with.
     """
 
     def __init__(self, summaries: Sequence[Mapping[str, float]], sample: NDArray[np.float64], neighbours: int) -> None:
         self._summaries = summaries
-        self._sample = sample
+        self._rows = sample
+        self._sample = standardised(sample, summaries)
         self._neighbours = min(neighbours, len(sample) - 1)
 
     def scores(self, values: NDArray[np.float64], method: Method) -> NDArray[np.float64]:
@@ -96,31 +98,55 @@ class Scorer:
         rows = standardised(values, self._summaries)
         return self._isolation(rows) if method == "isolation_forest" else self._factor(rows)
 
+    def ranks(self, values: NDArray[np.float64], method: Method) -> NDArray[np.float64]:
+        """(N,) the share of the sample that scores lower, what scores the same counted half."""
+        import numpy as np
+
+        return ranks(self.scores(values, method), np.sort(self.scores(self._rows, method)))
+
     def _isolation(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Between 0 and 1 (Liu, Ting and Zhou, 2008)."""
+        scores: NDArray[np.float64] = -self._forest.score_samples(rows)
+        return scores
+
+    @cached_property
+    def _forest(self) -> Any:
         from sklearn.ensemble import IsolationForest
 
-        scores: NDArray[np.float64] = -IsolationForest(random_state=0).fit(self._sample).score_samples(rows)
-        return scores
+        return IsolationForest(random_state=0).fit(self._sample)
+
+    @cached_property
+    def _density(self) -> Any:
+        from sklearn.neighbors import LocalOutlierFactor
+
+        return LocalOutlierFactor(n_neighbors=self._neighbours, novelty=True).fit(self._sample)
 
     def _factor(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """About 1 for a row as dense as its neighbours (Breunig et al., 2000)."""
         import numpy as np
-        from sklearn.neighbors import LocalOutlierFactor
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # About equal rows, whose factor may be huge: it is cut below.
-            model = LocalOutlierFactor(n_neighbors=self._neighbours, novelty=True).fit(self._sample)
-            scores = -model.score_samples(rows)
-        # A row of the sample would be its own nearest neighbour; the fit has its factor among the others.
-        known = content_hashes(self._sample)
-        order = np.argsort(known, kind="stable")
-        asked = content_hashes(rows)
-        place = np.searchsorted(known[order], asked).clip(max=len(known) - 1)
-        index = order[place]
-        inside = (self._sample[index] == rows).all(axis=1)
-        scores[inside] = -model.negative_outlier_factor_[index[inside]]
+            model = self._density
+            # A row of the sample would be its own nearest neighbour; the fit has its factor among the others.
+            index = _places(rows, self._sample)
+            scores = np.empty(len(rows))
+            inside = index >= 0
+            scores[inside] = -model.negative_outlier_factor_[index[inside]]
+            if not inside.all():
+                scores[~inside] = -model.score_samples(rows[~inside])
         return np.asarray(np.nan_to_num(scores, nan=1.0, posinf=_FAR).clip(max=_FAR))
+
+
+def _places(rows: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(N,) where each row first stands `among` others (M, C); -1 where it does not."""
+    import numpy as np
+
+    known = content_hashes(among)
+    order = np.argsort(known, kind="stable")
+    place = np.searchsorted(known[order], content_hashes(rows)).clip(max=len(known) - 1)
+    index = order[place]
+    return np.where((among[index] == rows).all(axis=1), index, -1)
 
 
 def ranks(scores: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -129,22 +155,3 @@ def ranks(scores: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np
 
     low, high = np.searchsorted(among, scores, "left"), np.searchsorted(among, scores, "right")
     return (low + high) / (2.0 * len(among))
-
-
-def learn_scores(values: NDArray[np.float64], methods: Sequence[Method], size: int, neighbours: int) -> dict[str, Any]:
-    """What scoring needs of the training rows: summaries, a sample, and the sorted scores of the sample by method.
-
-    Args:
-        values: (N, C) the training rows, NaN where a value is missing.
-        methods: those that are asked for.
-        size: most rows of the sample.
-        neighbours: rows that the local outlier factor compares with.
-    """
-    import numpy as np
-
-    summaries = [summary(column) for column in values.T]
-    rows = sampled(values, size)
-    sample = standardised(rows, summaries)
-    scorer = Scorer(summaries, sample, neighbours)
-    scores = {method: np.sort(scorer.scores(rows, method)).tolist() for method in methods}
-    return {"summaries": summaries, "sample": sample.tolist(), "scores": scores}

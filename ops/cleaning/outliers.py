@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 import polars as pl
 from pydantic import Field, model_validator
 
-from ops.cleaning.outlier_scores import BY_COLUMN, Method, Scorer, column_scores, learn_scores, ranks
+from ops.cleaning.outlier_scores import BY_COLUMN, Method, Scorer, column_scores, summary
 from ops.cleaning.sampling import sampled
 from ops.columns import dropped_where, require
 from ops.errors import BadData, ConfigError
@@ -49,7 +49,7 @@ class Outliers(FittedStep):
     """What happens: the row is dropped; or the value (by row: each of the columns) becomes null."""
     neighbours: Annotated[int, Field(ge=1, le=1000)] = 20
     """Rows that the local outlier factor compares a row with."""
-    sample: Annotated[int, Field(ge=10, le=20_000)] = 2000
+    sample: Annotated[int, Field(ge=10, le=20_000)] = 5000
     """Training rows that the methods by row know, chosen by their content."""
 
     applies_to: ClassVar[frozenset[str]] = frozenset({"text", "table"})
@@ -65,19 +65,19 @@ class Outliers(FittedStep):
         return self.columns
 
     def fit(self, train: pl.DataFrame, seed: int) -> dict[str, Any]:
-        """Summaries of the columns; for methods by row the sample, its scores, and the limit."""
+        """Summaries of the columns; for methods by row the sample and the limit."""
         import numpy as np
 
         values = self._values(train)
         empty = [name for name, column in zip(self.columns, values.T, strict=True) if not np.isfinite(column).any()]
         if empty:
             raise BadData(f"outliers: column {empty[0]!r} has no finite value in any training row")
+        learned: dict[str, Any] = {"summaries": [summary(column) for column in values.T]}
         if self.method in BY_COLUMN:
-            found = learn_scores(values, (), 1, 1)
-            return {"summaries": found["summaries"]}
-        learned = learn_scores(values, self._methods, self.sample, self.neighbours)
-        scores = self._row_scores(sampled(values, self.sample), learned)
-        return learned | {"limit": float(np.quantile(scores, 1.0 - self.share))}
+            return learned
+        rows = sampled(values, self.sample)
+        learned["sample"] = [[None if value != value else value for value in row] for row in rows.tolist()]
+        return learned | {"limit": float(np.quantile(self._row_scores(rows, learned), 1.0 - self.share))}
 
     def use(self, table: pl.DataFrame, learned: Mapping[str, Any]) -> Outcome:
         """Return the table without the outliers; the evidence is the score, and by column the value."""
@@ -100,10 +100,6 @@ class Outliers(FittedStep):
         ]
 
     @property
-    def _methods(self) -> tuple[Method, ...]:
-        return get_args(Method) if self.method == "auto" else (self.method,)
-
-    @property
     def _threshold(self) -> float:
         return THRESHOLDS[self.method] if self.threshold is None else self.threshold
 
@@ -114,8 +110,7 @@ class Outliers(FittedStep):
         scorer = Scorer(learned["summaries"], sample, self.neighbours)
         if self.method != "auto":
             return scorer.scores(values, self.method)
-        found = [ranks(scorer.scores(values, m), np.array(learned["scores"][m])) for m in self._methods]
-        return np.asarray(np.max(found, axis=0))
+        return np.asarray(np.max([scorer.ranks(values, method) for method in get_args(Method)], axis=0))
 
     def _by_column(self, table: pl.DataFrame, scores: NDArray[np.float64]) -> Outcome:
         beyond = scores > self._threshold
