@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError, create_model
 
+<<<<<<< HEAD
 from ops.config import Config
 from ops.errors import ConfigError
+=======
+from ops.errors import ConfigError, SatietyError
+>>>>>>> 6a39454 (Times in one zone, order and without gaps; references to other files; sets of columns that occur once)
 from pipelines import yaml_strict
 from pipelines.explain import explain
 from pipelines.overrides import apply_overrides
@@ -309,6 +313,18 @@ def _placed(
     return Problem(document.place, 1, 1, text)
 
 
+def _found(step: Any, place: int, folder: Path, complain: Any) -> Any:
+    """A step with the file it reads, if it reads one, taken from `folder`; a file that is missing is a problem."""
+    if not hasattr(step, "resolve"):
+        return step
+    resolved = step.resolve(folder)
+    try:
+        resolved.check()
+    except SatietyError as error:
+        complain(("cleaning", place, "file"), "value", str(error))
+    return resolved
+
+
 def _resolved(value: M, folder: Path | None, complain: Any) -> M:
     """The recipe with its relative paths taken from `folder`; a file of its source that is missing is a problem."""
     source: Any = getattr(value, "source", None)
@@ -324,6 +340,8 @@ def _resolved(value: M, folder: Path | None, complain: Any) -> M:
     except OSError as error:
         complain(path, "value", f"cannot be looked at: {error.strerror}")
     changes: dict[str, Any] = {"source": resolved}
+    if hasattr(value, "cleaning"):
+        changes["cleaning"] = [_found(step, place, folder, complain) for place, step in enumerate(value.cleaning)]
     automation: Any = getattr(value, "automation", None)
     if automation is not None and automation.watch is not None:
         # A sensor looks from wherever the daemon was started.

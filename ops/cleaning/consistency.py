@@ -78,21 +78,36 @@ class Rule(Config):
 
 
 class Consistency(Step):
-    """Drop rows with a value that breaks its column's rule.
+    """Drop rows with a value that breaks its column's rule, or values that an earlier row has.
 
     The reason is `column.rule` of the first broken rule, in the order of the recipe's columns and of the rule's keys;
-    the evidence is the value. Values are checked, not converted.
+    the evidence is the value. Values are checked, not converted. Behind the rules `unique` looks at the rows that keep
+    them, with the reason `unique.column+column` and the values as evidence.
     """
 
     kind: Literal["consistency"] = "consistency"
-    """Rows that contradict the declared types, values, patterns or ranges dropped."""
-    columns: Annotated[dict[str, Rule], Field(min_length=1)]
+    """Rows that contradict the declared types, values, patterns, ranges or uniqueness dropped."""
+    columns: dict[str, Rule] = {}
     """The rule of each column that has one."""
+    unique: list[Annotated[list[str], Field(min_length=1)]] = []
+    """Sets of columns whose values together occur once in a partition; the first row stays, nulls equal nothing."""
+
+    @model_validator(mode="after")
+    def _something(self) -> Consistency:
+        if not self.columns and not self.unique:
+            raise ValueError("give columns with rules, unique, or both")
+        return self
 
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the rows that keep all rules."""
-        require(table, list(self.columns), step=self.kind)
-        reason, evidence = pl.lit(None, dtype=pl.String), pl.lit(None, dtype=pl.String)
+        require(table, [*self.columns, *(name for names in self.unique for name in names)], step=self.kind)
+        outcome = self._ruled(table) if self.columns else Outcome(table)
+        for names in self.unique:
+            lone = self._distinct(outcome.kept, names)
+            outcome = Outcome(lone.kept, pl.concat([outcome.dropped, lone.dropped]))
+        return outcome
+
+    def _ruled(self, table: pl.DataFrame) -> Outcome:
         broken: list[tuple[str, str, pl.Expr]] = []
         for column, rule in self.columns.items():
             self._check_type(column, rule, table.schema[column])
@@ -100,11 +115,26 @@ class Consistency(Step):
                 # No answer (a text that is no number has no minimum) breaks the rule; no value breaks only `required`.
                 exempt = pl.lit(False) if name == "required" else pl.col(column).is_null()
                 broken.append((column, name, ~(kept.fill_null(False) | exempt)))
+        if not broken:
+            return Outcome(table)
+        keep = table.select((~pl.any_horizontal(breaks for _, _, breaks in broken)).alias("keep"))["keep"]
+        # Words are found for the few rows that need them.
+        reason, evidence = pl.lit(None, dtype=pl.String), pl.lit(None, dtype=pl.String)
         for column, name, breaks in reversed(broken):
             reason = pl.when(breaks).then(pl.lit(f"{column}.{name}")).otherwise(reason)
             shown = pl.col(column).cast(pl.String, strict=False).str.head(_EVIDENCE_CHARACTERS)
             evidence = pl.when(breaks).then(shown).otherwise(evidence)
-        return Outcome.split(table, keep=reason.is_null(), step=self.kind, reason=reason, evidence=evidence)
+        never = pl.lit(False)
+        wrong = Outcome.split(table.filter(~keep), keep=never, step=self.kind, reason=reason, evidence=evidence)
+        return Outcome(table.filter(keep), wrong.dropped)
+
+    def _distinct(self, table: pl.DataFrame, names: list[str]) -> Outcome:
+        there = pl.all_horizontal(pl.col(name).is_not_null() for name in names)
+        keep = ~there | pl.struct(names).is_first_distinct()
+        values = pl.concat_str([pl.col(name).cast(pl.String, strict=False) for name in names], separator=" | ")
+        reason = f"unique.{'+'.join(names)}"
+        shown = values.str.head(_EVIDENCE_CHARACTERS)
+        return Outcome.split(table, keep=keep, step=self.kind, reason=reason, evidence=shown)
 
     def _check_type(self, column: str, rule: Rule, dtype: pl.DataType) -> None:
         if rule.pattern is not None and dtype != pl.String:

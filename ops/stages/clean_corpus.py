@@ -38,7 +38,13 @@ def _build(build: Build) -> Counts:
     build.output.json("changed.json", applied.changed)
     splits = dict(clean.group_by("split").len().sort("split").iter_rows())
     build.output.facts({"splits": splits})
-    return Counts(table.height, clean.height, dropped=applied.dropped_by_reason, changed=applied.changed)
+    return Counts(
+        rows_in=table.height,
+        rows_out=clean.height,
+        added=applied.added,
+        dropped=applied.dropped_by_reason,
+        changed=applied.changed,
+    )
 
 
 def _excerpt(table: pl.DataFrame, column: str) -> list[pl.Expr]:

@@ -28,16 +28,16 @@ def _modules(recipe: Recipe) -> list[str]:
 def _build(build: Build) -> Counts:
     recipe = build.recipe
     table = rows = build.one("raw_corpus").parquet("data.parquet")
-    facts, done, dropped = Facts(build.partition, recipe.seed), 0, dict[str, int]()
+    facts, done, added, dropped = Facts(build.partition, recipe.seed), 0, 0, dict[str, int]()
     for place, step in recipe.deduplication.items():
         # Rows are compared as they are after the steps before: repaired, masked, and without what those steps drop.
         before = steps_before(recipe, place)
         applied = apply_steps(rows, before[done:], facts)
-        rows, done = applied.kept, len(before)
+        rows, done, added = applied.kept, len(before), added + applied.added
         for reason, count in applied.dropped_by_reason.items():
             dropped[reason] = dropped.get(reason, 0) + count
         step.sign(rows, build.output)
-    return Counts(rows_in=table.height, rows_out=rows.height, dropped=dropped)
+    return Counts(rows_in=table.height, rows_out=rows.height, added=added, dropped=dropped)
 
 
 SIGNATURES = Stage(

@@ -130,3 +130,27 @@ def test_rules_that_say_nothing(rule: dict[str, Any]) -> None:
 def test_declared_types_that_the_column_has_already() -> None:
     assert kept([1, None], {"type": "integer"}) == [1, None]
     assert kept([dt.date(2024, 1, 1)], {"type": "date"}) == [dt.date(2024, 1, 1)]
+
+
+@given(st.lists(st.tuples(st.sampled_from(["x", "y", None]), st.integers(0, 2)), max_size=20))
+def test_sets_of_columns_that_occur_once(rows: list[tuple[str | None, int]]) -> None:
+    ids = [str(k) for k in range(len(rows))]
+    schema = {"id": pl.String, "a": pl.String, "b": pl.Int64}
+    table = pl.DataFrame({"id": ids, "a": [a for a, _ in rows], "b": [b for _, b in rows]}, schema=schema)
+    outcome = Consistency(unique=[["a", "b"]]).apply(table, Facts("p"))
+    first = [k for k, row in zip(ids, rows, strict=True) if row[0] is None or rows.index(row) == int(k)]
+    assert outcome.kept["id"].to_list() == first
+    assert set(outcome.dropped["reason"]) <= {"unique.a+b"}
+    assert set(outcome.dropped["evidence"]) <= {f"{a} | {b}" for a in "xy" for b in range(3)}
+
+
+def test_a_row_that_breaks_a_rule_is_nobodys_first() -> None:
+    table = pl.DataFrame({"id": ["1", "2", "3"], "a": ["k", "k", "k"], "b": [-1, 1, 2]})
+    outcome = Consistency.model_validate({"columns": {"b": {"minimum": 0}}, "unique": [["a"]]}).apply(table, Facts("p"))
+    assert outcome.kept["id"].to_list() == ["2"]
+    assert outcome.dropped.select("id", "reason").rows() == [("1", "b.minimum"), ("3", "unique.a")]
+
+
+def test_something_must_be_asked_for() -> None:
+    with pytest.raises(ValidationError, match="give columns with rules, unique, or both"):
+        Consistency()

@@ -1,0 +1,93 @@
+"""Values that must occur in a column of another file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import polars as pl
+from pydantic import Field, PrivateAttr
+
+from ops.columns import require
+from ops.errors import BadData, ConfigError, IntegrityError
+from ops.steps import Facts, Outcome, Step
+
+_EVIDENCE_CHARACTERS = 100
+_READERS = (".csv", ".tsv", ".parquet", ".txt")
+
+
+class References(Step):
+    """Drop rows whose value does not occur in a column of a file: the evidence is the value. Nulls refer to nothing.
+
+    Values are compared as text. The file is part of the recipe by its SHA-256, so that another content is another
+    recipe, and never another result of the same one.
+    """
+
+    kind: Literal["references"] = "references"
+    """Rows dropped whose value does not occur in a given file."""
+    column: str
+    """The column whose values refer to the file."""
+    file: str
+    """The file, relative to the recipe's folder: .csv or .tsv with a header, .parquet, or .txt with a value a line."""
+    key: str | None = None
+    """The file's column that has the values; by default the one of the same name. Not for .txt."""
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    """SHA-256 of the file, as `sha256sum` prints it."""
+
+    _base: Path = PrivateAttr(default_factory=Path)
+
+    def resolve(self, base: Path) -> Self:
+        """A copy that takes relative paths from `base`."""
+        copy = self.model_copy()
+        copy._base = base.absolute()
+        return copy
+
+    def check(self) -> None:
+        """Look whether the file is there and is the one that is meant.
+
+        Raises:
+            ConfigError: it is not there, or no kind of file that can be read.
+            IntegrityError: it has another content.
+        """
+        self._content()
+
+    def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
+        """Return the rows whose value occurs in the file."""
+        require(table, [self.column], step=self.kind)
+        value = pl.col(self.column).cast(pl.String)
+        keep = value.is_null() | value.is_in(self._values().implode())
+        shown = value.str.head(_EVIDENCE_CHARACTERS)
+        return Outcome.split(table, keep=keep, step=self.kind, reason=self.column, evidence=shown)
+
+    def _content(self) -> bytes:
+        path = self._base / self.file
+        if path.suffix not in _READERS:
+            raise ConfigError(f"a file of references ends in {', '.join(_READERS)}", where=str(path))
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        found = hashlib.sha256(content).hexdigest()
+        if found != self.sha256:
+            hint = f"if it is meant to be this one: sha256: {found}"
+            raise IntegrityError("the file is not the one that the recipe means", where=str(path), hint=hint)
+        return content
+
+    def _values(self) -> pl.Series:
+        """The values that may occur, as text."""
+        content, suffix = self._content(), Path(self.file).suffix
+        try:
+            if suffix == ".txt":
+                return pl.Series(content.decode("utf-8").splitlines(), dtype=pl.String).unique()
+            if suffix == ".parquet":
+                table = pl.read_parquet(io.BytesIO(content))
+            else:
+                separator = "\t" if suffix == ".tsv" else ","
+                table = pl.read_csv(io.BytesIO(content), separator=separator, infer_schema=False)
+        except (UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+            raise BadData(f"cannot be read as {suffix}: {error}", where=self.file) from error
+        key = self.key or self.column
+        require(table, [key], step=f"references of {self.file}")
+        return table[key].cast(pl.String).drop_nulls().unique()
