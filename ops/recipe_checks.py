@@ -100,7 +100,7 @@ def _columns(recipe: Recipe) -> Iterator[Problem]:
 def _types(recipe: Recipe) -> Iterator[Problem]:
     """Columns of a type that cannot be what the recipe takes them for."""
     columns, task = recipe.source.columns, recipe.task
-    wanted = pl.Binary() if task.modality == "image" else pl.String()
+    wanted = pl.Binary() if task.modality in ("image", "sound") else pl.String()
     if columns.get(task.input, wanted) != wanted:
         yield ("task", "input"), f"{task.kind} reads {wanted}, column {task.input!r} is {columns[task.input]}"
     label = columns.get(task.label, pl.String())

@@ -89,10 +89,10 @@ class Outcome:
 class Step(Config):
     """One typed entry of a stage's list. A subclass adds `kind: Literal[...]`, its settings and `apply`.
 
-    `applies_to` names the modalities it works on: text, image, table.
+    `applies_to` names the modalities it works on: text, image, table, sound.
     """
 
-    applies_to: ClassVar[frozenset[str]] = frozenset({"text", "image", "table"})
+    applies_to: ClassVar[frozenset[str]] = frozenset({"text", "image", "table", "sound"})
 
     if TYPE_CHECKING:
         kind: Any = None

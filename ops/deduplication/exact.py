@@ -32,7 +32,7 @@ class ExactDuplicates(Deduplication):
     conflict: Literal["drop", "keep_first"] = "drop"
     """What happens to copies that disagree: all are dropped (conflicting_label), or the first is kept."""
 
-    applies_to: ClassVar[frozenset[str]] = frozenset({"text", "image", "table"})
+    applies_to: ClassVar[frozenset[str]] = frozenset({"text", "image", "table", "sound"})
     thresholds: ClassVar[frozenset[str]] = frozenset({"conflict"})
     by_content: ClassVar[bool] = True
 

@@ -28,7 +28,7 @@ class Subject(Config):
     task: str
     """Kind of the task, as `text_classification`."""
 
-    modality: Literal["text", "image", "table"]
+    modality: Literal["text", "image", "table", "sound"]
     """What one input is."""
 
     model: str

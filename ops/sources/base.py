@@ -12,7 +12,7 @@ import polars as pl
 from ops.config import Config
 from ops.sources.rejects import reject_frame
 
-Modality = Literal["text", "image", "table"]
+Modality = Literal["text", "image", "table", "sound"]
 
 # A batch holds about this many bytes of input at most, so that memory does not grow with the size of a file.
 BATCH_BYTES = 1 << 20
@@ -37,7 +37,7 @@ class Source(Config):
 
     Attributes:
         natural: what one part is into which the source falls by itself, as `partitions: {by: …}` calls it.
-        modality: what a row is: a text, an image, or values in a table (which may be text).
+        modality: what a row is: a text, an image, a recording, or values in a table (which may be text).
     """
 
     natural: ClassVar[Literal["package", "file"] | None] = None

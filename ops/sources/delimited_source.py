@@ -13,10 +13,11 @@ from ops.errors import BadData
 from ops.sources.base import Batch
 from ops.sources.containers import InputFile
 from ops.sources.delimited import Dialect, Frames, first_record, frame
+from ops.sources.encodings import Encoding, check_encoding
 from ops.sources.rejects import EXCERPT_BYTES, Reject, reject_frame
 from ops.sources.tabular import TableSource, check_names, table_text
 from ops.sources.values import first_faults, parse_text
-from ops.sources.window import Positions, Window, check_encoding, count_line_ends, faults, opened
+from ops.sources.window import Positions, Window, count_line_ends, faults, opened
 
 # After a place that is out of the ordinary so many bytes are read record by record before a block is tried again:
 # framing a block costs about as much as the grammar takes for these.
@@ -46,8 +47,8 @@ class DelimitedSource(TableSource):
     """Sign between two fields, one ASCII character."""
     quote: str | None = '"'
     """Sign around fields that hold separators or line ends, one ASCII character; null where no sign quotes."""
-    encoding: str = "utf-8"
-    """Encoding of the files; nothing is guessed. A byte order mark is skipped."""
+    encoding: Encoding = "utf-8"
+    """Encoding of the files, or a list of which the first that a file is wholly in is taken, after UTF-8."""
     header: bool = True
     """Whether the first record names the columns; without it they are the declared ones in their order."""
     null_values: list[str] = [""]

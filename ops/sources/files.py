@@ -64,7 +64,7 @@ class FileSource(Source):
         """
         found: dict[str, InputFile] = {}
         for pattern in [self.path] if isinstance(self.path, str) else self.path:
-            for file in _expand(self._base, pattern):
+            for file in expand(self._base, pattern):
                 if found.setdefault(file.name, file).path != file.path:
                     raise ConfigError(f"two files are called {file.name!r}: {found[file.name].path} and {file.path}")
         return [found[name] for name in sorted(found)]
@@ -195,7 +195,7 @@ def nearest(name: str, names: list[str]) -> str:
     return f", did you mean {close[0]!r}?" if close else ""
 
 
-def _expand(base: Path, pattern: str) -> list[InputFile]:
+def expand(base: Path, pattern: str) -> list[InputFile]:
     """The regular files that one path or pattern means. A path that exists is taken literally, whatever its signs."""
     full = base / Path(pattern).expanduser()
     if full.is_file():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +19,7 @@ class LineBlock(NamedTuple):
         starts: first byte of each line, shape (lines,).
         ends: byte behind the last of each line, without its line end, shape (lines,).
         first: number of the first line, from 1.
-        offset: byte in the file where `data` begins; null where it was transcoded.
+        place: byte in the file by position in `data`; to be asked before the next block is.
         rejects: a line that is longer than memory should hold; then there are no others.
     """
 
@@ -27,14 +27,15 @@ class LineBlock(NamedTuple):
     starts: Positions
     ends: Positions
     first: int
-    offset: int | None
+    place: Callable[[int], int | None]
     rejects: list[Reject]
 
     def reject(self, name: str, index: int, reason: str, detail: str) -> Reject:
         """The reject for one line of the block."""
         start, end = int(self.starts[index]), int(self.ends[index])
-        offset = None if self.offset is None else self.offset + start
-        return Reject(name, self.first + index, offset, reason, detail, self.data[start : min(end, start + 256)])
+        return Reject(
+            name, self.first + index, self.place(start), reason, detail, self.data[start : min(end, start + 256)]
+        )
 
 
 def line_blocks(window: Window, limit: int) -> Iterator[LineBlock]:
@@ -62,10 +63,10 @@ def line_blocks(window: Window, limit: int) -> Iterator[LineBlock]:
             first, offset = window.line, window.offset(0)
             excerpt = window.skip_line(newlines_only=True)
             reject = Reject(window.name, first, offset, "too_large", f"{limit} bytes are allowed", excerpt)
-            yield LineBlock(b"", none, none, first, offset, [reject])
+            yield LineBlock(b"", none, none, first, window.offset, [reject])
             continue
         starts = np.concatenate([np.zeros(1, np.int64), stops[:-1] + 1])
         ends = stops - ((stops > starts) & (signs[stops - 1] == 13))
         size = min(int(stops[-1]) + 1, len(data))
-        yield LineBlock(data[:size], starts, ends, window.line, window.offset(0), [])
+        yield LineBlock(data[:size], starts, ends, window.line, window.offset, [])
         window.drop(size, line_ends)

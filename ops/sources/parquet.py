@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal
 
-import numpy as np
-import polars as pl
-
-from ops.errors import BadData
-from ops.sources.base import BATCH_ROWS, Batch
-from ops.sources.containers import InputFile
-from ops.sources.rejects import Reject, reject_frame
-from ops.sources.tabular import TableSource, check_names, table_text
-from ops.sources.values import convert, first_faults
+from ops.sources.base import BATCH_ROWS
+from ops.sources.columnar import ColumnarSource
+from ops.sources.tabular import check_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,7 +16,7 @@ if TYPE_CHECKING:
 BATCH_TARGET_BYTES = 64 << 20
 
 
-class Parquet(TableSource):
+class Parquet(ColumnarSource):
     """Parquet files with a declared type for every column.
 
     Columns of another type are converted where no value can change (smaller integers, dictionaries, text that reads as
@@ -30,76 +24,24 @@ class Parquet(TableSource):
     number of the row in the file, from 1.
     """
 
+    title: ClassVar[str] = "Parquet"
+
     kind: Literal["parquet"] = "parquet"
     """Parquet."""
 
-    def read_file(self, file: InputFile) -> Iterator[Batch]:
-        """Yield the rows of one file.
-
-        Raises:
-            BadData: the file is no Parquet, is damaged, or its columns have nothing to do with the declared ones.
-        """
-        import pyarrow as pa
-
-        # What a damaged file raises is whatever the place of the damage leads to.
-        damage = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, OverflowError, MemoryError)
-        polars_damage = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
-        try:
-            yield from self._batches(file)
-        except BadData:
-            raise
-        except (*damage, *polars_damage) as error:
-            text = str(error).splitlines() or [type(error).__name__]
-            raise BadData(f"cannot be read as Parquet: {text[0][:200]}", where=file.name) from error
-
-    def _batches(self, file: InputFile) -> Iterator[Batch]:
+    def tables(self, stream: BinaryIO, name: str) -> Iterator[pa.RecordBatch | pa.Table]:
+        """The batches of all row groups."""
         import pyarrow.parquet as pq
 
-        with file.seekable() as stream, pq.ParquetFile(stream, page_checksum_verification=True) as reader:
-            check_names(self, reader.schema_arrow.names, file.name)
-            first = 1
+        with pq.ParquetFile(stream, page_checksum_verification=True) as reader:
+            check_names(self, reader.schema_arrow.names, name)
             wanted = list(self.in_file.values())
+            empty = True
             for batch in reader.iter_batches(batch_size=_batch_rows(reader), columns=wanted, use_threads=False):
-                batch.validate(full=True)
-                yield self._batch(batch, file.name, first)
-                first += batch.num_rows
-            if first == 1:
-                yield self._batch(reader.schema_arrow.empty_table(), file.name, first)
-
-    def _batch(self, data: pa.RecordBatch | pa.Table, name: str, first: int) -> Batch:
-        frame = pl.DataFrame(pl.from_arrow(data))
-        before = {column: frame[there] for column, there in self.in_file.items()}
-        after = {}
-        for column, kind in self.declared.items():
-            values = convert(before[column], kind, self.formats.get(column))
-            if values is None:
-                raise BadData(f"its columns are not the declared ones:{self._types(before)}", where=name)
-            after[column] = values
-        lost = {row: (reason, detail) for row, reason, detail in self._faults(before, after)}
-        table = self.placed(after, name, np.arange(first, first + frame.height).tolist())
-        rejects = [Reject(name, first + row, None, *lost[row], _excerpt(before, row)) for row in sorted(lost)]
-        if lost:
-            keep = np.ones(table.height, bool)
-            keep[list(lost)] = False
-            table = table.filter(pl.Series(keep))
-        return Batch(table, reject_frame(rejects))
-
-    def _faults(self, before: dict[str, pl.Series], after: dict[str, pl.Series]) -> Iterator[tuple[int, str, str]]:
-        yield from first_faults(before, after, self.declared, self.non_finite == "keep")
-        for column, values in after.items():
-            if values.dtype != pl.String:
-                continue
-            long = values.str.len_bytes() > self.max_record_bytes
-            for row in long.arg_true().to_list() if long.any() else []:
-                yield row, "too_large", f"{column}: {self.max_record_bytes} bytes are allowed"
-
-    def _types(self, before: dict[str, pl.Series]) -> str:
-        rows = [("expected", "got", "hint")]
-        for column, kind in self.declared.items():
-            if convert(before[column].clear(), kind) is None:
-                have = f"{self.in_file[column]}: {before[column].dtype}"
-                rows.append((f"{column}: {kind}", have, "declare another type"))
-        return table_text(rows)
+                empty = False
+                yield batch
+            if empty:
+                yield reader.schema_arrow.empty_table()
 
 
 def _batch_rows(reader: pq.ParquetFile) -> int:
@@ -108,7 +50,3 @@ def _batch_rows(reader: pq.ParquetFile) -> int:
     size = sum(max(meta.row_group(i).total_byte_size, 0) for i in range(meta.num_row_groups))
     per_row = max(size // max(meta.num_rows, 1), 1)
     return int(min(max(BATCH_TARGET_BYTES // per_row, 1), BATCH_ROWS))
-
-
-def _excerpt(before: dict[str, pl.Series], row: int) -> bytes:
-    return ", ".join(f"{name}={str(values[row])[:100]}" for name, values in before.items()).encode("utf-8", "replace")

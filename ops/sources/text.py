@@ -11,10 +11,11 @@ from pydantic import PositiveInt, field_validator
 
 from ops.sources.base import Batch
 from ops.sources.containers import InputFile
+from ops.sources.encodings import Encoding, check_encoding
 from ops.sources.files import FileSource
 from ops.sources.lines import LineBlock, line_blocks
 from ops.sources.rejects import Reject, reject_frame
-from ops.sources.window import Window, check_encoding, faults, opened
+from ops.sources.window import Window, faults, opened
 
 TEXT_SCHEMA: dict[str, pl.DataType] = {"text": pl.String(), "file": pl.String(), "line": pl.Int64()}
 
@@ -30,8 +31,8 @@ class Text(FileSource):
     """Plain text."""
     per: Literal["line", "paragraph", "file"] = "line"
     """What becomes one row."""
-    encoding: str = "utf-8"
-    """Encoding of the files; nothing is guessed. A byte order mark is skipped."""
+    encoding: Encoding = "utf-8"
+    """Encoding of the files, or a list of which the first that a file is wholly in is taken, after UTF-8."""
     max_record_bytes: PositiveInt = 16 << 20
     """Longest row; a longer one is rejected."""
 
@@ -118,8 +119,7 @@ class _Paragraphs:
             for index, (start, end) in enumerate(zip(block.starts.tolist(), block.ends.tolist(), strict=True)):
                 line = block.data[start:end]
                 if line.strip():
-                    offset = None if block.offset is None else block.offset + start
-                    self._add(line, block.first + index, offset)
+                    self._add(line, block.first + index, block.place(start) if not self._parts else None)
                 else:
                     self._close(rows, rejects)
             yield self._batch(rows, rejects)

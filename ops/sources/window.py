@@ -17,37 +17,13 @@ from numpy.typing import NDArray
 from ops.errors import BadData
 from ops.sources.base import BATCH_BYTES
 from ops.sources.containers import InputFile
+from ops.sources.encodings import MARKS, Encoding, detect, width
 
 Positions = NDArray[np.int64]
 
 _NEWLINE = re.compile(rb"\n")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 _LONE_CR = re.compile(rb"\r(?!\n)")
-_BAD = "\udcff"
-
-
-def _mark_bad(error: UnicodeError) -> tuple[str, int]:
-    """Error handler of codecs: what cannot be decoded becomes something that is no UTF-8 either, and is found later."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    return _BAD, error.end
-
-
-codecs.register_error("satiety-mark", _mark_bad)
-
-
-def check_encoding(name: str) -> str:
-    """The name, if Python has a text encoding of it.
-
-    Raises:
-        ValueError: it has none.
-    """
-    try:
-        if "x".encode(name).decode(name) != "x":
-            raise LookupError
-    except (LookupError, UnicodeError, ValueError, TypeError):
-        raise ValueError(f"{name!r} is no text encoding such as utf-8, utf-16, cp1252, gb18030, shift_jis") from None
-    return name
 
 
 class Window:
@@ -68,10 +44,12 @@ class Window:
         self.name = name
         self._stream = stream
         self._offset = 0
+        self._read = 0
+        self._known: tuple[int, int] | None = None
+        self._encoding = codecs.lookup(encoding).name
         self._decoder = None
-        plain = codecs.lookup(encoding).name == "utf-8"
-        if not plain:
-            self._decoder = codecs.getincrementaldecoder(encoding)(errors="satiety-mark")
+        if self._encoding != "utf-8":
+            self._decoder = codecs.getincrementaldecoder(encoding)(errors=MARKS)
         self._start()
 
     def _start(self) -> None:
@@ -86,6 +64,8 @@ class Window:
         size = size or self.block
         read = self._stream.read(size)
         self.final = len(read) < size
+        self._read += len(read)
+        self._known = None
         if self._decoder is not None:
             try:
                 text = self._decoder.decode(read, self.final)
@@ -98,11 +78,25 @@ class Window:
         """Forget the first bytes, which hold so many line ends."""
         self.data = self.data[size:]
         self._offset += size
+        self._known = None
         self.line += lines
 
     def offset(self, position: int) -> int | None:
-        """Byte in the file of a position in `data`; null where the file was transcoded."""
-        return None if self._decoder is not None else self._offset + int(position)
+        """Byte in the file of a position in `data`; null where the encoding does not tell (ISO 2022, UTF-7)."""
+        if self._decoder is None:
+            return self._offset + int(position)
+        if self._known is None or self._known[0] > position:
+            pending = self._decoder.getstate()[0]
+            size = width(self.data, self._encoding)
+            if size is None:
+                return None
+            self._known = (0, self._read - len(pending) - size)
+        known, offset = self._known
+        size = width(self.data[known:position], self._encoding)
+        if size is None:
+            return None
+        self._known = (int(position), offset + size)
+        return offset + size
 
     def skip_line(self, newlines_only: bool = False) -> bytes:
         """Drop everything up to the end of the physical line, however long; returns its first bytes."""
@@ -122,10 +116,16 @@ class Window:
 
 
 @contextmanager
-def opened(file: InputFile, encoding: str = "utf-8", block: int = BATCH_BYTES) -> Iterator[Window]:
+def opened(file: InputFile, encoding: Encoding = "utf-8", block: int = BATCH_BYTES) -> Iterator[Window]:
     """The window over a file, which is closed in the end."""
-    with file.open() as stream:
-        yield Window(stream, file.name, encoding, block)
+    if isinstance(encoding, str):
+        with file.open() as stream:
+            yield Window(stream, file.name, encoding, block)
+        return
+    with file.seekable() as stream:
+        found = detect(stream, encoding)
+        stream.seek(0)
+        yield Window(stream, file.name, found, block)
 
 
 def count_line_ends(data: bytes) -> int:

@@ -36,7 +36,7 @@ MUTATIONS = [
     ('["team:data"]', "[data]", "4:10", "'data', which does not match"),
     ('["team:data"]', "team:data", "4:9", "'owners' is 'team:data', not a list"),
     ("  kind: csv", "  kind: cvs", "6:9", "unknown kind 'cvs'; did you mean 'csv'?"),
-    ("  kind: csv\n", "", "5:1", "'kind' is missing; one of csv, "),
+    ("  kind: csv\n", "", "5:1", "'kind' is missing; one of arrow, coco, "),
     ("  path: rows.csv", "  path: row.csv", "7:9", "did you mean 'rows.csv'?"),
     ("  path: rows.csv", "  path: none/*.csv", "7:9", "no file matches 'none/*.csv'"),
     ("  path: rows.csv", "  pth: rows.csv", "7:3", "unknown key 'pth'; did you mean 'path'?"),

@@ -195,7 +195,7 @@ def test_bytes_that_are_not_in_the_encoding_cost_their_record() -> None:
         Csv(path="f", columns={"a": "string", "b": "string"}, encoding="shift_jis"), b"a,b\n1,\xa0\xff\n2,x\n"
     )
     assert other.table["b"].to_list() == ["x"]
-    assert other.rejects.select("line", "offset", "reason").rows() == [(2, None, "bad_utf8")]
+    assert other.rejects.select("line", "offset", "reason").rows() == [(2, 4, "bad_utf8")]
 
 
 def test_utf16_that_was_not_declared_is_named() -> None:

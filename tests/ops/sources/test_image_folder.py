@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ops.errors import ConfigError
-from ops.sources import image_folder
+from ops.sources import tree
 from ops.sources.image_folder import ImageFolder
 from tests.ops.sources.reading import whole
 
@@ -86,7 +86,7 @@ def test_limits_and_leniency(tmp_path: Path) -> None:
 
 
 def test_batches_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_folder, "BATCH_IMAGES", 2)
+    monkeypatch.setattr(tree, "BATCH_FILES", 2)
     source = write(tmp_path, {f"a/{i}.png": encoded("PNG") for i in range(5)} | {"a/bad.png": b"?"})
     batches = list(source.read())
     assert [batch.table.height + batch.rejects.height for batch in batches] == [2, 2, 2]
