@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError, create_model
 
-<<<<<<< HEAD
 from ops.config import Config
-from ops.errors import ConfigError
-=======
 from ops.errors import ConfigError, SatietyError
->>>>>>> 6a39454 (Times in one zone, order and without gaps; references to other files; sets of columns that occur once)
 from pipelines import yaml_strict
 from pipelines.explain import explain
 from pipelines.overrides import apply_overrides
