@@ -34,6 +34,8 @@ def test_the_kinds_are_found() -> None:
         "language",
         "length",
         "mask",
+        "c4_lines",
+        "quality",
         "chinese_script",
         "digits",
         "resize",
