@@ -1,4 +1,4 @@
-"""The assets `signatures` and `duplicates`: what is compared, and what was decided."""
+"""The assets `signatures`, `pairs` and `duplicates`: what is compared, and what was decided."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from assets.factory import stage_asset
 from assets.look import ROWS_ACCOUNTED, Look, Versions
 from ops.recipe import Recipe
 from ops.stages.duplicates import duplicates_stage
+from ops.stages.pairs import PAIRS
 from ops.stages.signatures import SIGNATURES
 
 SIGNATURES_LOOK = Look(frozenset({"parquet", "polars"}), (ROWS_ACCOUNTED,))
+
+PAIRS_LOOK = Look(frozenset({"parquet", "polars"}))
 
 
 def _decided(recipe: Recipe, versions: Versions) -> dict[str, Any]:
@@ -28,6 +31,15 @@ def signatures(recipe: Recipe) -> dg.AssetsDefinition:
     return stage_asset(recipe, SIGNATURES, SIGNATURES_LOOK)
 
 
+def pairs(recipe: Recipe) -> dg.AssetsDefinition:
+    """The asset of pairs of texts that are alike, one of them in the partition."""
+    return stage_asset(recipe, PAIRS, PAIRS_LOOK)
+
+
 def duplicates(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of the rows that repeat another anywhere in the corpus."""
-    return stage_asset(recipe, duplicates_stage(bool(recipe.scoring)), DUPLICATES_LOOK)
+    return stage_asset(
+        recipe,
+        duplicates_stage(bool(recipe.scoring), any(step.paired for step in recipe.deduplication.values())),
+        DUPLICATES_LOOK,
+    )

@@ -17,7 +17,7 @@ from ops.config import Config
 
 # Kinds that the design has and this version has not: asked for, they are named as such rather than as misspelt.
 PLANNED: dict[str, str] = {
-    "near_duplicates": "near-duplicate removal",
+    "semantic_duplicates": "removal of texts that mean the same",
     "personal_data": "removal of personal data",
     "blur": "augmentation by blur",
     "noise": "augmentation by noise",

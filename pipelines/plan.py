@@ -211,7 +211,7 @@ class Planner:
         found: dict[str, dict[str, str | None]] = {}
         for wanted in stage.inputs:
             source = self.chain[wanted.stage]
-            keys = partitions_of(source, self.recipe) if wanted.every or not source.partitioned else [partition]
+            keys = wanted.keys(partitions_of(source, self.recipe), partition)
             found[wanted.stage] = {key: self.digests[wanted.stage, key] for key in keys}
         return found
 

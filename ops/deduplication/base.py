@@ -25,10 +25,15 @@ class Deduplication(Step):
     A kind whose signatures are one small table gives `signatures` and `fold`; one with other files overrides `sign`
     and `decide`. `thresholds` names the settings that only the decision reads: another value of theirs signs nothing
     anew. `by_content` says that its columns are compared value by value, so that their types must be exact.
+
+    A kind that is `paired` compares signatures one by one. The stage `pairs` calls its `pair` for each partition, with
+    the signatures of the partitions before: a new partition at the end costs what it is large, and `decide` gets what
+    `pair` has written.
     """
 
     thresholds: ClassVar[frozenset[str]] = frozenset()
     by_content: ClassVar[bool] = False
+    paired: ClassVar[bool] = False
 
     def signatures(self, table: pl.DataFrame) -> pl.DataFrame:
         """The signatures of a partition's rows, with their `id`."""
@@ -46,15 +51,29 @@ class Deduplication(Step):
         """What the corpus-wide decision is, by default (id, reason, evidence) of the rows to drop.
 
         Args:
-            signed: what `sign` wrote, by partition in partition order.
+            signed: what `sign` (or `pair`, where the kind is `paired`) wrote, by partition in partition order.
             gone: ids of rows that steps before this one drop by scores or as duplicates; they count as not there.
         """
         signatures = pl.concat([version.parquet(f"{self.key}.parquet") for version in signed.values()])
         return self.fold(signatures.filter(~pl.col("id").is_in(gone.implode())))
 
+    def pair(self, partition: str, signed: Mapping[str, Version], output: Output) -> None:
+        """Compare a partition with itself and with all before it; only for a kind that is `paired`.
+
+        Args:
+            partition: the one at hand.
+            signed: what `sign` wrote, by partition in partition order, up to the one at hand.
+            output: takes the pairs found, in files whose names begin with `key`.
+        """
+        raise TypeError(f"{type(self).__name__} has no pair")
+
     def signature_settings(self) -> dict[str, Any]:
         """The settings that signatures depend on, as JSON-able data."""
         return self.model_dump(mode="json", exclude=set(self.thresholds))
+
+    def pair_settings(self) -> dict[str, Any]:
+        """The settings that pairs depend on, as JSON-able data."""
+        return self.model_dump(mode="json")
 
     @property
     def key(self) -> str:

@@ -8,6 +8,7 @@ from ops.stages.clean_corpus import clean_corpus_stage
 from ops.stages.duplicates import duplicates_stage
 from ops.stages.fitted import fitted_stage
 from ops.stages.model import model_stage
+from ops.stages.pairs import PAIRS
 from ops.stages.raw_corpus import RAW_CORPUS
 from ops.stages.report import REPORT
 from ops.stages.scores import SCORES
@@ -22,6 +23,7 @@ DATA_STAGES = (
     "raw_corpus",
     "scores",
     "signatures",
+    "pairs",
     "duplicates",
     "fitted",
     "clean_corpus",
@@ -43,7 +45,8 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     if scores:
         chain.append(SCORES)
     if duplicates:
-        chain += [SIGNATURES, duplicates_stage(scores)]
+        pairs = any(step.paired for step in recipe.deduplication.values())
+        chain += [SIGNATURES, *([PAIRS] if pairs else []), duplicates_stage(scores, pairs)]
     if fitted:
         chain.append(fitted_stage(duplicates, scores))
     chain += [clean_corpus_stage(duplicates, scores, fitted), STATISTICS, SHARDS]

@@ -31,11 +31,12 @@ def _modules(recipe: Recipe) -> list[str]:
 
 def _build(build: Build) -> None:
     recipe, signed = build.recipe, build.every("signatures")
+    pairs = build.every("pairs") if "pairs" in build.inputs else {}
     repeats = pl.Series("id", [], pl.String)
     by_reason: dict[str, int] = {}
     for place, step in recipe.deduplication.items():
         gone = [repeats, rejected(recipe, place, build.every("scores"))] if "scores" in build.inputs else [repeats]
-        decided = step.decide(signed, pl.concat(gone))
+        decided = step.decide(pairs if step.paired else signed, pl.concat(gone))
         build.output.parquet(f"{step.key}.parquet", decided)
         repeats = pl.concat([repeats, decided["id"]])
         for reason, count in decided.group_by("reason").len().sort("reason").iter_rows():
@@ -44,13 +45,17 @@ def _build(build: Build) -> None:
     build.output.facts({"rows": rows, "duplicates": repeats.len(), "by_reason": by_reason})
 
 
-def duplicates_stage(scores: bool) -> Stage:
-    """The stage, with the scores as an input where the recipe has some."""
+def duplicates_stage(scores: bool, pairs: bool) -> Stage:
+    """The stage, with scores and pairs as inputs where the recipe has some."""
     return Stage(
         name="duplicates",
         description="The rows of the whole corpus that repeat another, each with the row that is kept instead.",
         partitioned=False,
-        inputs=(Input("signatures", every=True), *((Input("scores", every=True),) if scores else ())),
+        inputs=(
+            Input("signatures", every=True),
+            *((Input("pairs", every=True),) if pairs else ()),
+            *((Input("scores", every=True),) if scores else ()),
+        ),
         config=_config,
         keys=("cleaning",),
         build=_build,

@@ -120,7 +120,7 @@ def current_inputs(stage: Stage, recipe: Recipe, partition: str, store: Store) -
     found: dict[str, dict[str, Version]] = {}
     for read in stage.inputs:
         source = stage_named(recipe, read.stage)
-        keys = partitions_of(source, recipe) if read.every or not source.partitioned else [partition]
+        keys = read.keys(partitions_of(source, recipe), partition)
         found[read.stage] = {key: _current(store, recipe, read.stage, key) for key in keys}
     return found
 

@@ -43,10 +43,20 @@ class Services:
 
 @dataclass(frozen=True)
 class Input:
-    """An input stage: its partition of the same key (`every=False`), or all of its partitions (`every=True`)."""
+    """An input stage: its partition of the same key (`every=False`), or all of its partitions (`every=True`).
+
+    With `upto` they are those in the order of partitions up to the same key: what comes after it is not looked at.
+    """
 
     stage: str
     every: bool = False
+    upto: bool = False
+
+    def keys(self, partitions: list[str], own: str) -> list[str]:
+        """Of the input's partitions those that are read for a partition of the reader."""
+        if not self.every and own in partitions:
+            return [own]
+        return partitions[: partitions.index(own) + 1] if self.upto else partitions
 
 
 @dataclass(frozen=True)

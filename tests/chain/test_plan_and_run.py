@@ -17,6 +17,7 @@ SHORT = "training.steps=20"
 """How long is trained makes no difference here."""
 
 NOTHING: tuple[str, ...] = ()
+
 FROM_MODEL = ("model", "report")
 FROM_SHARDS = ("shards", "tokenizer", "token_cache", *FROM_MODEL)
 
@@ -41,7 +42,7 @@ EDITS: dict[str, tuple[str, ...]] = {
     "normalization=[]": FROM_SHARDS,
     "cleaning[3].minimum=3": ("signatures", "clean_corpus", "report"),
     "cleaning[3].minimum=20": worlds.EVERYTHING[1:],
-    "cleaning[4].conflict=keep_first": worlds.EVERYTHING[1:],
+    "cleaning[4].conflict=keep_first": worlds.EVERYTHING[2:],
     "split.valid=0.3": ("clean_corpus", "statistics", *FROM_SHARDS),
     "split.columns=null": ("clean_corpus", "report"),
     "seed=4": ("signatures", "clean_corpus", "shards", *FROM_MODEL),

@@ -49,7 +49,7 @@ MUTATIONS = [
     ("  hash: 2", "  hash: 2\n  single: true", "11:1", "exactly one of by, hash, single"),
     ("  hash: 2", "  monthly: 2026-01", "12:3", "'monthly' is not there yet (partitions by month is planned)"),
     ("  - kind: length", "  - kind: lenght", "15:11", "unknown kind 'lenght'; did you mean 'length'?"),
-    ("  - kind: length", "  - kind: near_duplicates", "15:11", "not there yet (near-duplicate removal is planned)"),
+    ("  - kind: length", "  - kind: semantic_duplicates", "15:11", "not there yet (removal of texts that mean"),
     ("    minimum: 2", "    minimun: 2", "16:5", "unknown key 'minimun'; did you mean 'minimum'?"),
     ("    minimum: 2", "    minimum: two", "16:14", "'minimum' is 'two', not a whole number"),
     ("  - kind: whitespace", "  - whitespace", "14:5", "'entry [0]' is 'whitespace', not a mapping"),

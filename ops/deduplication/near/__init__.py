@@ -1,0 +1,1 @@
+"""What near-duplicates are found with: shingle sets, MinHash bands, exact verification, stars."""

@@ -1,0 +1,85 @@
+"""Near-duplicates: MinHash proposes pairs, their exact similarity decides, the longest text stays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+import polars as pl
+from pydantic import Field
+
+from ops.columns import TEXT, require
+from ops.deduplication.base import Deduplication
+from ops.storage import Output, Version
+
+MEMBERS_SCHEMA: dict[str, pl.DataType] = {
+    "id": pl.String(),
+    "partition": pl.String(),
+    "row": pl.UInt32(),
+    "set": pl.UInt64(),
+    "shingles": pl.UInt32(),
+}
+EDGES_SCHEMA: dict[str, pl.DataType] = {"left": pl.UInt64(), "right": pl.UInt64(), "jaccard": pl.Float64()}
+
+
+class NearDuplicates(Deduplication):
+    """Drop texts that are nearly the same as a longer one that is kept.
+
+    Texts are compared as sets of word n-grams by their Jaccard similarity, the share of all n-grams of two texts that
+    are in both (words: runs of letters, marks and digits in lower case). MinHash with bands (Broder, 1997;
+    `ops/deduplication/near/minhash.py`) proposes pairs and misses less than 0.3% of those at the threshold; the exact
+    similarity of the stored sets decides. A text goes only if its own similarity to a text that is kept reaches the
+    threshold, never along a chain of others. Of texts that are alike the one with the most different n-grams stays. A
+    text shorter than the n-gram is one shingle; a text without words equals nothing.
+    """
+
+    kind: Literal["near_duplicates"] = "near_duplicates"
+    """Texts that are nearly the same as another text dropped."""
+    column: str = "text"
+    """The text that is compared."""
+    threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.8
+    """The least Jaccard similarity at which a text is dropped."""
+    ngram: Annotated[int, Field(ge=1, le=16)] = 3
+    """How many words in a row are compared as one."""
+    memory_mb: Annotated[int, Field(ge=16)] = 128
+    """Memory for what is compared at a time, in MB; changes no result."""
+
+    applies_to: ClassVar[frozenset[str]] = frozenset({"text"})
+    thresholds: ClassVar[frozenset[str]] = frozenset({"threshold", "memory_mb"})
+    paired: ClassVar[bool] = True
+
+    def signature_settings(self) -> dict[str, Any]:
+        """The settings but for the threshold, and the scheme of bands that the threshold asks for."""
+        from ops.deduplication.near.minhash import scheme_for
+
+        return {**super().signature_settings(), "scheme": list(scheme_for(self.threshold))}
+
+    def pair_settings(self) -> dict[str, Any]:
+        """The settings but for the memory and what is only looked at in the end."""
+        return {**self.signature_settings(), "threshold": self.threshold}
+
+    def sign(self, table: pl.DataFrame, output: Output) -> None:
+        """Write shingle sets, sketches and bands."""
+        from ops.deduplication.near.minhash import scheme_for
+        from ops.deduplication.near.signed import sign
+
+        require(table, [self.column], step=self.kind, types=TEXT)
+        sign(table, self.column, self.ngram, scheme_for(self.threshold), output, self.key)
+
+    def pair(self, partition: str, signed: Mapping[str, Version], output: Output) -> None:
+        """Write the pairs that reach the threshold (`edges`), and the rows with those sets (`members`)."""
+        from ops.deduplication.near.pairing import pair
+
+        members, edges = pair(self.key, partition, signed, self.threshold, self.memory_mb << 20)
+        output.parquet(f"{self.key}-members.parquet", members)
+        output.parquet(f"{self.key}-edges.parquet", edges)
+
+    def decide(self, signed: Mapping[str, Version], gone: pl.Series) -> pl.DataFrame:
+        """Return (id, reason, evidence, kept, jaccard) of the rows to drop: the row kept instead, and how alike."""
+        from ops.deduplication.near.decision import decide
+
+        tables = {key: self._pairs(version) for key, version in signed.items()}
+        return decide(tables, gone)
+
+    def _pairs(self, version: Version) -> tuple[pl.DataFrame, pl.DataFrame]:
+        return version.parquet(f"{self.key}-members.parquet"), version.parquet(f"{self.key}-edges.parquet")
