@@ -46,6 +46,32 @@ else:
     AnyBaseline = union("ops.evaluation.baselines", base=Baseline)
 
 Cron = Annotated[str, AfterValidator(check_cron)]
+Month = Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$")]
+
+LARGEST_PARTITIONS = 1000
+"""Partitions of a corpus, at most."""
+
+
+class Monthly(Config):
+    """One partition for each month of a stretch of time, whether it has rows or not."""
+
+    column: str
+    """The column of dates or moments (in UTC) that says in which month a row is."""
+    start: Month
+    """The first month, as `2010-01`."""
+    end: Month
+    """The last month; months ahead of the data are empty until their rows come."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Monthly:
+        if not 1 <= len(self.keys()) <= LARGEST_PARTITIONS:
+            raise ValueError(f"{self.start} to {self.end} are {len(self.keys())} months, not 1 to {LARGEST_PARTITIONS}")
+        return self
+
+    def keys(self) -> list[str]:
+        """The months in order, as `2010-01`."""
+        first, last = (12 * int(month[:4]) + int(month[5:]) - 1 for month in (self.start, self.end))
+        return [f"{number // 12:04d}-{number % 12 + 1:02d}" for number in range(first, last + 1)]
 
 
 class Partitions(Config):
@@ -53,15 +79,17 @@ class Partitions(Config):
 
     by: Literal["package", "file"] | None = None
     """One partition for each natural part of the source: each package, or each file."""
-    hash: Annotated[int, Field(ge=1, le=1000)] | None = None
+    hash: Annotated[int, Field(ge=1, le=LARGEST_PARTITIONS)] | None = None
     """This many partitions, by a hash of the row's content."""
+    monthly: Monthly | None = None
+    """One partition for each month, by a column of the row."""
     single: Literal[True] | None = None
     """One partition that holds everything."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Partitions:
-        if sum(value is not None for value in (self.by, self.hash, self.single)) != 1:
-            raise ValueError("give exactly one of by, hash, single")
+        if sum(value is not None for value in (self.by, self.hash, self.monthly, self.single)) != 1:
+            raise ValueError("give exactly one of by, hash, monthly, single")
         return self
 
 
@@ -130,6 +158,8 @@ class Recipe(Config):
         if self.partitions.hash is not None:
             width = len(str(self.partitions.hash - 1))
             return [f"{index:0{width}d}" for index in range(self.partitions.hash)]
+        if self.partitions.monthly is not None:
+            return self.partitions.monthly.keys()
         if self.partitions.single:
             return ["all"]
         # In one order however the recipe lists them: a fold goes by it, and its fingerprint knows only their names.

@@ -92,6 +92,8 @@ def _columns(recipe: Recipe) -> Iterator[Problem]:
     columns = recipe.source.columns
     named = [*_named(recipe, "cleaning", "normalization", "split", "augmentation")]
     named += [(("task", key), getattr(recipe.task, key)) for key in ("input", "label")]
+    months = recipe.partitions.monthly
+    named += [(("partitions", "monthly", "column"), months.column)] if months is not None else []
     for path, name in named:
         if name not in columns:
             yield path, f"the source has no column {name!r}, it has {', '.join(columns)}"
@@ -145,6 +147,10 @@ def _partitions(recipe: Recipe) -> Iterator[Problem]:
     if by is not None and by != natural:
         own = f"by: {natural}, " if natural else ""
         yield ("partitions", "by"), f"{recipe.source.kind} has no {by}s; it can be cut {own}hash or single"
+    months = recipe.partitions.monthly
+    kind = recipe.source.columns.get(months.column) if months is not None else None
+    if months is not None and kind is not None and not isinstance(kind, pl.Date | pl.Datetime):
+        yield ("partitions", "monthly", "column"), f"column {months.column!r} is {kind}, which has no months"
 
 
 def _keys(recipe: Recipe) -> Iterator[Problem]:

@@ -34,7 +34,6 @@ PLANNED: dict[str, str] = {
     "tensor": "tensor parallelism",
     "pipeline": "pipeline parallelism",
     "parameter_server": "the parameter server",
-    "monthly": "partitions by month",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import polars as pl
 from pydantic import ConfigDict, Field, PositiveInt, model_validator
@@ -30,6 +30,11 @@ class TableSource(FileSource):
     """Name in the file, by column, where it is another one."""
     formats: dict[str, str] = {}
     """strptime format by column, for dates and times that are not ISO 8601 (`%d/%m/%Y`)."""
+    moments: dict[str, Annotated[list[str], Field(min_length=3, max_length=5)]] = {}
+    """Columns made of whole numbers in others: a datetime in UTC of year, month, day and perhaps hour and minute; null
+    where they are no moment (a 31st of June)."""
+    copies: dict[str, str] = {}
+    """Columns that are a copy of another, as a truth that no step of cleaning fills in or changes."""
     extra_columns: Literal["error", "drop"] = "error"
     """What happens to columns or fields of the file that are not declared."""
     non_finite: Literal["reject", "keep"] = "reject"
@@ -39,7 +44,7 @@ class TableSource(FileSource):
 
     @model_validator(mode="after")
     def _consistent(self) -> TableSource:
-        taken = [name for name in self.declared if name in RESERVED or not name]
+        taken = [name for name in self.columns if name in RESERVED or not name]
         if taken:
             raise ValueError(
                 f"{taken[0]!r} is a reserved name: say `rename: {{other: {taken[0]}}}` for a column `other`"
@@ -51,12 +56,23 @@ class TableSource(FileSource):
             raise ValueError("two columns have one name in the file")
         for key, pattern in self.formats.items():
             _check_format(key, self.declared[key], pattern)
+        for key in [*self.moments, *self.copies]:
+            if key in self.declared or (key in self.moments and key in self.copies):
+                raise ValueError(f"there are two columns {key!r}")
+        for key, parts in [*self.moments.items(), *((key, [name]) for key, name in self.copies.items())]:
+            for name in parts:
+                if name not in self.declared:
+                    raise ValueError(f"{key!r} is made of {name!r}, no column{nearest(name, list(self.declared))}")
+                if key in self.moments and self.declared[name] != "int64":
+                    raise ValueError(f"{key!r} is made of {name!r}, which is {self.declared[name]}, not int64")
         return self
 
     @property
     def columns(self) -> dict[str, pl.DataType]:
-        """The declared columns and their polars types."""
-        return {name: DTYPES[kind] for name, kind in self.declared.items()}
+        """The declared columns and those made of them, with their polars types."""
+        found = {name: DTYPES[kind] for name, kind in self.declared.items()}
+        found |= dict.fromkeys(self.moments, DTYPES["datetime"])
+        return found | {name: found[there] for name, there in self.copies.items() if there in found}
 
     @property
     def in_file(self) -> dict[str, str]:
@@ -64,10 +80,23 @@ class TableSource(FileSource):
         return {name: self.rename.get(name, name) for name in self.declared}
 
     def placed(self, values: Mapping[str, pl.Series], file: str, lines: Iterable[int] | pl.Series) -> pl.DataFrame:
-        """The table of a batch: the declared columns, then `file` and `line`."""
-        table = pl.DataFrame({name: values[name] for name in self.declared}, schema=self.columns)
+        """The table of a batch: the declared columns, those made of them, then `file` and `line`."""
+        schema = {name: DTYPES[kind] for name, kind in self.declared.items()}
+        table = pl.DataFrame({name: values[name] for name in self.declared}, schema=schema)
+        made = [_moment(parts).alias(name) for name, parts in self.moments.items()]
+        made += [pl.col(there).alias(name) for name, there in self.copies.items()]
+        table = table.with_columns(made) if made else table
         line = pl.Series("line", lines, dtype=pl.Int64)
         return table.with_columns(pl.lit(file, dtype=pl.String).alias("file"), line)
+
+
+def _moment(parts: Sequence[str]) -> pl.Expr:
+    """The moment of columns of year, month, day, and perhaps hour and minute; null where there is none such."""
+    whole = [*(pl.col(name) for name in parts), *[pl.lit(0, pl.Int64)] * (5 - len(parts))]
+    # As text, because numbers out of range must make a null and not an error.
+    return pl.format("{}-{}-{} {}:{}", *whole).str.to_datetime(
+        "%Y-%m-%d %H:%M", strict=False, time_unit="us", time_zone="UTC"
+    )
 
 
 def _check_format(column: str, kind: ColumnType, pattern: str) -> None:

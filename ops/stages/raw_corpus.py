@@ -1,4 +1,7 @@
-"""raw_corpus: one partition of the source, as it is; what does not parse is kept as rejects."""
+"""raw_corpus: one partition of the source, as it is; what does not parse is kept as rejects.
+
+With partitions by month the first one also keeps the rejects, and as such the rows that are in no month of the recipe.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import Any
 import polars as pl
 
 from ops.deduplication.hashing import row_hashes
-from ops.recipe import Recipe
+from ops.recipe import Monthly, Recipe
+from ops.sources.base import Batch
 from ops.sources.rejects import REJECTS_SCHEMA
 from ops.stages.spec import Build, Stage
 from ops.storage import Counts
@@ -30,8 +34,13 @@ def _build(build: Build) -> Counts:
     tables: list[pl.DataFrame] = []
     rejects: list[pl.DataFrame] = []
     for batch in recipe.source.read(_natural_key(recipe, partition)):
-        tables.append(_share(batch.table, recipe, partition, recipe.task.input))
-        rejects.append(_share(batch.rejects, recipe, partition, "excerpt"))
+        if recipe.partitions.monthly is not None:
+            table, rejected = _month(batch, recipe.partitions.monthly, partition)
+        else:
+            table = _share(batch.table, recipe, partition, recipe.task.input)
+            rejected = _share(batch.rejects, recipe, partition, "excerpt")
+        tables.append(table)
+        rejects.append(rejected)
     schema = dict(recipe.source.columns)
     table = pl.concat(tables, how="diagonal") if tables else pl.DataFrame(schema=schema)
     rejected = pl.concat(rejects) if rejects else pl.DataFrame(schema=REJECTS_SCHEMA)
@@ -50,6 +59,29 @@ def _share(table: pl.DataFrame, recipe: Recipe, partition: str, column: str) -> 
     # The last byte pair of a 16-byte hash: uniform, and the same whatever else the table holds.
     index = row_hashes(table, [column])[:, -2:].copy().view("<u2").ravel() % count
     return table.filter(pl.Series(index) == int(partition))
+
+
+def _month(batch: Batch, months: Monthly, partition: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of a month, and the rejects that are kept with it: with the first month all of them."""
+    month = batch.table[months.column].dt.strftime("%Y-%m").cast(pl.String)
+    table = batch.table.filter(month == partition)
+    if partition != months.start:
+        return table, batch.rejects.clear()
+    outside = batch.table.with_columns(month.alias("__month")).filter(
+        month.is_null() | (month < months.start) | (month > months.end)
+    )
+    reason = pl.when(pl.col("__month").is_null()).then(pl.lit("no_month")).otherwise(pl.lit("other_month"))
+    shown = pl.col(months.column).cast(pl.String).fill_null("no value")
+    placed = {name: pl.col(name) if name in outside.columns else pl.lit(None) for name in ("file", "line")}
+    rows = outside.select(
+        placed["file"].cast(pl.String).alias("file"),
+        placed["line"].cast(pl.Int64).alias("line"),
+        pl.lit(None, pl.Int64).alias("offset"),
+        reason.alias("reason"),
+        pl.format("{}: {}", pl.lit(months.column), shown).alias("detail"),
+        shown.cast(pl.Binary).alias("excerpt"),
+    )
+    return table, pl.concat([batch.rejects, rows])
 
 
 RAW_CORPUS = Stage(

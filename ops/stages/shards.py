@@ -31,7 +31,8 @@ def _build(build: Build) -> Counts:
     statistics = build.one("statistics").json("statistics.json")
     facts = Facts(build.partition, recipe.seed, statistics=statistics, fitted=statistics.get("fitted"))
     there = Outcome.split(table, keep=pl.col(task.input).is_not_null(), step="input", reason="missing")
-    labelled = _number_classes(there.kept, task.label, statistics["classes"])
+    named = Outcome.split(there.kept, keep=pl.col(task.label).is_not_null(), step="label", reason="missing")
+    labelled = _number_classes(named.kept, task.label, statistics["classes"])
     applied = apply_steps(labelled.kept, recipe.normalization, facts)
     shard = applied.kept.with_columns(pl.lit(0, pl.Int32).alias("copy"))
     added = 0
@@ -39,9 +40,12 @@ def _build(build: Build) -> Counts:
         outcome = recipe.augmentation.apply(shard, facts)
         shard, added = outcome.kept, outcome.added
     build.output.parquet("data.parquet", shard)
-    build.output.parquet("dropped.parquet", pl.concat([there.dropped, labelled.dropped, applied.dropped]))
+    build.output.parquet(
+        "dropped.parquet", pl.concat([there.dropped, named.dropped, labelled.dropped, applied.dropped])
+    )
     build.output.json("changed.json", applied.changed)
-    found = {"input.missing": there.dropped.height, "unknown_class": labelled.dropped.height}
+    missing = {"input.missing": there.dropped.height, "label.missing": named.dropped.height}
+    found = missing | {"unknown_class": labelled.dropped.height}
     reasons = {reason: rows for reason, rows in found.items() if rows}
     return Counts(
         rows_in=table.height,

@@ -135,9 +135,39 @@ def test_natural_partitions_are_in_the_order_of_their_names(folder: Path) -> Non
     assert recipe(folder, partitions={"hash": None, "single": True}).partition_keys() == ["all"]
 
 
+def monthly(start: str, end: str, column: str = "day") -> dict[str, Any]:
+    return {"hash": None, "monthly": {"column": column, "start": start, "end": end}}
+
+
+def test_keys_of_months_are_all_months_in_order(folder: Path) -> None:
+    keys = recipe(folder, partitions=monthly("2009-11", "2011-02")).partition_keys()
+    assert keys == ["2009-11", "2009-12", *(f"2010-{month:02d}" for month in range(1, 13)), "2011-01", "2011-02"]
+    assert recipe(folder, partitions=monthly("2012-02", "2012-02")).partition_keys() == ["2012-02"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "text"),
+    [
+        ("2010-02", "2010-01", "2010-02 to 2010-01 are 0 months, not 1 to 1000"),
+        ("1900-01", "2000-01", "are 1201 months"),
+        ("2010-13", "2011-01", "should match pattern"),
+        ("2010-1", "2011-01", "should match pattern"),
+    ],
+)
+def test_months_that_are_none(folder: Path, start: str, end: str, text: str) -> None:
+    with pytest.raises(ValidationError, match=text):
+        recipe(folder, partitions=monthly(start, end))
+
+
+def test_months_need_a_column_of_times(folder: Path) -> None:
+    for column, text in (("stars", "column 'stars' is Int64, which has no months"), ("x", "has no column 'x'")):
+        found = recipe(folder, partitions=monthly("2010-01", "2010-02", column)).problems()
+        assert [(path, text in said) for path, said in found] == [(("partitions", "monthly", "column"), True)]
+
+
 @pytest.mark.parametrize("keys", [{}, {"hash": 2, "single": True}, {"by": "file", "hash": 2}])
 def test_exactly_one_way_to_cut(keys: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="give exactly one of by, hash, single"):
+    with pytest.raises(ValidationError, match="give exactly one of by, hash, monthly, single"):
         Partitions.model_validate(keys)
 
 

@@ -269,3 +269,33 @@ def test_missing_file_is_named_with_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("a\n1\n")
     with pytest.raises(ConfigError, match=r"'trian\.csv', did you mean 'train\.csv'\?"):
         Csv(path="trian.csv", columns={"a": "int64"}).resolve(tmp_path).check()
+
+
+PARTS: dict[str, Any] = {"y": "int64", "m": "int64", "d": "int64", "h": "int64", "v": "float64"}
+
+
+def test_moments_are_made_of_whole_numbers_and_copies_of_columns() -> None:
+    source = Csv(path="f", columns=PARTS, moments={"time": ["y", "m", "d", "h"]}, copies={"seen": "v"})
+    rows = ["2012,2,29,23,1.5", "2011,2,29,0,2", "2010,1,1,,3", "2010,12,31,24,4", "2010,1,1,7,", "10,1,2,3,0"]
+    batch = read_bytes(source, "\n".join(["y,m,d,h,v", *rows]).encode())
+    assert batch.table.columns == ["y", "m", "d", "h", "v", "time", "seen", "file", "line"]
+    assert {name: batch.table.schema[name] for name in source.columns} == source.columns
+    expected = [(2012, 2, 29, 23), None, None, None, (2010, 1, 1, 7), (10, 1, 2, 3)]
+    assert batch.table["time"].to_list() == [e and dt.datetime(*e, tzinfo=dt.UTC) for e in expected]
+    assert batch.table["seen"].to_list() == batch.table["v"].to_list() == [1.5, 2.0, 3.0, 4.0, None, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"moments": {"time": ["y", "m", "x"]}}, "'time' is made of 'x', no column"),
+        ({"moments": {"time": ["y", "m", "v"]}}, "'time' is made of 'v', which is float64, not int64"),
+        ({"moments": {"v": ["y", "m", "d"]}}, "there are two columns 'v'"),
+        ({"moments": {"file": ["y", "m", "d"]}}, "'file' is a reserved name"),
+        ({"copies": {"w": "vv"}}, "'w' is made of 'vv', no column"),
+        ({"moments": {"time": ["y", "m"]}}, "at least 3 items"),
+    ],
+)
+def test_columns_that_cannot_be_made(keys: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValidationError, match=text):
+        Csv(path="f", columns=PARTS, **keys)

@@ -57,6 +57,9 @@ def test_a_class_that_training_has_not_is_dropped(tmp_path: Path) -> None:
     assert built["statistics", ALL].version.json("statistics.json")["classes"] == ["sea", "sky"]
     dropped = pl.concat([v.version.parquet("dropped.parquet") for (s, _), v in built.items() if s == "shards"])
     assert ("unknown_class", "rare") in dropped.select("reason", "evidence").rows()
+    assert dropped.filter(pl.col("step") == "label").select("reason").rows() == [("missing",)]
+    counts = [v.version.manifest.counts for (s, _), v in built.items() if s == "shards"]
+    assert sum(c.dropped.get("label.missing", 0) for c in counts if c is not None) == 1
 
 
 @pytest.mark.parametrize(("share", "split"), [("test", "test"), ("valid", "valid")])
