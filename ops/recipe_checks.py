@@ -9,6 +9,7 @@ import polars as pl
 
 from ops.errors import ConfigError, SatietyError
 from ops.fitting import FittedStep
+from ops.registry import kind_of
 from ops.storage import partition_slug
 
 if TYPE_CHECKING:
@@ -52,6 +53,9 @@ def _kinds(recipe: Recipe) -> Iterator[Problem]:
     for path, step in listed:
         if modality not in step.applies_to:
             yield (*path, "kind"), f"step {step.kind!r} does not work on {modality}"
+    for index, change in enumerate(changes):
+        if change.kind == "bpe_dropout" and recipe.tokenizer is not None and kind_of(type(recipe.tokenizer)) != "bpe":
+            yield ("augmentation", "steps", index, "kind"), "bpe_dropout is for the tokenizer bpe"
     seen: set[str] = set()
     for place, repeats in recipe.deduplication.items():
         if repeats.key in seen:

@@ -9,6 +9,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from ops.augmentation.base import Change, Shape
+from ops.augmentation.bpe_dropout import DROPOUT_RATE, DROPOUT_SEED, BpeDropout
 from ops.columns import require
 from ops.config import Config
 from ops.errors import BadData
@@ -33,8 +34,8 @@ class Augmentation(Config):
     """Copies of each training row."""
     steps: Annotated[list[AnyChange], Field(min_length=1)]
     """The changes, applied to each copy in order."""
-    column: str = "image"
-    """The column that is altered."""
+    column: str | None = None
+    """The column that is altered; by default the one that the model reads."""
 
     @model_validator(mode="after")
     def _one_modality(self) -> Augmentation:
@@ -42,27 +43,39 @@ class Augmentation(Config):
             raise ValueError("the steps are for different kinds of data")
         return self
 
-    def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
-        """Return the rows followed by their copies: first copy of all training rows, second copy of all, and so on."""
-        require(table, ["id", "split", self.column], step="augmentation")
+    def apply(self, table: pl.DataFrame, facts: Facts, default: str = "image") -> Outcome:
+        """Return the rows followed by their copies: first copy of all training rows, second copy of all, and so on.
+
+        `default` is the column that is altered where none is named.
+        """
+        column = self.column or default
+        require(table, ["id", "split", column], step="augmentation")
         rows = table.with_columns(pl.lit(0, dtype=pl.Int32).alias("copy"))
+        if any(isinstance(step, BpeDropout) for step in self.steps):
+            rows = rows.with_columns(
+                pl.lit(0, dtype=pl.UInt64).alias(DROPOUT_SEED), pl.lit(0.0, dtype=pl.Float64).alias(DROPOUT_RATE)
+            )
         train = rows.filter(pl.col("split") == "train")
-        copies = [self._copy(train, number, facts.seed) for number in range(1, self.copies + 1) if train.height]
+        copies = [self._copy(train, column, number, facts.seed) for number in range(1, self.copies + 1) if train.height]
         return Outcome(kept=pl.concat([rows, *copies]), added=train.height * len(copies))
 
-    def _copy(self, train: pl.DataFrame, number: int, seed: int) -> pl.DataFrame:
-        values, shape = train[self.column], _shape(train)
+    def _copy(self, train: pl.DataFrame, column: str, number: int, seed: int) -> pl.DataFrame:
+        values, shape = train[column], _shape(train)
         for place, step in enumerate(self.steps):
-            seeds = [_seed(seed, row, number, place) for row in train["id"]]
+            seeds = [row_seed(seed, row, number, place) for row in train["id"]]
             values = step.change(values, seeds, shape)
+            if isinstance(step, BpeDropout):
+                rates = pl.Series(DROPOUT_RATE, step.rates(seeds), pl.Float64)
+                train = train.with_columns(pl.Series(DROPOUT_SEED, seeds, pl.UInt64), rates)
         return train.with_columns(
             pl.format("{}+{}", pl.col("id"), pl.lit(number)).alias("id"),
-            values.alias(self.column),
+            values.alias(column),
             pl.lit(number, dtype=pl.Int32).alias("copy"),
         )
 
 
-def _seed(seed: int, row: str, copy: int, place: int) -> int:
+def row_seed(seed: int, row: str, copy: int, place: int) -> int:
+    """What a step at some place draws from for a copy of a row."""
     # No other row, copy or step has this text: the numbers have no "/" and the id comes last.
     text = f"{seed}/{copy}/{place}/{row}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")

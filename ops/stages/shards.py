@@ -37,7 +37,7 @@ def _build(build: Build) -> Counts:
     shard = applied.kept.with_columns(pl.lit(0, pl.Int32).alias("copy"))
     added = 0
     if recipe.augmentation is not None:
-        outcome = recipe.augmentation.apply(shard, facts)
+        outcome = recipe.augmentation.apply(shard, facts, task.input)
         shard, added = outcome.kept, outcome.added
     build.output.parquet("data.parquet", shard)
     build.output.parquet(

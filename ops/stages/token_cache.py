@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from ops.augmentation.bpe_dropout import DROPOUT_RATE, DROPOUT_SEED
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.tokenizer import tokenizer_of
 from ops.storage import Counts
+from ops.tokenization.word_table import gathered
+
+if TYPE_CHECKING:
+    from ops.tokenization.base import Tokens
 
 _CHUNK = 8192  # rows encoded at once: bounds memory, large enough that calls cost nothing
 
@@ -42,15 +48,43 @@ def _build(build: Build) -> Counts:
 
 def _pack_tokens(build: Build, table: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:
     """Write the token numbers of all rows one behind the other; returns each row's number of tokens."""
-    tokenizer, texts = tokenizer_of(build.recipe), table[build.recipe.task.input]
-    encoder = tokenizer.encoder(build.one("tokenizer").file("tokenizer.json").read_text(encoding="utf-8"))
+    encode = _encoder(build, table)
     lengths: list[np.ndarray[Any, np.dtype[np.int64]]] = []
     with build.output.array("data.bin") as data:
         for start in range(0, table.height, _CHUNK):
-            tokens, row_lengths = encoder.encode(texts[start : start + _CHUNK].to_list())
+            tokens, row_lengths = encode(start)
             data.write(tokens)
             lengths.append(row_lengths.astype(np.int64))
     return np.concatenate(lengths) if lengths else np.zeros(0, np.int64)
+
+
+def _encoder(build: Build, table: pl.DataFrame) -> Callable[[int], tuple[Tokens, np.ndarray[Any, np.dtype[np.int32]]]]:
+    """What encodes a chunk of rows by its first; copies that `bpe_dropout` marks are encoded with merges left out."""
+    tokenizer, texts = tokenizer_of(build.recipe), table[build.recipe.task.input]
+    model = build.one("tokenizer").file("tokenizer.json").read_text(encoding="utf-8")
+    encoder = tokenizer.encoder(model)
+
+    def encode(start: int) -> tuple[Tokens, np.ndarray[Any, np.dtype[np.int32]]]:
+        return encoder.encode(texts[start : start + _CHUNK].to_list())
+
+    if DROPOUT_RATE not in table.columns:
+        return encode
+    dropping, marks = tokenizer.dropout_encoder(model), table.select(DROPOUT_SEED, DROPOUT_RATE)
+
+    def encode_with_copies(start: int) -> tuple[Tokens, np.ndarray[Any, np.dtype[np.int32]]]:
+        chunk, marked = texts[start : start + _CHUNK], marks[start : start + _CHUNK]
+        chosen = marked[DROPOUT_RATE] > 0
+        of = marked.filter(chosen)
+        plain, lengths = encoder.encode(chunk.filter(~chosen).to_list())
+        dropped, longer = dropping.encode(
+            chunk.filter(chosen).to_list(), of[DROPOUT_SEED].to_list(), of[DROPOUT_RATE].to_list()
+        )
+        places = np.argsort(np.argsort(chosen.to_numpy(), kind="stable"), kind="stable")
+        both = np.concatenate([lengths, longer])
+        starts = np.cumsum(both, dtype=np.int64) - both
+        return gathered(np.concatenate([plain, dropped]), starts[places], both[places].astype(np.int64)), both[places]
+
+    return encode_with_copies
 
 
 def _pack_pixels(build: Build, table: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Protocol
 from pydantic import Field
 
 from ops.config import Config
+from ops.errors import ConfigError
 from ops.nn.spec import LARGEST_VOCABULARY
 
 if TYPE_CHECKING:
@@ -25,6 +26,15 @@ class Encoder(Protocol):
 
     def encode(self, texts: Sequence[str | None]) -> tuple[Tokens, npt.NDArray[np.int32]]:
         """The token numbers of all texts one behind the other (`token_dtype`), and each text's number of them."""
+
+
+class DropoutEncoder(Protocol):
+    """Turns texts into token numbers that differ from seed to seed."""
+
+    def encode(
+        self, texts: Sequence[str | None], seeds: Sequence[int], rates: Sequence[float]
+    ) -> tuple[Tokens, npt.NDArray[np.int32]]:
+        """As `Encoder.encode`, with a seed for each text and the probability with which a merge is left out."""
 
 
 class Tokenizer(Config):
@@ -49,6 +59,14 @@ class Tokenizer(Config):
     def encoder(self, model: str) -> Encoder:
         """The encoder for what `train` returned."""
         raise TypeError(f"{type(self).__name__} has no encoder")
+
+    def dropout_encoder(self, model: str) -> DropoutEncoder:
+        """An encoder that leaves out merges at random; byte pair encoding has one.
+
+        Raises:
+            ConfigError: the vocabulary knows no merges.
+        """
+        raise ConfigError("bpe_dropout is for the tokenizer bpe", where="augmentation")
 
     def size(self, model: str) -> int:
         """Number of tokens in what `train` returned, special ones included."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ops.nn.spec import LARGEST_VOCABULARY
 from ops.tokenization import huggingface
-from ops.tokenization.base import SPECIAL, Encoder
+from ops.tokenization.base import SPECIAL, DropoutEncoder, Encoder
 from ops.tokenization.huggingface import HuggingFaceTokenizer
 
 if TYPE_CHECKING:
@@ -42,6 +42,12 @@ class Bpe(HuggingFaceTokenizer):
         from ops.tokenization.word_table import TableEncoder
 
         return TableEncoder(model, self.max_length, huggingface.CHARACTERS)
+
+    def dropout_encoder(self, model: str) -> DropoutEncoder:
+        """The encoder that leaves out merges."""
+        from ops.tokenization import merge_dropout
+
+        return merge_dropout.DropoutEncoder(model, self.max_length, huggingface.CHARACTERS)
 
     def trainer(self) -> Any:
         """The byte pair trainer."""

@@ -30,6 +30,13 @@ LENGTH = {"kind": "length", "minimum": 1}
 DUPLICATES = {"kind": "exact_duplicates"}
 
 WRONG: list[tuple[str, dict[str, Any], tuple[str | int, ...], str]] = [
+    (
+        "text",
+        {"augmentation": {"steps": [{"kind": "bpe_dropout"}]}, "tokenizer": {"kind": "word"}},
+        ("augmentation", "steps", 0, "kind"),
+        "bpe_dropout is for the tokenizer bpe",
+    ),
+    ("image", {"augmentation": {"steps": [{"kind": "eda"}]}}, ("augmentation", "steps", 0, "kind"), "work on image"),
     ("text", {"cleaning": [{"kind": "image_decodable"}]}, ("cleaning", 0, "kind"), "does not work on text"),
     ("image", {"cleaning": [LENGTH]}, ("cleaning", 0, "kind"), "step 'length' does not work on image"),
     ("image", {"normalization": [{"kind": "text_case"}]}, ("normalization", 0, "kind"), "does not work on image"),
