@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from ops.augmentation.base import Change, Shape
 from ops.augmentation.bpe_dropout import DROPOUT_RATE, DROPOUT_SEED, BpeDropout
+from ops.augmentation.tables import TableChange, augmented
 from ops.columns import require
 from ops.config import Config
 from ops.errors import BadData
@@ -37,17 +38,31 @@ class Augmentation(Config):
     column: str | None = None
     """The column that is altered; by default the one that the model reads."""
 
+    balance: bool = False
+    """For tables: copies of rows of smaller classes only, until each has as many as the largest; at most `copies`."""
+
     @model_validator(mode="after")
     def _one_modality(self) -> Augmentation:
-        if not frozenset.intersection(*(step.applies_to for step in self.steps)):
+        if not frozenset.intersection(*(step.applies_to for step in self.steps)) or (
+            self._tables and len(self._tables) < len(self.steps)
+        ):
             raise ValueError("the steps are for different kinds of data")
+        if self.balance and not self._tables:
+            raise ValueError("balance is for tables")
         return self
+
+    @property
+    def _tables(self) -> list[TableChange]:
+        return [step for step in self.steps if isinstance(step, TableChange)]
 
     def apply(self, table: pl.DataFrame, facts: Facts, default: str = "image") -> Outcome:
         """Return the rows followed by their copies: first copy of all training rows, second copy of all, and so on.
 
         `default` is the column that is altered where none is named.
         """
+        if self._tables:
+            require(table, ["id", "split"], step="augmentation")
+            return augmented(table, self._tables, self.copies, self.balance, facts.seed)
         column = self.column or default
         require(table, ["id", "split", column], step="augmentation")
         rows = table.with_columns(pl.lit(0, dtype=pl.Int32).alias("copy"))

@@ -29,11 +29,12 @@ def content_hashes(rows: NDArray[np.float64], seed: int = 0) -> NDArray[np.uint6
     state = np.full(len(rows), np.uint64(seed), dtype=np.uint64)
     with np.errstate(over="ignore"):
         for column in range(rows.shape[1]):
-            state = _mixed(state ^ bits[:, column])
+            state = mixed(state ^ bits[:, column])
     return state
 
 
-def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """One step of the generator."""
     import numpy as np
 
     state = state + np.uint64(0x9E3779B97F4A7C15)
