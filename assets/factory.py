@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from assets.look import Look, Versions, column_schema, counts_by_reason
-from ops.errors import SatietyError, Temporary
+from ops.errors import ConfigError, SatietyError, Temporary
 from ops.recipe import Recipe
 from ops.stages.code import code_versions
 from ops.stages.run import Built
@@ -74,8 +74,8 @@ def stage_asset(recipe: Recipe, stage: Stage, look: Look, after: After | None = 
         )
 
     def body(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not see through a subscript
-        keys = list(context.partition_keys) if stage.partitioned else None
         with shown_errors():
+            keys = chosen_partitions(context) if stage.partitioned else None
             built = workspace.build(recipe, stage, keys, on_built=lambda b, done, of: _log(context, b, done, of))
         versions = {b.partition: b.version for b in built}
         if stage.partitioned:
@@ -93,6 +93,21 @@ def stage_asset(recipe: Recipe, stage: Stage, look: Look, after: After | None = 
         )
 
     return define(body)
+
+
+def chosen_partitions(context: dg.AssetExecutionContext) -> list[str]:
+    """The partitions that a run is over.
+
+    Raises:
+        ConfigError: it is over none, as when a job was launched over the interface without any.
+    """
+    if not (context.has_partition_key or context.has_partition_key_range):
+        raise ConfigError(
+            "the run names no partitions",
+            where=context.asset_key.to_user_string(),
+            hint="choose partitions, or all of them, and launch them as a single run",
+        )
+    return list(context.partition_keys)
 
 
 @contextmanager

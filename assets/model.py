@@ -138,7 +138,8 @@ def _train(
 
         built = build_stage(stage, recipe, ALL, store, Services(launch=_launch, on_record=follow))
         done(built, 1, 1)
-        metrics = {f"valid_{name}": value for name, value in _valid({ALL: built.version}).items()}
+        # Of the weights that were chosen, at whatever step; `valid_…` are the curves.
+        metrics = {f"best_valid_{name}": value for name, value in _valid({ALL: built.version}).items()}
         cost = {n: float(v) for n, v in (built.version.cost or {}).items() if isinstance(v, int | float)}
         checks = {check.name: check.judge(recipe, {ALL: built.version}).passed for check in LOOK.checks}
         named = {f"valid_{name}": passed for name, passed in checks.items()}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import dagster as dg
 
 from assets.factory import asset_key
-from ops.errors import CheckFailed, ConfigError, Interrupted, SatietyError
+from ops.errors import CheckFailed, ConfigError, DiskFull, Interrupted, SatietyError
 from ops.recipe import Recipe
 from pipelines import abandoned
 from pipelines.build import recipe_definitions, shared_definitions
@@ -20,6 +23,9 @@ from pipelines.jobs import RANGE_END, RANGE_START
 from pipelines.signals import Signals
 from resources.progress import Event, listening
 from resources.settings import Settings
+
+ROOM = 1 << 20
+"""Bytes that one write of SQLite may ask for; with less left, its I/O errors are a full disk."""
 
 
 @dataclass
@@ -51,6 +57,17 @@ def execute(
         SatietyError: the error of the stage that failed, as the stage raised it.
         Interrupted: a signal ended the run and whoever handles it did not raise; what was committed stays.
     """
+    with _full_disks_named(settings.home):
+        return _execute(recipe, stages, partitions, settings, on_event)
+
+
+def _execute(
+    recipe: Recipe,
+    stages: list[str] | None,
+    partitions: list[str] | None,
+    settings: Settings,
+    on_event: Callable[[Event], None],
+) -> ExecuteResult:
     home = prepare_home(settings)
     os.environ["DAGSTER_HOME"] = str(home)
     # The command line shows progress itself; the run's full log is in the web page.
@@ -119,12 +136,35 @@ def _failed_check(instance: dg.DagsterInstance, run_id: str) -> CheckFailed | No
 
 def _cause(error: BaseException) -> SatietyError | None:
     """The error of ours that Dagster has wrapped, if there is one."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, SatietyError):
-            return seen
-        seen = seen.__cause__ or seen.__context__
-    return None
+    return next((found for found in _behind(error) if isinstance(found, SatietyError)), None)
+
+
+def _behind(error: BaseException) -> Iterator[BaseException]:
+    """The error and those behind it, each once: Dagster's causes go in circles where a step raised a foreign error."""
+    seen: set[int] = set()
+    behind: BaseException | None = error
+    while behind is not None and id(behind) not in seen:
+        seen.add(id(behind))
+        yield behind
+        behind = behind.__cause__ or behind.__context__
+
+
+@contextmanager
+def _full_disks_named(home: Path) -> Iterator[None]:
+    """Raise `DiskFull` where Dagster's databases have no space: SQLite says so in words of its own."""
+    try:
+        yield
+    except SatietyError:
+        raise
+    except Exception as error:
+        said = [str(found) for found in _behind(error)]
+        full = any("database or disk is full" in text or "No space left on device" in text for text in said)
+        # What SQLite cannot do for lack of space it also calls an I/O error.
+        full |= any("disk I/O error" in text for text in said) and shutil.disk_usage(home).free < ROOM
+        if not full:
+            raise
+        hint = "make room, or name another folder with SATIETY_HOME; what was committed is kept"
+        raise DiskFull("no space left for Dagster's databases", where=str(home), hint=hint) from error
 
 
 def _ranges(recipe: Recipe, partitions: list[str] | None) -> list[dict[str, str]]:

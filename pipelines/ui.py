@@ -73,7 +73,7 @@ def serve(
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(prepare_home(settings)),
-        "MLFLOW_TRACKING_URI": settings.tracking_uri,
+        # Without an address of its own: trainings started from the page would take the default database for a server.
         "MLFLOW_DISABLE_TELEMETRY": "true",
         # Its job runner is eight more processes, for things that nothing here asks of it.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",

@@ -15,19 +15,35 @@ says again: sending a line twice therefore writes the same row in MLflow's datab
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
+import logging
 import os
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ops.errors import IntegrityError
+
 Record = Mapping[str, Any]
 
 # Up to the last `@`, as SQLAlchemy takes it; a slash may stand in a password, but not behind a port.
 _USER_INFO = re.compile(r"(?<=://)(?:[^/@\s:]*:(?!\d+/)\S+|[^/\s]+)(?=@)")
+log = logging.getLogger("satiety.tracking")
+
+ASIDE = ".damaged-"
+"""In the name of a folder that was a damaged journal."""
+MEND = "remove the file's folder: the training is then missing in MLflow, and nothing else"
+
+
+class DamagedJournal(IntegrityError):
+    """A journal's file is not what was written: a disk that failed, or a hand that edited it."""
+
+
 _NOT_METRICS = frozenset({"step", "time_ms"})
 
 
@@ -86,6 +102,7 @@ class Ended:
         checks: name of each blocking check and whether it passed.
         awaiting: whether further checks follow, before which the model cannot be the champion.
         changed_ms: when a metric got another value than it had at the end, by its name.
+        judged_ms: when the model was last judged and so came into use, in milliseconds since 1970; 0 where never.
     """
 
     status: str
@@ -97,6 +114,12 @@ class Ended:
     checks: Mapping[str, bool] = field(default_factory=dict)
     awaiting: bool = False
     changed_ms: Mapping[str, int] = field(default_factory=dict)
+    judged_ms: int = 0
+
+    @property
+    def in_use_ms(self) -> int:
+        """Since when the model is the one to use, if it passed."""
+        return max(self.time_ms, self.judged_ms)
 
     @property
     def verdict(self) -> str:
@@ -149,15 +172,23 @@ class Journal:
         said = {**asdict(training), "params": {k: redact(v) for k, v in flat(training.params)}}
         said["tags"] = {**known.get("tags", {}), **{k: redact(v) for k, v in training.tags.items()}}
         said |= {"started_ms": known.get("started_ms", started_ms), "params": known.get("params", said["params"])}
-        if known.get("destination", destination) != destination:
-            (self.folder / "remote.json").unlink(missing_ok=True)
-        self.write("training.json", {**said, "destination": destination})
+        # The same training may be done on another machine too, and is another run in MLflow then.
+        said["id"] = known.get("id", uuid.uuid4().hex)
+        self.write("training.json", {"destination": destination, **known, **said})
+        self.send_to(destination)
         (self.folder / "ended.json").unlink(missing_ok=True)
         self.note_reachable(True)
         self._mend()
         for point in self.points():
             self._note(point.step, point.metrics)
         self._file = (self.folder / "points.jsonl").open("ab")
+
+    def send_to(self, destination: str) -> None:
+        """Send to this MLflow from now on; to another one than before everything is sent anew."""
+        known = self.training
+        if known.get("destination") != destination:
+            (self.folder / "remote.json").unlink(missing_ok=True)
+            self.write("training.json", {**known, "destination": destination})
 
     def add(self, record: Record, now_ms: int) -> bool:
         """Append a metrics record; values of a (metric, step) that is there already, and non-numbers, are left out.
@@ -193,7 +224,11 @@ class Journal:
         self.write("ended.json", asdict(ended))
 
     def points(self, start: int = 0) -> Iterator[Point]:
-        """The points from byte `start` on; a half-written last line is not one."""
+        """The points from byte `start` on; a half-written last line is not one.
+
+        Raises:
+            DamagedJournal: a line is not what was written.
+        """
         try:
             file = (self.folder / "points.jsonl").open("rb")
         except FileNotFoundError:
@@ -205,8 +240,12 @@ class Journal:
                 if not line.endswith(b"\n"):
                     return
                 position += len(line)
-                said = json.loads(line)
-                yield Point(said["step"], said["time_ms"], said["metrics"], position)
+                try:
+                    said = json.loads(line)
+                    point = Point(said["step"], said["time_ms"], dict(said["metrics"]), position)
+                except (ValueError, KeyError, TypeError) as error:
+                    raise DamagedJournal(str(error), where=file.name, hint=MEND) from error
+                yield point
 
     @property
     def training(self) -> dict[str, Any]:
@@ -217,7 +256,18 @@ class Journal:
     def ended(self) -> Ended | None:
         """How the training ended, None while it runs."""
         said = self.read("ended.json")
-        return Ended(**said) if said else None
+        try:
+            return Ended(**said) if said else None
+        except TypeError as error:
+            raise DamagedJournal(str(error), where=str(self.folder / "ended.json"), hint=MEND) from error
+
+    def set_aside(self) -> Path:
+        """Give the folder another name, which no training has, and return it."""
+        for number in itertools.count(1):
+            aside = self.folder.with_name(f"{self.folder.name}{ASIDE}{number}")
+            if not aside.exists():
+                return self.folder.rename(aside)
+        raise AssertionError("unreachable")
 
     @property
     def pending(self) -> bool:
@@ -252,16 +302,29 @@ class Journal:
                 yield True
 
     def read(self, name: str) -> dict[str, Any]:
-        """One of the journal's JSON files; empty where it is not there."""
+        """One of the journal's JSON files; empty where it is not there.
+
+        Raises:
+            DamagedJournal: it is not what was written.
+        """
+        path = self.folder / name
         try:
-            return dict(json.loads((self.folder / name).read_text(encoding="utf-8")))
+            said = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
+        except ValueError as error:
+            raise DamagedJournal(str(error), where=str(path), hint=MEND) from error
+        if not isinstance(said, dict):
+            raise DamagedJournal("not a JSON object", where=str(path), hint=MEND)
+        return said
 
     def write(self, name: str, content: Mapping[str, Any]) -> None:
         """Replace one of the journal's JSON files in one go."""
         temporary = self.folder / f".{name}.{os.getpid()}"
-        temporary.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(json.dumps(content, indent=1))
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(self.folder / name)
 
     def _note(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -289,7 +352,21 @@ def flat(params: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
             yield path, value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def left_behind(root: Path, destination: str) -> list[Journal]:
-    """Journals of ended trainings below `root` that are for this MLflow and not all there, by name."""
-    found = [Journal(path.parent) for path in sorted(root.glob("*/*/ended.json"))]
-    return [j for j in found if j.training.get("destination") == destination and j.pending]
+def left_behind(root: Path, destination: str | None) -> list[Journal]:
+    """Journals of ended trainings below `root` that are not all in MLflow, by name; damaged ones are warned of.
+
+    Args:
+        root: folder of all journals.
+        destination: only those that are for this MLflow; None for all.
+    """
+    found = []
+    for path in sorted(root.glob("*/*/ended.json")):
+        journal = Journal(path.parent)
+        if ASIDE in path.parent.name:
+            continue
+        try:
+            if destination in (None, journal.training.get("destination")) and journal.pending:
+                found.append(journal)
+        except DamagedJournal as error:
+            log.warning("tracking: a damaged journal is passed over: %s", error)
+    return found

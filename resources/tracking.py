@@ -24,7 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from resources.journal import Ended, Journal, Record, Training, left_behind, redact
+from resources.journal import DamagedJournal, Ended, Journal, Record, Training, left_behind, redact
 from resources.settings import Settings
 from resources.tracking_sync import NOT_SENT
 
@@ -76,7 +76,13 @@ class Tracker:
             return TrackedRun(self, journal, None)
         tags = {**_git_tags(self.settings.root), **training.tags}
         told = Training(training.recipe, training.fingerprint, training.params, training.datasets, tags)
-        journal.open(told, _now_ms(), redact(self.settings.tracking_uri))
+        address = redact(self.settings.tracking_uri)
+        try:
+            journal.open(told, _now_ms(), address)
+        except DamagedJournal as error:
+            log.warning("tracking: a damaged journal was set aside as %s: %s", journal.set_aside().name, error)
+            journal = self.journal(training.recipe, training.fingerprint)
+            journal.open(told, _now_ms(), address)
         return TrackedRun(self, journal, self._start_sender(journal))
 
     def judge(self, recipe: str, fingerprint: str, metrics: Mapping[str, float], checks: Mapping[str, bool]) -> None:
@@ -87,21 +93,52 @@ class Tracker:
         recorded is passed over.
         """
         journal = self.journal(recipe, fingerprint)
-        ended = journal.ended
+        try:
+            ended = journal.ended
+        except DamagedJournal as error:
+            log.warning("tracking: the judgement of %s is not recorded: %s", recipe, error)
+            return
         if ended is None:
             return
         quality, passed = {**ended.metrics, **metrics}, {**ended.checks, **checks}
         other = [name for name, value in metrics.items() if ended.metrics.get(name, value) != value]
         changed = {**ended.changed_ms, **dict.fromkeys(other, _now_ms())}
-        journal.close(replace(ended, metrics=quality, checks=passed, awaiting=False, changed_ms=changed))
-        self.wait(journal, lambda: _has_sender(journal))
+        judged = replace(ended, metrics=quality, checks=passed, awaiting=False, changed_ms=changed)
+        if judged == ended and self._in_use(recipe) == fingerprint:
+            return
+        journal.close(replace(judged, judged_ms=_now_ms()))
+        self._mark(recipe).write_text(fingerprint, encoding="utf-8")
+        self._wait(journal, lambda: _has_sender(journal))
+        if journal.pending:
+            self.sync_pending()
+        self._warn(journal)
 
-    def sync_pending(self) -> Synced:
-        """Send what earlier trainings left in their journals; with MLflow down everything stays pending."""
+    def _mark(self, recipe: str) -> Path:
+        """The file that names the training whose model was judged last."""
+        return self.settings.journals / recipe / "in-use"
+
+    def _in_use(self, recipe: str) -> str:
+        try:
+            return self._mark(recipe).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return ""
+
+    def sync_pending(self, *, all_addresses: bool = False) -> Synced:
+        """Send what earlier trainings left in their journals; with MLflow down everything stays pending.
+
+        Args:
+            all_addresses: also what was meant for another MLflow than the one that is set now, which is where it goes.
+        """
         if not self.settings.tracking.enabled:
             return Synced(0, 0, 0)
-        if not left_behind(self.settings.journals, redact(self.settings.tracking_uri)):
+        address = redact(self.settings.tracking_uri)
+        waiting = left_behind(self.settings.journals, None if all_addresses else address)
+        if not waiting:
             return Synced(0, 0, 0)
+        for journal in waiting:
+            with journal.locked() as mine:
+                if mine:
+                    journal.send_to(address)
         done = subprocess.run(self._command(), env=self._env(), capture_output=True, text=True, check=False)
         counts = _last_json(done.stdout)
         if not counts:
@@ -115,9 +152,15 @@ class Tracker:
 
         A warning says what is missing then.
         """
+        self._wait(journal, sending)
+        self._warn(journal)
+
+    def _wait(self, journal: Journal, sending: Callable[[], bool]) -> None:
         deadline = time.monotonic() + self.settings.tracking.wait_s
         while journal.pending and time.monotonic() < deadline and sending() and journal.reachable:
             time.sleep(POLL_S)
+
+    def _warn(self, journal: Journal) -> None:
         if journal.pending:
             log.warning(
                 "tracking: MLflow at %s lacks some of this training (%s); `satiety sync` sends it",

@@ -89,7 +89,7 @@ class Sender:
         """The training's run, found by its tag or made."""
         training = journal.training
         experiment = self._experiment(training["recipe"])
-        wanted = f"tags.`satiety.training` = '{training['fingerprint']}'"
+        wanted = f"tags.`satiety.journal` = '{training['id']}'"
         found = self.client.search_runs([experiment], wanted, max_results=1)
         if found:
             run = found[0]
@@ -97,7 +97,7 @@ class Sender:
             run = self.client.create_run(
                 experiment,
                 start_time=training["started_ms"],
-                tags={"satiety.training": training["fingerprint"]},
+                tags={"satiety.journal": training["id"], "satiety.training": training["fingerprint"]},
                 run_name=f"{training['recipe']}-{training['fingerprint'][:8]}",
             )
         return {"experiment_id": experiment, "run_id": run.info.run_id}
@@ -106,6 +106,7 @@ class Sender:
         """Parameters, tags and input datasets."""
         tags = {
             **training["tags"],
+            "satiety.journal": training["id"],
             "satiety.training": training["fingerprint"],
             "satiety.fingerprint": training["fingerprint"],
             "satiety.recipe": training["recipe"],
@@ -190,7 +191,7 @@ class Sender:
         tags = {
             "satiety.digest": ended.digest,
             "satiety.training": training["fingerprint"],
-            "satiety.ended_ms": str(ended.time_ms),
+            "satiety.in_use_ms": str(ended.in_use_ms),
             "checks": ended.verdict,
         }
         versions = self.client.search_model_versions(f"name = '{name}'")
@@ -211,18 +212,19 @@ class Sender:
     def _crown(self, name: str, version: str, ended: Ended) -> None:
         """Give the alias to a version that passed, take it from one that did not.
 
-        A training that is only now being sent does not replace the champion of a later one.
+        The champion is the model that came into use last, also where settings went back to those of an earlier one. A
+        training that is only now being sent does not replace the champion of a later one.
         """
         try:
             champion = self.client.get_model_version_by_alias(name, CHAMPION)
         except MlflowException:
             champion = None
         mine = champion is not None and str(champion.version) == version
-        since = int(champion.tags.get("satiety.ended_ms", 0)) if champion is not None else 0
+        since = int(champion.tags.get("satiety.in_use_ms", 0)) if champion is not None else 0
         passed = ended.verdict == "passed"
         if mine and not passed:
             self.client.delete_registered_model_alias(name, CHAMPION)
-        elif passed and not mine and since <= ended.time_ms:
+        elif passed and not mine and since <= ended.in_use_ms:
             self.client.set_registered_model_alias(name, CHAMPION, version)
 
 

@@ -6,7 +6,9 @@ from pipelines.commands.options import JsonOption
 
 
 def sync(as_json: JsonOption = False) -> None:
-    """Send what is pending to MLflow, each record once."""
+    """Send what is pending to MLflow, each record once.
+
+    To the MLflow that is set now, also what was meant for another one."""
     from ops.errors import ServiceDown
     from pipelines.console import give, say
     from resources.journal import redact
@@ -14,7 +16,7 @@ def sync(as_json: JsonOption = False) -> None:
     from resources.tracking import Tracker
 
     settings = load_settings()
-    done = Tracker(settings).sync_pending()
+    done = Tracker(settings).sync_pending(all_addresses=True)
     if as_json:
         give(vars(done))
     elif done.trainings:

@@ -120,10 +120,10 @@ def test_server_down_then_sent_once(
     written = [path.read_text() for path in journal.folder.iterdir()]
     assert not any("hunter2" in text for text in written)
 
-    # The server's address answers now: the same journal, sent to a database that can be looked into.
-    journal.write("training.json", {**journal.training, "destination": machine.tracking_uri})
+    # The address was wrong. The right one gets what was meant for the other, when it is asked to.
     tracker = Tracker(machine)
-    assert tracker.sync_pending() == Synced(1, 100, 0)
+    assert tracker.sync_pending() == Synced(0, 0, 0)
+    assert tracker.sync_pending(all_addresses=True) == Synced(1, 100, 0)
     assert tracker.sync_pending() == Synced(0, 0, 0)
     assert rows("select count(*), count(distinct step) from metrics where key = 'loss'") == [(50, 50)]
     assert rows("select status, end_time from runs") == [("FINISHED", journal.ended.time_ms)]  # type: ignore[union-attr]
@@ -294,7 +294,7 @@ def test_a_second_judgement_is_sent_too(machine: Settings, rows: Query, tmp_path
         tracker.judge("digits", FINGERPRINT, {"low": 0.5, "high": 0.75}, {"majority": True})
     for high in (0.875, 1.0):
         tracker.judge("digits", FINGERPRINT, {"low": 0.5, "high": high}, {"majority": True})
-        assert tracker.sync_pending() == Synced(1, 0, 0)
+        assert tracker.sync_pending() == Synced(0, 0, 0)
     values = "select metric_name, metric_value from logged_model_metrics order by metric_name, metric_timestamp_ms"
     assert rows(values) == [("high", 0.75), ("high", 0.875), ("high", 1.0), ("low", 0.5)]
     assert pairs(rows("select key, value from latest_metrics")) == {"low": 0.5, "high": 1.0}
@@ -305,3 +305,69 @@ def test_the_reason_why_something_waits_is_given(machine: Settings, tmp_path: Pa
     with away.begin(TRAINING) as run:
         run.finish(digest="d" * 32, path=tmp_path)
     assert "refused" in away.sync_pending().reason
+
+
+def test_a_judgement_long_after_the_training_is_no_alarm(
+    machine: Settings, rows: Query, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The training's sender is gone by then: what is missing is sent, and only then would there be a warning."""
+    tracker = Tracker(machine)
+    with tracker.begin(TRAINING) as run:
+        run.finish(digest="d" * 32, path=tmp_path, checks={"finite": True})
+    with caplog.at_level(logging.WARNING):
+        Tracker(machine).judge("digits", FINGERPRINT, {"high": 0.75}, {"majority": True})
+    assert [entry.getMessage() for entry in caplog.records if entry.name == "satiety.tracking"] == []
+    assert pairs(rows("select metric_name, metric_value from logged_model_metrics")) == {"high": 0.75}
+
+
+def test_the_model_that_came_into_use_last_is_the_champion(machine: Settings, rows: Query, tmp_path: Path) -> None:
+    """Settings go back to those of an earlier training, whose model is there already."""
+    tracker = Tracker(machine)
+    champions = []
+    for name in ("a", "b", "a", "a"):
+        if not tracker.journal("digits", name).training:
+            with tracker.begin(dataclasses.replace(TRAINING, fingerprint=name)) as run:
+                run.finish(digest=name * 32, path=tmp_path, checks={"finite": True}, judged_later=True)
+                tracker.judge("digits", name, {"high": 0.75}, {"majority": True})
+        else:
+            tracker.judge("digits", name, {"high": 0.75}, {"majority": True})
+        champions += rows(
+            "select t.value from registered_model_aliases a join model_version_tags t on t.version = a.version "
+            "where t.key = 'satiety.training'"
+        )
+    assert champions == [("a",), ("b",), ("a",), ("a",)]
+
+
+def test_two_machines_that_do_the_same_training_have_a_run_each(
+    machine: Settings, rows: Query, sender: Any, tmp_path: Path
+) -> None:
+    first = ended(machine, FINGERPRINT, Ended("FAILED", 30), steps=5)
+    second = Journal(tmp_path / "elsewhere" / FINGERPRINT)
+    second.open(dataclasses.replace(TRAINING, fingerprint=FINGERPRINT), 1000, machine.tracking_uri)
+    for step in range(3):
+        second.add(record(step), 0)
+    second.close(Ended("FAILED", 30))
+    assert (sender.send(first), sender.send(second)) == (10, 6)
+    assert rows("select count(*) from runs") == [(2,)]
+    assert rows("select count(*) from metrics where key = 'loss' group by run_uuid order by 1") == [(3,), (5,)]
+
+
+def test_a_damaged_journal_stops_nothing(
+    machine: Settings, rows: Query, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = Tracker(machine)
+    end = Ended("FINISHED", 5000, 1, "d" * 32, str(tmp_path), {}, {"finite": True})
+    for name, file, content in (("a", "training.json", ""), ("b", "ended.json", "[]"), ("c", "points.jsonl", "{}\n")):
+        (ended(machine, name, end, steps=1).folder / file).write_text(content)
+    ended(machine, "w", end, steps=1)
+    with caplog.at_level(logging.WARNING):
+        assert tracker.sync_pending().trainings == 1
+        tracker.judge("digits", "b", {}, {})
+        for name in ("a", "c"):
+            with tracker.begin(dataclasses.replace(TRAINING, fingerprint=name)) as run:
+                run.forward(record(7))
+                run.finish(digest="e" * 32, path=tmp_path)
+    assert sum("damaged" in entry.getMessage() for entry in caplog.records) >= 4
+    aside = sorted(path.name for path in (machine.journals / "digits").iterdir() if ".damaged-" in path.name)
+    assert aside == ["a.damaged-1", "c.damaged-1"]
+    assert rows("select count(*) from metrics where key = 'loss' and step = 7") == [(2,)]
