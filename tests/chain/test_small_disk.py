@@ -76,3 +76,25 @@ def test_a_full_disk_is_one_line_and_more_space_is_all_it_takes(mount: Path, tmp
     undisturbed = worlds.make(tmp_path / "undisturbed")
     worlds.build(undisturbed.recipe(SETTING), undisturbed.store)
     assert worlds.manifests(world.store, but=["report"]) == worlds.manifests(undisturbed.store, but=["report"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("room", [0, 60_000, 400_000])
+def test_dagsters_databases_are_on_the_full_disk_too(mount: Path, tmp_path: Path, room: int) -> None:
+    """Store and home side by side, as by default: SQLite's own words for it are nobody's concern."""
+    made = worlds.make(tmp_path / "world")
+    world, home = World(made.path, Store(mount / "store")), {"SATIETY_HOME": str(mount / "home")}
+    assert mounted(mount, "remount,size=40m")
+    assert satiety(world, "run", "tiny.yaml", "--stage", "raw_corpus", **home).returncode == 0
+    system = os.statvfs(mount)
+    with (mount / "filler").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, system.f_bavail * system.f_frsize - room)
+    done = satiety(world, *WORDS, **home)
+    assert done.returncode == 74, done.stderr[-3000:]
+    # Dagster may say in its own words that it could not log something; the last word is ours.
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1 and "no space left" in errors[0], errors
+    assert "Traceback" not in done.stderr and "resume: satiety run tiny.yaml" in done.stderr
+    (mount / "filler").unlink()
+    assert satiety(world, "run", "tiny.yaml", "--stage", "signatures", **home).returncode == 0
+    assert verify(world.store) == []

@@ -12,7 +12,6 @@ import pytest
 
 from pipelines.build import recipe_definitions, shared_definitions
 from pipelines.definitions import defs
-from pipelines.problems import RecipeError
 from pipelines.recipe import load_file
 from resources.settings import load_settings
 from tests.tiny import tiny_recipe
@@ -116,17 +115,23 @@ def test_a_changed_key_gives_a_new_code_version_to_what_reads_it_and_nothing_els
     assert changed(owners=["team:others"]) == set()
 
 
-def test_the_error_of_a_broken_recipe_names_its_place(recipes: Path) -> None:
+def test_a_broken_recipe_stands_beside_the_others_with_its_problems(
+    recipes: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     path = tiny_recipe(recipes)
     path.write_text(path.read_text().replace("seed: 3", "sed: 3"))
-    with pytest.raises(RecipeError, match=r"tiny\.yaml:3:1: unknown key 'sed'; did you mean 'seed'\?"):
-        defs()
-
-
-def test_a_recipe_must_bear_the_name_of_its_file(recipes: Path) -> None:
-    tiny_recipe(recipes).rename(recipes / "other.yaml")
-    with pytest.raises(RecipeError, match="name is 'tiny'"):
-        defs()
+    tiny_recipe(recipes, name="one").rename(recipes / "other.yaml")
+    tiny_recipe(recipes, name="whole")
+    made = defs()
+    assert set(graph(made, "whole")) == set(TEXT) and set(graph(made, "quickstart")) == set(TEXT)
+    for name, text in (
+        ("tiny", "tiny.yaml:3:1: unknown key 'sed'; did you mean 'seed'?"),
+        ("other", "name is 'one', the recipe's file or folder is called 'other'"),
+    ):
+        assert set(graph(made, name)) == {"broken_recipe"}
+        node = made.resolve_asset_graph().get(dg.AssetKey([name, "broken_recipe"]))
+        assert text in str(node.description) and not node.is_executable
+        assert any(text in entry.getMessage() for entry in caplog.records)
 
 
 def test_recipes_share_a_code_location(tmp_path: Path) -> None:

@@ -90,3 +90,16 @@ def test_a_failed_check_stops_the_chain_and_names_itself(tmp_path: Path) -> None
     assert caught.value.where == "tiny/model"
     assert caught.value.exit_code == 4
     assert not (folder.settings.store / "tiny" / "report").exists()
+
+
+def test_an_error_that_nobody_foresaw_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster's causes go in circles around it."""
+    folder = Folder(tmp_path)
+
+    def planted(*arguments: Any) -> None:
+        raise ValueError("planted")
+
+    monkeypatch.setattr("resources.workspace.build_partition", planted)
+    with pytest.raises(Exception, match="planted"):
+        execute(folder.recipe, stages=["raw_corpus"], settings=folder.settings)
+    assert [run.status for run in folder.runs()] == [dg.DagsterRunStatus.FAILURE]
