@@ -11,6 +11,7 @@ import pytest
 from ops.errors import ConfigError
 from ops.recipe import Recipe
 from ops.storage import Store, Version
+from ops.storage.manifest import load_sealed, seal
 from pipelines.lineage import Lineage, find_digest, stage_inputs, start, trace
 from tests.pipelines.conftest import build, write_rows
 
@@ -60,6 +61,22 @@ def test_a_missing_input_is_named(built: Store, tiny: Callable[..., Recipe]) -> 
     found = trace(top(built), built, tiny())
     assert found.status == "missing"
     assert status_of(found, "signatures") == {"0": "missing", "1": "ok"}
+
+
+def test_a_manifest_that_tells_of_other_inputs_than_its_fingerprint_is_broken(
+    built: Store, tiny: Callable[..., Recipe]
+) -> None:
+    """Sealed anew and whole by itself: only the fingerprint gives it away."""
+    version = top(built)
+    content = load_sealed(version.path / "manifest.json")
+    content["inputs"]["config.tokenizer.vocabulary"] = "17"
+    (version.path / "manifest.json").chmod(0o644)
+    (version.path / "manifest.json").write_bytes(seal(content))
+    forged = built.slot("tiny", "token_cache", "0").version(version.manifest.fingerprint)
+    assert forged is not None
+    found = trace(forged, built, tiny())
+    assert found.status == "broken"
+    assert any("not those of its fingerprint" in node.problem for node in found.nodes.values())
 
 
 def test_an_older_version_is_found_by_its_digest(built: Store, tiny: Callable[..., Recipe]) -> None:

@@ -166,6 +166,26 @@ def test_killed_again_and_again(tmp_path: Path, expected: dict[str, str]) -> Non
     assert hashes(run) == expected
 
 
+def test_the_best_weights_outlive_a_kill(tmp_path: Path) -> None:
+    """Found before the kill and never reached again: they are in the checkpoint, beside the last ones."""
+    # SGD that grows too long: the weights are good early on, and thrown about after that.
+    wild = {
+        **{"steps": 12, "evaluate_every": 1, "checkpoint_every": 4, "optimizer": "sgd", "schedule": "constant"},
+        **{"learning_rate": 1.0, "warmup": 0.0},
+    }
+    whole = text_run(tmp_path / "whole", wild)
+    assert work(whole) == 0
+    best = json.loads((whole.parent / "result" / "valid.json").read_text())["step"]
+    seam = tmp_path / "seam.tsv"
+    assert work(text_run(tmp_path / "counted", wild), SATIETY_FAULT_LOG=str(seam)) == 0
+    assert best <= 8, "the test needs weights that are best before the last checkpoint"
+    killed = text_run(tmp_path / "killed", wild)
+    assert work(killed, SATIETY_FAULT=f"kill@{len(seam.read_text().splitlines()) - 12}") == -signal.SIGKILL
+    assert work(killed) == 0
+    assert "going on after step" in log(killed)
+    assert hashes(killed) == hashes(whole)
+
+
 def test_each_line_of_metrics_is_there_once(tmp_path: Path) -> None:
     run = text_run(tmp_path)
     assert work(run, SATIETY_FAULT="kill@60") == -signal.SIGKILL
