@@ -148,15 +148,17 @@ def make_plan(
         SatietyError: the source cannot be looked at, or the store is broken.
     """
     from ops.stages.chain import stages as chain_of
+    from ops.stages.raw_corpus import looking_once
 
     chain = chain_of(recipe)
     _check_names(recipe, "stage", stages, [stage.name for stage in chain])
     _check_names(recipe, "partition", partitions, recipe.partition_keys() if partitions else [])
     planner = Planner(recipe, store, {stage.name: stage for stage in chain})
     chosen = set(stages) if stages else {stage.name for stage in chain}
-    for stage in chain:
-        wanted = set(partitions) if partitions and stage.partitioned else None
-        planner.add(stage, build=stage.name in chosen, wanted=wanted)
+    with looking_once():
+        for stage in chain:
+            wanted = set(partitions) if partitions and stage.partitioned else None
+            planner.add(stage, build=stage.name in chosen, wanted=wanted)
     return Plan(recipe.name, tuple(planner.items))
 
 

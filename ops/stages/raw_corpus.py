@@ -5,16 +5,20 @@ With partitions by month the first one also keeps the rejects, and as such the r
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import polars as pl
 
 from ops.deduplication.hashing import row_hashes
+from ops.errors import Temporary
 from ops.recipe import Monthly, Recipe
 from ops.sources.base import Batch
 from ops.sources.rejects import REJECTS_SCHEMA
 from ops.stages.spec import Build, Stage
-from ops.storage import Counts
+from ops.storage import Counts, sha256_json
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
@@ -25,8 +29,28 @@ def _natural_key(recipe: Recipe, partition: str) -> str | None:
     return partition if recipe.partitions.by is not None else None
 
 
+_seen: ContextVar[dict[str, str] | None] = ContextVar("_seen", default=None)
+
+
+@contextmanager
+def looking_once() -> Iterator[None]:
+    """Within the block each source is hashed once, however many partitions ask: a plan is of one moment."""
+    token = _seen.set({})
+    try:
+        yield
+    finally:
+        _seen.reset(token)
+
+
 def _external(recipe: Recipe, partition: str) -> str:
-    return str(recipe.source.external(_natural_key(recipe, partition)))
+    natural = _natural_key(recipe, partition)
+    seen = _seen.get()
+    if seen is None:
+        return str(recipe.source.external(natural))
+    key = sha256_json({"source": recipe.part("source"), "natural": natural})
+    if key not in seen:
+        seen[key] = str(recipe.source.external(natural))
+    return seen[key]
 
 
 def _build(build: Build) -> Counts:
@@ -47,6 +71,8 @@ def _build(build: Build) -> Counts:
     identity = pl.format("{}/{}", pl.lit(partition), pl.int_range(pl.len(), dtype=pl.Int64)).alias("id")
     build.output.parquet("data.parquet", table.select(identity, pl.all()))
     build.output.parquet("rejects.parquet", rejected)
+    if recipe.source.external(_natural_key(recipe, partition)) != build.external:
+        raise Temporary("the source changed while it was read", hint="run again when nothing writes to it any more")
     reasons = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
     return Counts(rows_in=table.height + rejected.height, rows_out=table.height, rejected=reasons)
 

@@ -90,7 +90,8 @@ def build_stage(stage: Stage, recipe: Recipe, partition: str, store: Store, serv
 
     def write(output: Output) -> Counts | None:
         work = partial(slot.work, goal.fingerprint)
-        return stage.build(Build(recipe, partition, goal.inputs, output, work, services or Services()))
+        external = goal.ingredients.get("external", "")
+        return stage.build(Build(recipe, partition, goal.inputs, output, work, services or Services(), external))
 
     try:
         version, built = slot.commit(goal.fingerprint, goal.ingredients, write)

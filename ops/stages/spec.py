@@ -70,6 +70,7 @@ class Build:
         output: where results are written.
         work: makes and names a folder that survives a crash, for checkpoints.
         services: the launcher and the listener.
+        external: digest of what lies outside the store, as the fingerprint has it; empty where nothing does.
     """
 
     recipe: Recipe
@@ -78,6 +79,7 @@ class Build:
     output: Output
     work: Callable[[], Path]
     services: Services
+    external: str = ""
 
     def one(self, stage: str) -> Version:
         """The only version of an input: the same partition's, or that of a stage without partitions."""

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from safetensors.numpy import load
 
-from ops.errors import BadData, CheckFailed, TrainingFailed
+from ops.errors import BadData, CheckFailed, Temporary, TrainingFailed
 from ops.recipe import Recipe
 from ops.stages.chain import DATA_STAGES, stage_named, stages
 from ops.stages.model import RESULT_FILES
@@ -19,6 +19,7 @@ from ops.stages.report import architecture
 from ops.stages.run import build_stage, wanted
 from ops.stages.spec import ALL, Services
 from ops.training.predict import predict_split
+from pipelines.plan import make_plan
 from tests.chain import worlds
 from tests.chain.worlds import World
 
@@ -243,3 +244,39 @@ def test_no_report_of_other_settings_than_the_recipes(trained_text: World) -> No
         recipe = trained_text.recipe(override)
         with pytest.raises(CheckFailed, match=said):
             build_stage(stage_named(recipe, "report"), recipe, ALL, trained_text.store)
+
+
+def test_a_source_that_changes_while_it_is_read_is_not_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under the fingerprint of the old content, new content would be found for ever."""
+    world, recipe = written(tmp_path, LINES, "cleaning=[]")
+    path = world.path.with_suffix(".csv")
+    read = type(recipe.source).read
+
+    def while_somebody_writes(self: Any, partition: str | None = None) -> Any:
+        with path.open("a") as file:
+            file.write("one more,sea\n")
+        return read(self, partition)
+
+    with monkeypatch.context() as patch, pytest.raises(Temporary, match="changed while it was read"):
+        patch.setattr(type(recipe.source), "read", while_somebody_writes)
+        build_stage(stage_named(recipe, "raw_corpus"), recipe, "0", world.store)
+    assert world.store.slot("tiny", "raw_corpus", "0").current() is None
+    built = build_stage(stage_named(recipe, "raw_corpus"), recipe, "0", world.store)
+    assert built.version.manifest.counts is not None
+
+
+def test_a_plan_hashes_the_source_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world, recipe = written(tmp_path, LINES, "partitions.hash=16")
+    external, asked = type(recipe.source).external, []
+
+    def counting(self: Any, partition: str | None = None) -> str:
+        asked.append(partition)
+        return external(self, partition)
+
+    monkeypatch.setattr(type(recipe.source), "external", counting)
+    make_plan(recipe, world.store)
+    assert asked == [None]
+    make_plan(recipe, world.store)
+    assert asked == [None, None], "another plan is of another moment"

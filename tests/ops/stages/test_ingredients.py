@@ -119,7 +119,9 @@ def trace(world: World, stage: Stage, store: Store, services: Services | None = 
     def write(output: Any) -> Any:
         from ops.stages.spec import Build
 
-        build = Build(stand_in, partition, inputs, output, lambda: slot.work("f" * 32), services or Services())
+        external = stage.external(recipe, partition) if stage.external is not None else ""
+        work = lambda: slot.work("f" * 32)  # noqa: E731
+        build = Build(stand_in, partition, inputs, output, work, services or Services(), external)
         with tracing() as ran:
             modules.append(ran)
             return stage.build(build)
