@@ -19,7 +19,7 @@ Path = tuple[str | int, ...]
 Problem = tuple[Path, str]
 """Path of the key, and what is wrong with it."""
 
-COLUMN_KEYS = ("column", "columns", "conflict_label")
+COLUMN_KEYS = ("column", "columns", "conflict_label", "context", "answers")
 """Settings that name columns."""
 
 NOT_IN_KEYS = ("...", "\a", "\b", "\f", "\n", "\r", "\t", "\v", "\0")
