@@ -18,7 +18,7 @@ from ops.errors import BadData, ConfigError, StorageError
 from ops.sources.base import Batch, Source
 from ops.sources.compression import Unpacking
 from ops.sources.containers import InputFile, is_archive, parts
-from ops.sources.rejects import Reject, reject_frame
+from ops.sources.rejects import Reject, printable, reject_frame
 
 
 class FileSource(Source):
@@ -211,13 +211,16 @@ def expand(base: Path, pattern: str) -> list[InputFile]:
 
 
 def _name(base: Path, pattern: str, path: Path) -> str:
-    """Relative to the recipe's folder; of an absolute pattern, relative to its part before the first wildcard."""
+    """Relative to the recipe's folder; of an absolute pattern, relative to its part before the first wildcard.
+
+    Bytes that are no UTF-8, which a name may have, are written as escapes.
+    """
     if not Path(pattern).expanduser().is_absolute():
-        return Path(os.path.normpath(os.path.relpath(path, base))).as_posix()
+        return printable(Path(os.path.normpath(os.path.relpath(path, base))).as_posix())
     fixed = Path(pattern).expanduser()
     while glob.has_magic(str(fixed)) or fixed == path:
         fixed = fixed.parent
-    return path.relative_to(fixed).as_posix()
+    return printable(path.relative_to(fixed).as_posix())
 
 
 def _near_file(path: Path) -> str:

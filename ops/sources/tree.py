@@ -16,7 +16,7 @@ from ops.sources.base import Batch, Source
 from ops.sources.compression import Unpacking
 from ops.sources.containers import InputFile, parts
 from ops.sources.files import digest_files, nearest, unreadable
-from ops.sources.rejects import Reject, reject_frame
+from ops.sources.rejects import Reject, printable, reject_frame
 
 BATCH_BYTES = 32 << 20
 BATCH_FILES = 4096
@@ -95,7 +95,7 @@ class TreeSource(Source):
         for folder, subfolders, names in os.walk(root):
             subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
             found.extend(Path(folder) / name for name in names if not name.startswith("."))
-        files = [InputFile(path.relative_to(root).as_posix(), path) for path in found if path.is_file()]
+        files = [InputFile(printable(path.relative_to(root).as_posix()), path) for path in found if path.is_file()]
         if not files:
             raise ConfigError(f"the folder {self.path!r} holds no files", where=str(self._base))
         return sorted(files)

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from ops.errors import BadData, ConfigError, StorageError
@@ -122,3 +123,13 @@ def test_a_file_that_the_system_does_not_give(
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(kind, match=rf"a\.txt: cannot be read: {os.strerror(number)}"):
         act(source)
+
+
+def test_bytes_in_a_name_that_are_no_text_are_escaped_and_no_two_files_get_one_name(tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"x\xff.txt")).write_text("one")
+    source = Text(path="x*.txt").resolve(tmp_path)
+    assert source.natural_partitions() == ["x\\udcff.txt"]
+    assert pl.concat([batch.table for batch in source.read()])["text"].to_list() == ["one"]
+    (tmp_path / "x\\udcff.txt").write_text("two")
+    with pytest.raises(ConfigError, match="two files are called"):
+        source.natural_partitions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from io import BytesIO
@@ -127,3 +128,12 @@ def test_what_is_said_of_a_broken_image_is_the_same_in_every_run(tmp_path: Path)
     batch = whole(write(tmp_path, {"cat/1.png": encoded("PNG"), "cat/2.png": b"no image"}).read())
     (detail,) = batch.rejects["detail"]
     assert "cannot identify image file" in detail and "0x" not in detail
+
+
+def test_a_name_that_is_no_text_is_written_as_escapes(tmp_path: Path) -> None:
+    source = write(tmp_path, {"cat/1.png": encoded("PNG"), "cat/2.png": b"no image"})
+    odd = os.fsdecode(b"\xfe.png")
+    (tmp_path / "images" / "cat" / "1.png").rename(tmp_path / "images" / "cat" / odd)
+    batch = whole(source.read())
+    assert batch.table["file"].to_list() == ["cat/\\udcfe.png"]
+    assert len(batch.rejects) == 1 and source.external()
