@@ -39,7 +39,7 @@ PACKAGES: tuple[tuple[str, str, str], ...] = (
     ("safetensors", ">=0.7,<1", "the tested line"),
     ("tokenizers", ">=0.22,<1", "the tested line"),
 )
-VARIABLES = ("STORE", "HOME", "WORKERS", "TRACKING", "RECIPES", "MIRROR", "FAULT", "FAULT_LOG")
+VARIABLES = ("STORE", "HOME", "DOWNLOADS", "WORKERS", "TRACKING", "RECIPES", "MIRROR", "FAULT", "FAULT_LOG")
 OWN = {"assets", "benchmarks", "ops", "pipelines", "resources", "tests"}
 LITTLE_SPACE, TOO_LITTLE_SPACE = 5_000_000_000, 500_000_000
 

@@ -66,6 +66,12 @@ def describe_record(record: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
+def describe_download(data: dict[str, Any]) -> str:
+    """How far a download is in a few words."""
+    of = f" of {size(data['of'])}" if data["of"] is not None else ""
+    return f"{data['name']} {size(data['done'])}{of}"
+
+
 @contextmanager
 def following() -> Iterator[Callable[[Event], None]]:
     """Show the events of a run until the `with` block ends."""
@@ -115,6 +121,10 @@ class Lines:
                 self.stage.note = describe_record(event.data.get("record", event.data))
                 if "valid_loss" in event.data.get("record", event.data) or now - self.last >= LINE_SECONDS:
                     self._line(f"{self.stage.name}: {self.stage.note}")
+            elif event.what == "download":
+                self.stage.note = describe_download(event.data)
+                if now - self.last >= LINE_SECONDS or event.data["done"] == event.data["of"]:
+                    self._line(f"{self.stage.name}: {self.stage.note}")
             elif event.what == "done":
                 self._line(self.stage.line(now))
                 self.stage = None
@@ -156,6 +166,7 @@ class Bars:
         self.stage: StageProgress | None = None
         self.task: Any = None
         self.begun = False
+        self.downloads: dict[str, Any] = {}
 
     def start(self) -> None:
         """Take the terminal."""
@@ -183,10 +194,21 @@ class Bars:
             self.progress.update(self.task, completed=self.stage.done, total=self.stage.of, note=self.stage.rate(now))
         elif event.what == "record":
             self.progress.update(self.task, note=describe_record(event.data.get("record", event.data)))
+        elif event.what == "download":
+            self._download(event.data)
         elif event.what == "done":
             note = self.stage.rate(now) or self.stage.note
             self.progress.update(self.task, completed=self.stage.of, total=self.stage.of, note=note)
             self.stage = None
+
+    def _download(self, data: dict[str, Any]) -> None:
+        """A bar of its own for each file: a tenth of a percent is a step, and the bytes stand behind it."""
+        name, done, of = str(data["name"]), int(data["done"]), data["of"]
+        if name not in self.downloads:
+            self.downloads[name] = self.progress.add_task("download", total=None, note=name)
+        total = None if of is None else 1000
+        completed = 0 if not of else min(done * 1000 // of, 1000)
+        self.progress.update(self.downloads[name], completed=completed, total=total, note=describe_download(data))
 
 
 def _count(partitions: Any) -> int:

@@ -20,6 +20,7 @@ from pipelines.explain import explain
 from pipelines.overrides import apply_overrides
 from pipelines.problems import Problem, RecipeError, advice, nearest
 from pipelines.yaml_strict import Document
+from resources.settings import load_settings
 
 if TYPE_CHECKING:
     from ops.recipe import Recipe
@@ -330,6 +331,8 @@ def _resolved(value: M, folder: Path | None, complain: Any) -> M:
     resolved = source
     try:
         resolved = source.resolve(folder)
+        if resolved.remotes():
+            load_settings().export()
         resolved.check()
     except ConfigError as error:
         complain(path, "value", str(error))

@@ -15,9 +15,11 @@ class Event:
     """One step of progress.
 
     Attributes:
-        what: `stage` (a stage begins), `partition` (one is done), `record` (training has measured), `done` (it ends).
+        what: `stage` (a stage begins), `partition` (one is done), `record` (training has measured),
+            `download` (some of a remote file is here), `done` (it ends).
         stage: name of the stage.
-        data: `stage`: partitions; `partition`: key, built, rows, done, of; `record`: the metrics record.
+        data: `stage`: partitions; `partition`: key, built, rows, done, of; `record`: the metrics record;
+            `download`: name, done and of in bytes (of: null where the server does not say it).
     """
 
     what: str

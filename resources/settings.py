@@ -15,7 +15,14 @@ from ops.config import Config
 from ops.errors import ConfigError
 
 FILE = "params.yaml"
-VARIABLES = ("SATIETY_STORE", "SATIETY_HOME", "SATIETY_WORKERS", "SATIETY_TRACKING", "MLFLOW_TRACKING_URI")
+VARIABLES = (
+    "SATIETY_STORE",
+    "SATIETY_HOME",
+    "SATIETY_DOWNLOADS",
+    "SATIETY_WORKERS",
+    "SATIETY_TRACKING",
+    "MLFLOW_TRACKING_URI",
+)
 """The environment variables that are read; each comes before the file."""
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 """What an address of MLflow may begin with; its folder store is no longer there since version 3."""
@@ -59,6 +66,8 @@ class Params(Config):
     """Folder of all results."""
     home: str = ".satiety"
     """Folder of what is this machine's own: Dagster's instance, MLflow's database, the tracking journal."""
+    downloads: str | None = None
+    """Folder of downloaded sources; by default `downloads` in `home`."""
     engine: EngineSettings = EngineSettings()
     """Where partitions are mapped."""
     tracking: TrackingSettings = TrackingSettings()
@@ -75,6 +84,7 @@ class Settings:
         root: folder of `params.yaml`, or the working folder where there is none.
         store: folder of all results.
         home: folder of what is this machine's own.
+        named_downloads: folder of downloaded sources, where it is not the one in `home`.
         engine: where partitions are mapped.
         tracking: how trainings are recorded.
         pages: ports of the web pages.
@@ -86,6 +96,16 @@ class Settings:
     engine: EngineSettings = field(default_factory=EngineSettings)
     tracking: TrackingSettings = field(default_factory=TrackingSettings)
     pages: PageSettings = field(default_factory=PageSettings)
+    named_downloads: Path | None = None
+
+    @property
+    def downloads(self) -> Path:
+        """Folder of downloaded sources."""
+        return self.named_downloads or self.home / "downloads"
+
+    def export(self) -> None:
+        """Set the variable by which the sources, in this process and its workers, know the folder of downloads."""
+        os.environ["SATIETY_DOWNLOADS"] = str(self.downloads)
 
     @property
     def dagster_home(self) -> Path:
@@ -137,7 +157,15 @@ def load_settings(folder: Path | None = None, env: Mapping[str, str] | None = No
         engine=engine,
         tracking=tracking,
         pages=params.pages,
+        named_downloads=_downloads(env, here, params, root),
     )
+
+
+def _downloads(env: Mapping[str, str], here: Path, params: Params, root: Path) -> Path | None:
+    named = env.get("SATIETY_DOWNLOADS")
+    if not named and params.downloads is None:
+        return None
+    return _path(named, here, params.downloads or "", root)
 
 
 def read_params(path: Path) -> Params:

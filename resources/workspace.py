@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ops.recipe import Recipe
 from ops.stages.run import Built, build_stage
+from ops.stages.run import wanted as goal_of
 from ops.stages.spec import ALL, Services, Stage
 from ops.storage import Store
 from resources.engine import open_engine
@@ -42,6 +44,9 @@ class Workspace:
         """Build the partitions (None: the one of a fold), several at once; returned in the order of `keys`."""
         wanted = [ALL] if keys is None else keys
         publish("stage", stage.name, partitions=len(wanted))
+        if stage.fetch is not None and recipe.source.remotes() and self._is_missing(recipe, stage, wanted):
+            self.settings.export()
+            stage.fetch(recipe, partial(_downloading, stage.name))
         jobs = [(recipe, stage.name, key, self.store().root) for key in wanted]
         found: dict[str, Built] = {}
         for built in open_engine(self.settings.engine).map(build_partition, jobs):
@@ -50,6 +55,18 @@ class Workspace:
             on_built(built, len(found), len(wanted))
         publish("done", stage.name)
         return [found[key] for key in wanted]
+
+    def _is_missing(self, recipe: Recipe, stage: Stage, keys: list[str]) -> bool:
+        """Whether a partition is still to be built: what is there already needs nothing from elsewhere."""
+        store = self.store()
+        return any(
+            store.slot(recipe.name, stage.name, key).version(goal_of(stage, recipe, key, store).fingerprint) is None
+            for key in keys
+        )
+
+
+def _downloading(stage: str, name: str, done: int, of: int | None) -> None:
+    publish("download", stage, name=name, done=done, of=of)
 
 
 def done(built: Built, count: int, of: int) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import polars as pl
 
 from ops.config import Config
+from ops.sources.downloads import Progress, local
 from ops.sources.rejects import reject_frame
+from ops.sources.remote import Remote
 
 Modality = Literal["text", "image", "table", "sound"]
 
@@ -70,6 +72,15 @@ class Source(Config):
     def paths(self) -> list[Path]:
         """The files or folders that `read` opens, where they are the user's own, absolute: what DVC watches."""
         return []
+
+    def remotes(self) -> list[Remote]:
+        """The files elsewhere that `read` needs."""
+        return []
+
+    def fetch(self, progress: Progress) -> None:
+        """Bring what is elsewhere to this machine."""
+        for remote in self.remotes():
+            local(remote, progress)
 
     def external(self, partition: str | None = None) -> str:
         """SHA-256 (hex) over the content that `read` would see; depends on no clock, path or modification time."""

@@ -13,7 +13,9 @@ from typing import BinaryIO, NamedTuple
 from ops.errors import BadData, ConfigError
 from ops.sources import tar, zipped
 from ops.sources.compression import ENDINGS, Budget, Form, Unpacking, check_name, cut_off, form_of, unpacked
+from ops.sources.downloads import is_here, local
 from ops.sources.rejects import Reject
+from ops.sources.remote import Remote
 
 HEAD = 512
 TAR_ENDINGS = (".tar", *(f".tar{ending}" for ending in ENDINGS), *(e for e in ENDINGS if e.startswith(".t")))
@@ -27,14 +29,18 @@ class InputFile(NamedTuple):
     Attributes:
         name: name; of a member `archive.tar/member`.
         path: the file, or the archive that it is in.
-        sha256: hash that its content must have, where the recipe says it.
+        remote: what the recipe says of it, where it is elsewhere; `path` means nothing until `here` was called.
         stream: its content where it is a member or was compressed; can be read once.
     """
 
     name: str
     path: Path
-    sha256: str = ""
+    remote: Remote | None = None
     stream: BinaryIO | None = None
+
+    def here(self) -> InputFile:
+        """The same file on this machine, fetched if it is elsewhere."""
+        return self if self.remote is None else self._replace(path=local(self.remote), remote=None)
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
@@ -111,8 +117,10 @@ def parts(
 
 
 def is_archive(file: InputFile, limits: Unpacking, keep: tuple[str, ...] = ()) -> bool:
-    """Whether a file on this machine is an archive, by its first bytes."""
-    with file.open() as plain:
+    """Whether a file is an archive: by its first bytes, or by its name where it is elsewhere and not here yet."""
+    if file.remote is not None and not is_here(file.remote):
+        return file.name.lower().endswith(TAR_ENDINGS if "zip" in keep else (*TAR_ENDINGS, ".zip"))
+    with file.here().open() as plain:
         head = plain.read(HEAD)
         plain.seek(0)
         if head.startswith(zipped.MAGIC):

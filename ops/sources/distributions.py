@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ops.errors import ConfigError
-from ops.sources.files import nearest
+from ops.sources.places import nearest
 
 STANDARD_LIBRARY = "python"
 

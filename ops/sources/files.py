@@ -1,12 +1,8 @@
-"""Sources that read files: which files a path or pattern means, their names, and the digest of their content."""
+"""Sources that read files, each as it lies, compressed, or in an archive."""
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
-import glob
-import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar, Literal, Self
@@ -14,11 +10,13 @@ from typing import ClassVar, Literal, Self
 import polars as pl
 from pydantic import Field, PrivateAttr, field_validator
 
-from ops.errors import BadData, ConfigError, StorageError
+from ops.errors import BadData, ConfigError
 from ops.sources.base import Batch, Source
 from ops.sources.compression import Unpacking
 from ops.sources.containers import InputFile, is_archive, parts
-from ops.sources.rejects import Reject, printable, reject_frame
+from ops.sources.places import Place, check_places, check_remotes, digest_files, expand, nearest, unreadable
+from ops.sources.rejects import Reject, reject_frame
+from ops.sources.remote import Remote
 
 
 class FileSource(Source):
@@ -33,8 +31,9 @@ class FileSource(Source):
     keep: ClassVar[tuple[str, ...]] = ()
     """`zip` where the format itself is a zip archive, which is then read as it is."""
 
-    path: str | list[str]
-    """File or files to read, relative to the recipe's folder: a path, a pattern (`data/*.csv`, `**`), or a list."""
+    path: Place | list[Place]
+    """File or files to read: a path relative to the recipe's folder, a pattern (`data/*.csv`, `**`), `url` and
+    `sha256` of a file elsewhere, or a list of these."""
     members: str | list[str] = "*"
     """Which files of an archive are read: a pattern of their names in it (`*` goes over folders too), or a list."""
     unpacking: Unpacking = Field(default=Unpacking(), description="Caps on what packed files may unpack to.")
@@ -42,13 +41,7 @@ class FileSource(Source):
 
     _base: Path = PrivateAttr(default_factory=Path)
 
-    @field_validator("path", "members")
-    @classmethod
-    def _some_path(cls, value: str | list[str]) -> str | list[str]:
-        patterns = [value] if isinstance(value, str) else value
-        if not patterns or any(not pattern.strip() or "\0" in pattern for pattern in patterns):
-            raise ValueError("a path must not be empty")
-        return value
+    _check_path = field_validator("path", "members")(check_places)
 
     def resolve(self, base: Path) -> Self:
         """A copy that takes relative paths from `base`."""
@@ -63,19 +56,23 @@ class FileSource(Source):
             ConfigError: a path or pattern matches no file, or two files would have one name.
         """
         found: dict[str, InputFile] = {}
-        for pattern in [self.path] if isinstance(self.path, str) else self.path:
-            for file in expand(self._base, pattern):
-                if found.setdefault(file.name, file).path != file.path:
+        for place in self.path if isinstance(self.path, list) else [self.path]:
+            for file in expand(self._base, place):
+                if found.setdefault(file.name, file)[:3] != file[:3]:
                     raise ConfigError(f"two files are called {file.name!r}: {found[file.name].path} and {file.path}")
         return [found[name] for name in sorted(found)]
 
     def check(self) -> None:
-        """Look whether the files are there."""
-        self.files()
+        """Look whether the files are there, or what fetches them is."""
+        check_remotes(self.remotes())
 
     def paths(self) -> list[Path]:
-        """All files, as absolute paths."""
-        return [file.path.absolute() for file in self.files()]
+        """All files of this machine, as absolute paths."""
+        return [file.path.absolute() for file in self.files() if file.remote is None]
+
+    def remotes(self) -> list[Remote]:
+        """The files elsewhere."""
+        return [file.remote for file in self.files() if file.remote is not None]
 
     def natural_partitions(self) -> list[str] | None:
         """The names of the files, and of the files in archives."""
@@ -110,7 +107,7 @@ class FileSource(Source):
     def _read(self, file: InputFile, partition: str | None) -> Iterator[Batch]:
         whole = partition is None or partition == file.name
         empty = True
-        for part in parts(file, self.unpacking, self.keep, self._wants):
+        for part in parts(file.here(), self.unpacking, self.keep, self._wants):
             empty = False
             if isinstance(part, Reject):
                 if whole or partition == self._names(file)[0]:
@@ -139,7 +136,7 @@ class FileSource(Source):
         if key not in _NAMES:
             names: list[str] = []
             refused = ""
-            for part in parts(file, self.unpacking, self.keep, self._wants):
+            for part in parts(file.here(), self.unpacking, self.keep, self._wants):
                 if isinstance(part, Reject):
                     refused = refused or f": {part.file}: {part.detail}"
                 else:
@@ -166,67 +163,3 @@ class FileSource(Source):
 
 _NAMES: dict[tuple[str, tuple[str, ...], str, str], list[str]] = {}
 """Names in archives by the archives' content, so that each is looked through once in a process."""
-
-
-def digest_files(files: list[InputFile]) -> str:
-    """SHA-256 (hex) over names and content of files; content is read whole, once."""
-    total = hashlib.sha256()
-    for file in files:
-        try:
-            with file.path.open("rb") as stream:
-                content = hashlib.file_digest(stream, "sha256").hexdigest()
-        except OSError as error:
-            raise unreadable(file, error) from error
-        total.update(f"{len(file.name)}:{file.name}={content}\n".encode("utf-8", "surrogateescape"))
-    return total.hexdigest()
-
-
-def unreadable(file: InputFile, error: OSError) -> BadData | StorageError:
-    """The error for a file that the operating system refuses to read."""
-    what = f"cannot be read: {error.strerror or error}"
-    if isinstance(error, PermissionError | FileNotFoundError | IsADirectoryError):
-        return BadData(what, where=file.name)
-    return StorageError(what, where=file.name)
-
-
-def nearest(name: str, names: list[str]) -> str:
-    """`, did you mean …?` with the nearest of the names, or nothing."""
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    return f", did you mean {close[0]!r}?" if close else ""
-
-
-def expand(base: Path, pattern: str) -> list[InputFile]:
-    """The regular files that one path or pattern means. A path that exists is taken literally, whatever its signs."""
-    full = base / Path(pattern).expanduser()
-    if full.is_file():
-        return [InputFile(_name(base, pattern, full), full)]
-    if not glob.has_magic(pattern):
-        raise ConfigError(f"no file {pattern!r}{_near_file(full)}", where=str(base))
-    root = Path(glob.escape(str(base))) / Path(pattern).expanduser()
-    matches = [Path(match) for match in glob.glob(str(root), recursive=True)]  # noqa: PTH207 - leaves hidden files out
-    files = [InputFile(_name(base, pattern, match), match) for match in matches if match.is_file()]
-    if not files:
-        raise ConfigError(f"no file matches {pattern!r}", where=str(base), hint="patterns start at the recipe's folder")
-    return files
-
-
-def _name(base: Path, pattern: str, path: Path) -> str:
-    """Relative to the recipe's folder; of an absolute pattern, relative to its part before the first wildcard.
-
-    Bytes that are no UTF-8, which a name may have, are written as escapes.
-    """
-    if not Path(pattern).expanduser().is_absolute():
-        return printable(Path(os.path.normpath(os.path.relpath(path, base))).as_posix())
-    fixed = Path(pattern).expanduser()
-    while glob.has_magic(str(fixed)) or fixed == path:
-        fixed = fixed.parent
-    return printable(path.relative_to(fixed).as_posix())
-
-
-def _near_file(path: Path) -> str:
-    folder = path.parent
-    if not folder.is_dir():
-        return f": there is no folder {folder}"
-    if path.is_dir():
-        return f": it is a folder, say {path.name}/* for the files in it"
-    return nearest(path.name, sorted(entry.name for entry in folder.iterdir()))

@@ -17,7 +17,7 @@ from pydantic import PositiveInt, field_validator
 from ops.errors import ConfigError
 from ops.sources.base import Batch, Source
 from ops.sources.distributions import STANDARD_LIBRARY, Distribution, SourceFile, find_distribution
-from ops.sources.files import nearest
+from ops.sources.places import nearest
 from ops.sources.rejects import Reject, reject_frame
 
 DEFAULT_PACKAGES = [

@@ -11,8 +11,8 @@ import polars as pl
 
 from ops.sources.base import Batch
 from ops.sources.containers import InputFile
-from ops.sources.files import nearest
 from ops.sources.lines import LineBlock, line_blocks
+from ops.sources.places import nearest
 from ops.sources.rejects import Reject, reject_frame
 from ops.sources.tabular import TableSource
 from ops.sources.values import DTYPES, first_faults, parse_text

@@ -13,9 +13,11 @@ from ops.errors import BadData, ConfigError
 from ops.sources.base import Batch, Modality
 from ops.sources.containers import InputFile, parts
 from ops.sources.encodings import Encoding, check_encoding
-from ops.sources.files import FileSource, digest_files, expand, unreadable
+from ops.sources.files import FileSource
 from ops.sources.lines import LineBlock, line_blocks
+from ops.sources.places import Place, check_places, check_remotes, digest_files, expand, unreadable
 from ops.sources.rejects import Reject, reject_frame
+from ops.sources.remote import Remote
 from ops.sources.window import faults, opened
 
 SCHEMA: dict[str, pl.DataType] = {"source": pl.String(), "target": pl.String(), "file": pl.String(), "line": pl.Int64()}
@@ -40,7 +42,7 @@ class ParallelText(FileSource):
 
     kind: Literal["parallel_text"] = "parallel_text"
     """Parallel text."""
-    target: str | list[str] | None = None
+    target: Place | list[Place] | None = None
     """The files of the other side, in the order of those of `path`; null where both sides stand in one TSV file."""
     fields: tuple[PositiveInt, PositiveInt] = (1, 2)
     """Of TSV: which fields are source and target, from 1."""
@@ -51,6 +53,7 @@ class ParallelText(FileSource):
     max_record_bytes: PositiveInt = 1 << 20
     """Longest line; a pair with a longer one is rejected."""
 
+    _check_target = field_validator("target")(lambda value: value if value is None else check_places(value))
     _check_encoding = field_validator("encoding")(check_encoding)
 
     @model_validator(mode="after")
@@ -72,7 +75,7 @@ class ParallelText(FileSource):
         """
         if self.target is None:
             return []
-        patterns = [self.target] if isinstance(self.target, str) else self.target
+        patterns = self.target if isinstance(self.target, list) else [self.target]
         found = [file for pattern in patterns for file in expand(self._base, pattern)]
         if len(found) != len(self.files()):
             raise ConfigError(f"{len(self.files())} files in `path`, {len(found)} in `target`: each needs one")
@@ -80,12 +83,15 @@ class ParallelText(FileSource):
 
     def check(self) -> None:
         """Look whether all files are there."""
-        self.files()
-        self.targets()
+        check_remotes(self.remotes())
+
+    def remotes(self) -> list[Remote]:
+        """The files elsewhere, of both sides."""
+        return [file.remote for file in (*self.files(), *self.targets()) if file.remote is not None]
 
     def paths(self) -> list[Path]:
-        """All files of both sides, as absolute paths."""
-        return [file.path.absolute() for file in (*self.files(), *self.targets())]
+        """All files of both sides that are on this machine, as absolute paths."""
+        return [file.path.absolute() for file in (*self.files(), *self.targets()) if file.remote is None]
 
     def external(self, partition: str | None = None) -> str:
         """SHA-256 over the names and content of both sides."""
@@ -158,7 +164,7 @@ class ParallelText(FileSource):
             yield Batch(pl.DataFrame(schema=SCHEMA))
 
     def _blocks(self, file: InputFile) -> Iterator[Lines]:
-        for part in parts(file, self.unpacking, self.keep, self._wants):
+        for part in parts(file.here(), self.unpacking, self.keep, self._wants):
             if isinstance(part, Reject) or part.name != file.name:
                 raise BadData("is an archive, which has no lines of its own", where=file.name)
             with opened(part, self.encoding) as window:

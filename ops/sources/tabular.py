@@ -11,7 +11,8 @@ from pydantic import ConfigDict, Field, PositiveInt, model_validator
 
 from ops.errors import BadData
 from ops.sources.base import Modality
-from ops.sources.files import FileSource, nearest
+from ops.sources.files import FileSource
+from ops.sources.places import nearest
 from ops.sources.values import DTYPES, ColumnType, parse_text
 
 # Names that the stages behind give a meaning of their own.

@@ -15,8 +15,14 @@ from ops.errors import BadData, ConfigError
 from ops.sources.base import Batch, Source
 from ops.sources.compression import Unpacking
 from ops.sources.containers import InputFile, parts
+<<<<<<< HEAD
 from ops.sources.files import digest_files, nearest, unreadable
 from ops.sources.rejects import Reject, printable, reject_frame
+=======
+from ops.sources.places import Place, check_places, check_remotes, digest_files, expand, nearest, unreadable
+from ops.sources.rejects import Reject, reject_frame
+from ops.sources.remote import Remote
+>>>>>>> c53e3de (Sources by address and SHA-256: fetched once, resumable, verified, kept by content, the mirror first)
 
 BATCH_BYTES = 32 << 20
 BATCH_FILES = 4096
@@ -44,8 +50,8 @@ class TreeSource(Source):
     Files of a folder are named within it, those of an archive `archive.tar/member`. Hidden files are left out.
     """
 
-    path: str
-    """The folder, or an archive of it, relative to the recipe's folder."""
+    path: Place
+    """The folder, or an archive of it, relative to the recipe's folder; or `url` and `sha256` of one elsewhere."""
     inside: str = ""
     """The folder within it that is read, where not all of it is."""
     max_file_bytes: PositiveInt = 64 << 20
@@ -54,6 +60,8 @@ class TreeSource(Source):
     """Caps on what archives may unpack to."""
 
     _base: Path = PrivateAttr(default_factory=Path)
+
+    _check_path = field_validator("path")(check_places)
 
     @field_validator("inside")
     @classmethod
@@ -71,10 +79,15 @@ class TreeSource(Source):
     def check(self) -> None:
         """Look whether the folder or archive is there and holds files."""
         self.files()
+        check_remotes(self.remotes())
+
+    def remotes(self) -> list[Remote]:
+        """The archive, if it is elsewhere."""
+        return [self.path] if isinstance(self.path, Remote) else []
 
     def paths(self) -> list[Path]:
         """The folder or archive, as an absolute path."""
-        return [(self._base / Path(self.path).expanduser()).absolute()]
+        return [] if isinstance(self.path, Remote) else [(self._base / Path(self.path).expanduser()).absolute()]
 
     def files(self) -> list[InputFile]:
         """All files under the folder that are not hidden, by name, or the archive; links to folders are not followed.
@@ -82,6 +95,8 @@ class TreeSource(Source):
         Raises:
             ConfigError: there is no such folder or archive, or nothing in it.
         """
+        if isinstance(self.path, Remote):
+            return expand(self._base, self.path)
         place = self._base / Path(self.path).expanduser()
         if place.is_file():
             return [InputFile(place.name, place)]
@@ -124,17 +139,17 @@ class TreeSource(Source):
         prefix = f"{self.inside}/" if self.inside else ""
         start = len(archive.name) + 1 + len(prefix)
         keep: Callable[[str], bool] = lambda name: name.startswith(prefix) and wanted(name[len(prefix) :])  # noqa: E731
-        for part in parts(archive, self.unpacking, (), keep):
+        for part in parts(archive.here(), self.unpacking, (), keep):
             if isinstance(part, Reject):
                 yield Leaf(part.file, part.file[start:], part.excerpt, part)
             elif part.name == archive.name:
-                raise BadData("is no folder and no archive", where=self.path)
+                raise BadData("is no folder and no archive", where=archive.name)
             else:
                 assert part.stream is not None
                 yield self._leaf(part.name, part.name[start:], part.stream.read(self.max_file_bytes + 1))
 
     def _is_archive(self) -> bool:
-        return (self._base / Path(self.path).expanduser()).is_file()
+        return isinstance(self.path, Remote) or (self._base / Path(self.path).expanduser()).is_file()
 
     def _leaf(self, name: str, inner: str, data: bytes) -> Leaf:
         """The file, rejected where it is empty or too large."""
@@ -150,7 +165,7 @@ class TreeSource(Source):
         try:
             yield from self.batches(self.rows())
         except OSError as error:
-            raise unreadable(InputFile(self.path, Path(self.path)), error) from error
+            raise unreadable(InputFile(str(error.filename or self.path), Path()), error) from error
 
     def rows(self) -> Iterator[dict[str, object] | Reject]:
         """Yield one row or reject after the other."""

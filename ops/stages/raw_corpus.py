@@ -120,4 +120,5 @@ RAW_CORPUS = Stage(
     build=_build,
     modules=lambda recipe: [type(recipe.source).__module__],
     external=_external,
+    fetch=lambda recipe, progress: recipe.source.fetch(progress),
 )

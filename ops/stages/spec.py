@@ -105,6 +105,7 @@ class Stage:
         modules: names of the modules whose code makes the result, beside the stage's own.
         build: the function.
         external: digest of what it reads from outside the store, for a partition.
+        fetch: brings what it reads from elsewhere to this machine, telling of names, bytes so far and sizes.
         refusal: what speaks against building anything on a version, in words; empty where nothing does.
     """
 
@@ -117,6 +118,7 @@ class Stage:
     build: Callable[[Build], Counts | None]
     modules: Callable[[Recipe], list[str]] = field(default=lambda recipe: [])
     external: Callable[[Recipe, str], str] | None = None
+    fetch: Callable[[Recipe, Callable[[str, int, int | None], None]], None] | None = None
     refusal: Callable[[Version], str] = field(default=lambda version: "")
 
     @property
