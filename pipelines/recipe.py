@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -182,6 +182,16 @@ def recipes() -> dict[str, Path]:
 def extra_recipes() -> list[Path]:
     """The files of the recipes in the folders of `SATIETY_RECIPES` whose names are not those of shipped ones."""
     return [path for path in recipes().values() if SHIPPED not in path.parents]
+
+
+def broken_recipes() -> Iterator[tuple[Path, SatietyError]]:
+    """The recipes in the folders of `SATIETY_RECIPES` that cannot be loaded, with what is wrong."""
+    for name, path in recipes().items():
+        if SHIPPED not in path.parents:
+            try:
+                load_file(path, named=name)
+            except SatietyError as error:
+                yield path, error
 
 
 def user_folders() -> list[Path]:

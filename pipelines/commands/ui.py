@@ -25,6 +25,7 @@ def ui(
 
     On loopback, until Ctrl-C; Dagster's daemon runs beside them."""
     from pipelines.console import give, say
+    from pipelines.recipe import broken_recipes
     from pipelines.ui import serve
     from resources.settings import load_settings
 
@@ -36,6 +37,8 @@ def ui(
             say("\n".join(f"{name:<8} {url}" for name, url in shown.items()))
             say("Ctrl-C ends all of them")
 
+    for path, problem in broken_recipes():
+        say(f"warning: {path} is wrong, none of its assets can be shown\n{problem}")
     settings = load_settings()
     dagster_port, tracking_port = port or settings.pages.dagster_port, mlflow_port or settings.pages.mlflow_port
     if not as_json:

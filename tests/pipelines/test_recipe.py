@@ -15,7 +15,7 @@ from ops.errors import ConfigError
 from ops.sources.files import FileSource
 from pipelines.overrides import _parts
 from pipelines.problems import RecipeError
-from pipelines.recipe import extra_recipes, find, load, load_file, load_recipe, recipes
+from pipelines.recipe import broken_recipes, extra_recipes, find, load, load_file, load_recipe, recipes
 from tests.pipelines.conftest import RECIPE, write_rows
 
 # (what is replaced, by what, `line:column`, part of the text): one mutation of the valid recipe each.
@@ -312,3 +312,12 @@ def test_paths_are_relative_to_the_recipe(recipe_folder: Path, monkeypatch: pyte
 @pytest.mark.parametrize("name", ["quickstart", "digits"])
 def test_the_shipped_recipes_are_right(name: str) -> None:
     assert load(name).recipe.name == name
+
+
+def test_broken_recipes_of_the_users_folders_are_listed(recipe_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SATIETY_RECIPES", str(recipe_folder))
+    assert list(broken_recipes()) == []
+    path = recipe_folder / "tiny.yaml"
+    path.write_text(RECIPE.replace("seed: 3", "sed: 3"))
+    ((found, problem),) = broken_recipes()
+    assert found == path and "did you mean 'seed'?" in str(problem)
