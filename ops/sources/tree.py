@@ -15,14 +15,9 @@ from ops.errors import BadData, ConfigError
 from ops.sources.base import Batch, Source
 from ops.sources.compression import Unpacking
 from ops.sources.containers import InputFile, parts
-<<<<<<< HEAD
-from ops.sources.files import digest_files, nearest, unreadable
-from ops.sources.rejects import Reject, printable, reject_frame
-=======
 from ops.sources.places import Place, check_places, check_remotes, digest_files, expand, nearest, unreadable
-from ops.sources.rejects import Reject, reject_frame
+from ops.sources.rejects import Reject, printable, reject_frame
 from ops.sources.remote import Remote
->>>>>>> c53e3de (Sources by address and SHA-256: fetched once, resumable, verified, kept by content, the mirror first)
 
 BATCH_BYTES = 32 << 20
 BATCH_FILES = 4096
