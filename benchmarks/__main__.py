@@ -14,7 +14,9 @@ from benchmarks.imputation import imputation
 from benchmarks.measure import Figure
 from benchmarks.outliers import outliers
 from benchmarks.parts import commit, logging
+from benchmarks.personal_data import personal_data
 from benchmarks.pipeline import idle, overhead
+from benchmarks.quality import quality, threshold
 
 SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "overhead": lambda repeats: overhead("quickstart", max(1, repeats // 3)),
@@ -25,6 +27,9 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "loader": loader,
     "imputation": imputation,
     "outliers": outliers,
+    "quality": quality,
+    "threshold": threshold,
+    "personal_data": personal_data,
 }
 
 

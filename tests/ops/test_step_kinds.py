@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from ops.augmentation.base import Change
+from ops.cleaning.spans import ANSWERS
 from ops.deduplication.base import Deduplication
 from ops.registry import discover
 from ops.steps import Facts, Step
@@ -36,6 +37,7 @@ def test_the_kinds_are_found() -> None:
         "length",
         "mask",
         "c4_lines",
+        "personal_data",
         "quality",
         "chinese_script",
         "digits",
@@ -53,7 +55,8 @@ def test_the_kinds_are_found() -> None:
     "kind", sorted({k for k, s in STEPS.items() if not issubclass(s, Deduplication)} - {"references"})
 )
 def test_an_empty_table_stays_empty_and_keeps_its_columns(kind: str) -> None:
-    table = pl.DataFrame(schema={"id": pl.String, "text": pl.String, "image": pl.Binary, "number": pl.Float64})
+    columns = {"text": pl.String, "image": pl.Binary, "number": pl.Float64, "context": pl.String, "answers": ANSWERS}
+    table = pl.DataFrame(schema={"id": pl.String, **columns})
     outcome = STEPS[kind].model_validate({"kind": kind, **SETTINGS.get(kind, {})}).apply(table, Facts("p"))  # type: ignore[attr-defined]
     assert outcome.kept.is_empty() and outcome.dropped.is_empty() and not outcome.changed
     assert {name: outcome.kept.schema[name] for name in table.columns} == dict(table.schema)
