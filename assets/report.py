@@ -10,7 +10,7 @@ import dagster as dg
 from assets.factory import stage_asset
 from assets.look import Check, Look, Verdict, Versions
 from ops.recipe import Recipe
-from ops.stages.report import REPORT
+from ops.stages.report import report_stage
 from resources.workspace import Workspace
 
 
@@ -71,4 +71,4 @@ def _judge(workspace: Workspace, recipe: Recipe, versions: Versions, checks: Map
 
 def report(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of the model's judgement."""
-    return stage_asset(recipe, REPORT, LOOK, after=_judge)
+    return stage_asset(recipe, report_stage(bool(recipe.fitting)), LOOK, after=_judge)

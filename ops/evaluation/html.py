@@ -32,6 +32,7 @@ FORMATS: dict[str, Callable[[Any], str]] = {
     "count": whole,
     "percent": lambda value: f"{100 * value:.1f}%",
     "plain": str,
+    "short": lambda value: f"{value:.4g}",
     "si": si,
     "seconds": lambda value: si(value, "s"),
     "bytes": lambda value: si(value, "B"),

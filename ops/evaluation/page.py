@@ -155,6 +155,18 @@ TEMPLATE = """<!doctype html>
 </tbody></table>
 </div>
 {%- endif %}
+{%- for table in r.learned %}{% set at = "learned." ~ loop.index0 ~ ".rows." %}
+<div class="card"><details open><summary>What <b>{{ user(table.step) }}</b> learned from the training rows</summary>
+<div class="scroll" tabindex="0" role="group" aria-label="Learned by {{ table.step }}">
+<table>
+<thead><tr>{% for name in table.rows[0] %}<th scope="col">{{ name|replace("_", " ")|capitalize }}</th>{% endfor %}</tr></thead>
+<tbody>
+{%- for row in table.rows[:rows_shown] %}{% set place = at ~ loop.index0 ~ "." %}
+<tr>{% for name, value in row.items() %}<td>{% if value is none %}&ndash;{% elif value is sameas true %}yes{% elif value is sameas false %}
+{%- elif value is number %}{{ fig(place ~ name, "short") }}{% else %}{{ user(value) }}{% endif %}</td>{% endfor %}</tr>
+{%- endfor %}
+</tbody></table></div></details></div>
+{%- endfor %}
 <div class="pair">
 <div class="card"><figure><h3>Class balance</h3>
 <ul class="legend">{% for split in r.splits %}<li><i class="{{ styles[loop.index0 if loop.index0 < 3 else 2] }}"></i>{{ user(split.split) }}</li>{% endfor %}</ul>

@@ -24,6 +24,7 @@ from ops.evaluation.schema import (
     Difference,
     Estimate,
     Flow,
+    Learned,
     Mixup,
     Origin,
     Report,
@@ -74,6 +75,7 @@ def build_report(
     samples: int = 6,
     mistakes: int = 6,
     notes: Sequence[str] = (),
+    learned: Sequence[Learned] = (),
 ) -> Report:
     """Judge a model on its test rows and gather what a reader needs to know.
 
@@ -93,6 +95,7 @@ def build_report(
         samples: how many test rows to show.
         mistakes: how many wrong test rows to show.
         notes: further remarks for the reader.
+        learned: what steps learned from the training rows.
 
     Raises:
         BadData: labels, counts or rows that do not fit each other.
@@ -117,6 +120,7 @@ def build_report(
         curves=learning_curves(history),
         stages=by_stage(flows),
         partitions=by_partition(flows),
+        learned=list(learned),
         splits=_splits(balance),
         samples=_samples(names, test, choose_rows(test.truth, samples, subject.seed)),
         mistakes=_samples(names, test, choose_mistakes(test.truth, test.predicted, mistakes, subject.seed)),

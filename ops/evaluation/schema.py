@@ -278,6 +278,16 @@ class Verdict(Config):
     """The paired difference and the relation of costs."""
 
 
+class Learned(Config):
+    """What one step learned from the training rows and why: for imputation the errors of all methods."""
+
+    step: str
+    """Kind of the step, numbered where the recipe has several of one kind."""
+
+    rows: list[dict[str, str | bool | float | int | None]]
+    """A small table, each row by the names of its columns."""
+
+
 class Report(Config):
     """Everything about one trained model that a reader needs to judge it."""
 
@@ -322,6 +332,9 @@ class Report(Config):
 
     partitions: list[PartitionFlow]
     """Rows by partition, where there are several."""
+
+    learned: list[Learned] = Field(default_factory=list)
+    """What steps of cleaning and normalisation learned from the training rows."""
 
     splits: list[Split]
     """Class balance by split."""

@@ -10,7 +10,7 @@ from ops.stages.fitted import fitted_stage
 from ops.stages.model import model_stage
 from ops.stages.pairs import PAIRS
 from ops.stages.raw_corpus import RAW_CORPUS
-from ops.stages.report import REPORT
+from ops.stages.report import report_stage
 from ops.stages.scores import SCORES
 from ops.stages.shards import SHARDS
 from ops.stages.signatures import SIGNATURES
@@ -52,7 +52,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     chain += [clean_corpus_stage(duplicates, scores, fitted), STATISTICS, SHARDS]
     if vocabulary:
         chain.append(TOKENIZER)
-    chain += [token_cache_stage(vocabulary), model_stage(vocabulary), REPORT]
+    chain += [token_cache_stage(vocabulary), model_stage(vocabulary), report_stage(fitted)]
     return tuple(chain)
 
 

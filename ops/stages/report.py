@@ -14,7 +14,8 @@ import yaml
 
 from ops.errors import BadData, CheckFailed
 from ops.evaluation.cost import Cost, Energy
-from ops.evaluation.schema import Flow, Origin, Point, Report, Subject
+from ops.evaluation.schema import Flow, Learned, Origin, Point, Report, Subject
+from ops.fitting import FittedStep, evidence
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.statistics import SPLITS
@@ -47,7 +48,8 @@ def _config(recipe: Recipe) -> dict[str, Any]:
 def _modules(recipe: Recipe) -> list[str]:
     # The model predicts here, and the kinds of models and tasks are found by name.
     kinds = (recipe.evaluation.baseline, recipe.task, recipe.model)
-    return ["ops.evaluation.html", *(type(value).__module__ for value in kinds)]
+    steps = [step for step in (*recipe.cleaning, *recipe.normalization) if isinstance(step, FittedStep)]
+    return ["ops.evaluation.html", *(type(value).__module__ for value in (*kinds, *steps))]
 
 
 def _build(build: Build) -> None:
@@ -113,7 +115,16 @@ def _report(build: Build) -> Report:
         resamples=recipe.evaluation.bootstrap,
         samples=recipe.evaluation.samples,
         mistakes=recipe.evaluation.samples,
+        learned=_learned(build),
     )
+
+
+def _learned(build: Build) -> list[Learned]:
+    """What the fitted steps of cleaning and normalisation learned, from the two folds that keep it."""
+    cleaning = build.one("fitted").json("fitted.json") if "fitted" in build.inputs else {}
+    normalization = build.one("statistics").json("statistics.json").get("fitted", {})
+    found = evidence(build.recipe.cleaning, cleaning) | evidence(build.recipe.normalization, normalization)
+    return [Learned(step=step, rows=rows) for step, rows in found.items()]
 
 
 def architecture(model: Mapping[str, Any]) -> str:
@@ -197,20 +208,23 @@ def _curve(points: Sequence[Point], name: str) -> str:
     return "".join([f"step,{name}\n", *(f"{point.step},{point.value!r}\n" for point in points)])
 
 
-REPORT = Stage(
-    name="report",
-    description="The model on the test split beside the majority class and a classical baseline, and its cost.",
-    partitioned=False,
-    inputs=(
-        Input("raw_corpus", every=True),
-        Input("clean_corpus", every=True),
-        Input("statistics"),
-        Input("shards", every=True),
-        Input("token_cache", every=True),
-        Input("model"),
-    ),
-    config=_config,
-    keys=REPRODUCED,
-    build=_build,
-    modules=_modules,
-)
+def report_stage(fitted: bool) -> Stage:
+    """The stage, with the fold over fitted cleaning steps as an input where the recipe has it."""
+    return Stage(
+        name="report",
+        description="The model on the test split beside the majority class and a classical baseline, and its cost.",
+        partitioned=False,
+        inputs=(
+            Input("raw_corpus", every=True),
+            *((Input("fitted"),) if fitted else ()),
+            Input("clean_corpus", every=True),
+            Input("statistics"),
+            Input("shards", every=True),
+            Input("token_cache", every=True),
+            Input("model"),
+        ),
+        config=_config,
+        keys=REPRODUCED,
+        build=_build,
+        modules=_modules,
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ops.stages.chain import stages
+from ops.stages.chain import DATA_STAGES, stages
 from ops.stages.spec import ALL
 from tests.chain import worlds
 from tests.chain.worlds import World
@@ -59,6 +59,25 @@ def test_it_is_the_same_for_other_partitions(tmp_path: Path) -> None:
 def test_a_recipe_without_fitted_steps_has_no_such_stage(tmp_path: Path) -> None:
     recipe = worlds.make(tmp_path).recipe()
     assert "fitted" not in {stage.name for stage in stages(recipe)}
+
+
+@pytest.mark.slow
+def test_the_report_shows_the_errors_of_all_methods(tmp_path: Path) -> None:
+    world = holed(tmp_path)
+    recipe = world.recipe("cleaning=[{kind: impute, columns: [stars], method: auto}]")
+    built = worlds.build(recipe, world.store, (*DATA_STAGES, "model", "report"))
+    fitted = built["fitted", ALL].version.json("fitted.json")
+    report = built["report", ALL].version
+    (learned,) = report.json("report.json")["learned"]
+    (errors,) = [each["errors"] for each in fitted.values()]
+    assert learned["step"] == "impute" and len(learned["rows"]) == len(errors) == 3
+    assert sum(row["taken"] for row in learned["rows"]) == 1
+    page = report.file("report.html").read_text()
+    assert (
+        "learned from the training rows" in page
+        and f'data-path="learned.0.rows.0.rmse">{errors[0]["rmse"]:.4g}<' in page
+    )
+    assert any(origin["stage"] == "fitted" for origin in report.json("report.json")["inputs"])
 
 
 @pytest.mark.parametrize(
