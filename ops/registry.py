@@ -27,8 +27,6 @@ PLANNED: dict[str, str] = {
     "detection": "the detection task",
     "face_recognition": "the face recognition task",
     "language_model": "the language model task",
-    "dask": "the Dask engine",
-    "ray": "the Ray engine",
     "fsdp": "fully sharded data parallelism",
     "tensor": "tensor parallelism",
     "pipeline": "pipeline parallelism",

@@ -39,7 +39,19 @@ PACKAGES: tuple[tuple[str, str, str], ...] = (
     ("safetensors", ">=0.7,<1", "the tested line"),
     ("tokenizers", ">=0.22,<1", "the tested line"),
 )
-VARIABLES = ("STORE", "HOME", "DOWNLOADS", "WORKERS", "TRACKING", "RECIPES", "MIRROR", "FAULT", "FAULT_LOG")
+VARIABLES = (
+    "STORE",
+    "HOME",
+    "DOWNLOADS",
+    "WORKERS",
+    "ENGINE",
+    "ENGINE_ADDRESS",
+    "TRACKING",
+    "RECIPES",
+    "MIRROR",
+    "FAULT",
+    "FAULT_LOG",
+)
 OWN = {"assets", "benchmarks", "ops", "pipelines", "resources", "tests"}
 LITTLE_SPACE, TOO_LITTLE_SPACE = 5_000_000_000, 500_000_000
 
@@ -283,6 +295,19 @@ def tracking(settings: Settings) -> Finding:
     return Finding("network", "ok", f"MLflow at {address.hostname}:{port} answers; nothing else is needed")
 
 
+def engine(settings: Settings) -> Finding:
+    """The engine can be reached, and its workers have the same software and see the store."""
+    from resources.engine import open_engine
+    from resources.store import open_store
+
+    kind = settings.engine.kind
+    try:
+        found = open_engine(settings.engine, open_store(settings).root if kind != "local" else None).check()
+    except SatietyError as error:
+        return Finding("engine", "fail", f"{kind}: {error.where}: {error.message}", error.hint or "engine.kind: local")
+    return Finding("engine", "ok", found)
+
+
 def recipe_files(settings: Settings) -> Finding:
     """Every recipe that can be run by name is right."""
     from pipelines.recipe import load, recipes
@@ -341,5 +366,5 @@ def _try(code: str) -> str:
     return "" if done.returncode == 0 else (lines[-1] if lines else f"exit code {done.returncode}")
 
 
-QUICK: tuple[Check, ...] = (disk, store, dagster_home, ports, tracking, recipe_files)
+QUICK: tuple[Check, ...] = (disk, store, dagster_home, ports, tracking, recipe_files, engine)
 SLOW: tuple[Check, ...] = (selection, augmentation)

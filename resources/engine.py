@@ -1,36 +1,21 @@
-"""Mapping a function over partitions on this machine's processes.
-
-joblib carries it: its Dask and Ray backends will serve the clusters behind the same interface.
-"""
+"""Mapping a function over partitions: on this machine's processes through joblib, or on a Dask or Ray cluster."""
 
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
+from pathlib import Path
 from typing import Protocol, TypeVar
 
-from ops.errors import NotThereYet, Temporary
-from resources.processes import cores
+from ops.errors import ConfigError, Temporary
+from resources.child import ONE_CORE
+from resources.processes import cores, end_with
 from resources.settings import EngineSettings
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 ItemC = TypeVar("ItemC", contravariant=True)
-
-ONE_CORE = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMEXPR_NUM_THREADS": "1",
-    "POLARS_MAX_THREADS": "1",
-    "RAYON_NUM_THREADS": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
-"""One core per worker: threads in every one of them would only get in each other's way."""
 
 
 class Engine(Protocol):
@@ -43,7 +28,15 @@ class Engine(Protocol):
     def map(self, function: Callable[[ItemT], ResultT], items: Iterable[ItemT]) -> Iterator[ResultT]:
         """Call `function` for every item; results come as they are ready, in any order.
 
-        The first exception of a call is raised here, and calls that have not begun are dropped.
+        The first exception of a call is raised here, and calls that have not begun are dropped. A worker that was
+        killed is `Temporary`. Leaving the iteration early ends the work wherever it runs.
+        """
+
+    def check(self) -> str:
+        """What is there, in words, when it can be reached and does its work.
+
+        Raises:
+            SatietyError: it cannot be reached, or its workers cannot do the work.
         """
 
 
@@ -66,6 +59,10 @@ class LocalEngine:
             return (function(item) for item in todo)
         return self._spread(function, todo)
 
+    def check(self) -> str:
+        """See `Engine.check`."""
+        return f"{self.workers} processes of this machine"
+
     def _spread(self, function: Callable[[ItemT], ResultT], todo: list[ItemT]) -> Iterator[ResultT]:
         import joblib
         from joblib.externals.loky.process_executor import TerminatedWorkerError
@@ -86,36 +83,37 @@ class LocalEngine:
                 raise
 
 
-def open_engine(settings: EngineSettings) -> Engine:
-    """The engine that the settings name.
+def open_engine(settings: EngineSettings, store: Path | None = None) -> Engine:
+    """The engine that the settings name; nothing is connected before it is used.
+
+    Args:
+        settings: which engine, where, and how many calls at a time.
+        store: folder that the workers of a cluster must see; None where the calls need none.
 
     Raises:
-        NotThereYet: it is planned, but not there.
+        ConfigError: its address or its packages are missing.
     """
-    if settings.kind != "local":
-        raise NotThereYet(
-            f"the {settings.kind} engine is planned and not there yet",
-            where="params.yaml: engine.kind",
-            hint="use local",
+    if settings.kind == "local":
+        return LocalEngine(settings.workers)
+    if not settings.address:
+        example = {"dask": "tcp://host:8786", "ray": "host:6379"}[settings.kind]
+        raise ConfigError(
+            f"the {settings.kind} engine has no address",
+            where="engine.address",
+            hint=f"set it in params.yaml or with SATIETY_ENGINE_ADDRESS, as in {example}",
         )
-    return LocalEngine(settings.workers)
+    if settings.kind == "dask":
+        from resources.engine_dask import DaskEngine
+
+        return DaskEngine(settings.address, settings.workers, store)
+    from resources.engine_ray import RayEngine
+
+    return RayEngine(settings.address, settings.workers, store)
 
 
 def _call(parent: int, function: Callable[[ItemT], ResultT], item: ItemT) -> ResultT:
-    _end_with(parent)
+    end_with(parent)
     return function(item)
-
-
-@cache
-def _end_with(parent: int) -> None:
-    """End this worker when its parent is gone: loky's would finish the item first, which may take hours."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 @contextmanager

@@ -6,7 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -97,6 +100,22 @@ def kill_tree(pid: int) -> None:
             process.kill()
         except psutil.NoSuchProcess:
             continue
+
+
+@cache
+def end_with(parent: int) -> None:
+    """End this process when its parent is gone: a pool's own watch would finish the work first, which may take hours.
+
+    Args:
+        parent: process id of the parent; taken by the parent itself, for it may be gone before this process looks.
+    """
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent-watch", daemon=True).start()
 
 
 def cores() -> int:

@@ -20,21 +20,26 @@ VARIABLES = (
     "SATIETY_HOME",
     "SATIETY_DOWNLOADS",
     "SATIETY_WORKERS",
+    "SATIETY_ENGINE",
+    "SATIETY_ENGINE_ADDRESS",
     "SATIETY_TRACKING",
     "MLFLOW_TRACKING_URI",
 )
 """The environment variables that are read; each comes before the file."""
 SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql", "databricks")
 """What an address of MLflow may begin with; its folder store is no longer there since version 3."""
+ENGINES = ("local", "dask", "ray")
 
 
 class EngineSettings(Config):
     """Where partitions are mapped."""
 
     kind: Literal["local", "dask", "ray"] = "local"
-    """`local`: processes of this machine."""
+    """`local`: processes of this machine; `dask` and `ray`: a cluster, which must see the store's folder."""
+    address: str | None = None
+    """Where the cluster is: `tcp://host:8786` of a Dask scheduler, `host:6379` of a Ray cluster's head."""
     workers: Annotated[int, Field(ge=0, le=4096)] = 0
-    """Processes, each with one core; 0 means one per core."""
+    """Partitions at the same time, each with one core; 0 means as many as there are cores."""
 
 
 class TrackingSettings(Config):
@@ -143,7 +148,7 @@ def load_settings(folder: Path | None = None, env: Mapping[str, str] | None = No
     file = next((place / FILE for place in (here, *here.parents) if (place / FILE).is_file()), None)
     params = read_params(file) if file else Params()
     root = file.parent if file else here
-    engine = params.engine.model_copy(update=_workers(env))
+    engine = params.engine.model_copy(update=_engine(env))
     tracking = params.tracking.model_copy(update=_tracking(env))
     if tracking.uri is not None and tracking.uri.split(":", 1)[0].split("+", 1)[0] not in SCHEMES:
         raise ConfigError(
@@ -220,13 +225,22 @@ def _problem(item: Any) -> str:
     return f"{path}: there is no such key; the nearest is {near[0]!r}"
 
 
-def _workers(env: Mapping[str, str]) -> dict[str, int]:
-    value = env.get("SATIETY_WORKERS", "")
-    if not value:
-        return {}
-    if not value.isascii() or not value.isdigit() or int(value) > 4096:
-        raise ConfigError(f"not a number of processes: {value!r}", where="SATIETY_WORKERS", hint="0 means one per core")
-    return {"workers": int(value)}
+def _engine(env: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    workers, kind = env.get("SATIETY_WORKERS", ""), env.get("SATIETY_ENGINE", "")
+    if workers:
+        if not workers.isascii() or not workers.isdigit() or int(workers) > 4096:
+            raise ConfigError(
+                f"not a number of processes: {workers!r}", where="SATIETY_WORKERS", hint="0 means one per core"
+            )
+        found["workers"] = int(workers)
+    if kind:
+        if kind not in ENGINES:
+            raise ConfigError(f"no engine: {kind!r}", where="SATIETY_ENGINE", hint=f"one of {', '.join(ENGINES)}")
+        found["kind"] = kind
+    if env.get("SATIETY_ENGINE_ADDRESS"):
+        found["address"] = env["SATIETY_ENGINE_ADDRESS"]
+    return found
 
 
 def _tracking(env: Mapping[str, str]) -> dict[str, Any]:

@@ -47,9 +47,10 @@ class Workspace:
         if stage.fetch is not None and recipe.source.remotes() and self._is_missing(recipe, stage, wanted):
             self.settings.export()
             stage.fetch(recipe, partial(_downloading, stage.name))
-        jobs = [(recipe, stage.name, key, self.store().root) for key in wanted]
+        root = self.store().root
+        jobs = [(recipe, stage.name, key, root) for key in wanted]
         found: dict[str, Built] = {}
-        for built in open_engine(self.settings.engine).map(build_partition, jobs):
+        for built in open_engine(self.settings.engine, root).map(build_partition, jobs):
             found[built.partition] = built
             done(built, len(found), len(wanted))
             on_built(built, len(found), len(wanted))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import shlex
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipelines import doctor
 from pipelines.doctor import Finding
-from resources.settings import PageSettings, Settings, TrackingSettings
+from resources.settings import EngineSettings, PageSettings, Settings, TrackingSettings
 
 
 @pytest.fixture
@@ -168,6 +169,21 @@ def test_processes_that_fail_are_findings(settings: Settings, monkeypatch: pytes
     monkeypatch.setattr(doctor, "_try", lambda code: "TypeError: ord() expected string of length 1")
     is_found(doctor.selection(settings), "fail", "antlr4-python3-runtime==4.13.2", "omegaconf==2.4.1rc1")
     is_found(doctor.augmentation(settings), "fail", "albumentations==2.0.8")
+
+
+def test_the_engine(settings: Settings) -> None:
+    assert doctor.engine(settings).status == "ok" and "processes" in doctor.engine(settings).detail
+    assert not settings.store.exists(), "looking makes nothing"
+    cluster = replace(settings, engine=EngineSettings(kind="ray"))
+    is_found(doctor.engine(cluster), "fail", "ray", "no address", "SATIETY_ENGINE_ADDRESS")
+
+
+@pytest.mark.slow
+def test_an_engine_that_does_not_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("resources.engine_dask.CONNECT_S", 1.0)
+    cluster = replace(settings, engine=EngineSettings(kind="dask", address="tcp://127.0.0.1:9"))
+    is_found(doctor.engine(cluster), "fail", "no Dask scheduler answers at tcp://127.0.0.1:9", "dask scheduler")
 
 
 def test_code_is_tried_in_a_process_of_its_own() -> None:

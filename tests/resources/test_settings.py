@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ops.config import describe
-from ops.errors import ConfigError, NotThereYet, StorageError
+from ops.errors import ConfigError, StorageError
 from resources.engine import LocalEngine, open_engine
 from resources.settings import (
     EngineSettings,
@@ -138,7 +138,17 @@ def test_store_is_made_and_a_file_in_its_place_is_an_error(tmp_path: Path) -> No
 
 def test_engines() -> None:
     engine = open_engine(EngineSettings(workers=3))
-    assert isinstance(engine, LocalEngine) and engine.workers == 3
+    assert isinstance(engine, LocalEngine) and engine.workers == 3 and "3 processes" in engine.check()
     for kind in ("dask", "ray"):
-        with pytest.raises(NotThereYet, match=kind):
+        with pytest.raises(ConfigError, match=f"{kind} engine has no address"):
             open_engine(EngineSettings.model_validate({"kind": kind}))
+
+
+def test_the_engine_from_the_environment(tmp_path: Path) -> None:
+    params(tmp_path, "engine: {kind: local, address: 'tcp://file:1', workers: 2}\n")
+    env = {"SATIETY_ENGINE": "dask", "SATIETY_ENGINE_ADDRESS": "tcp://there:8786", "SATIETY_WORKERS": "5"}
+    assert load_settings(tmp_path, env).engine == EngineSettings(kind="dask", address="tcp://there:8786", workers=5)
+    assert load_settings(tmp_path, {}).engine == EngineSettings(address="tcp://file:1", workers=2)
+    with pytest.raises(ConfigError, match="no engine: 'spark'") as caught:
+        load_settings(tmp_path, {"SATIETY_ENGINE": "spark"})
+    assert caught.value.hint == "one of local, dask, ray"
