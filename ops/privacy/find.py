@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from ops.errors import BadData
+from ops.matches import cut, joined
 from ops.privacy.patterns import PATTERNS, Pattern
 
 FOUND: dict[str, pl.DataType] = {"row": pl.UInt32(), "kind": pl.String(), "value": pl.String()}
@@ -15,8 +15,6 @@ FOUND: dict[str, pl.DataType] = {"row": pl.UInt32(), "kind": pl.String(), "value
 Replace = Callable[[str, pl.DataFrame, pl.DataFrame], pl.Series]
 """From a kind, what was found now, and what was found of it before, to what stands in the places of the former."""
 
-# Code points that Unicode keeps for internal use: a mark that no text has is found among them.
-_MARKS = [chr(code) for code in range(0xFDD0, 0xFDF0)]
 _CONTEXT = 48
 """Characters beside a candidate that are looked at."""
 
@@ -61,33 +59,15 @@ def _candidates(text: pl.Series, kind: str, pattern: Pattern, expression: str) -
 def _rejoined(text: pl.Series, parts: pl.DataFrame, others: pl.Series) -> pl.Series:
     """The texts with the parts that hold replaced by the others, in order."""
     values = parts["value"].scatter(parts["holds"].arg_true(), others)
-    joined = (
-        parts.with_columns(values.alias("value")).group_by("row", maintain_order=True).agg(pl.col("value").str.join(""))
-    )
-    return text.scatter(joined["row"], joined["value"])
+    texts = joined(parts.with_columns(values.alias("value")))
+    return text.scatter(texts["row"], texts["value"])
 
 
 def _parts(text: pl.Series, expression: str) -> pl.DataFrame:
-    """The texts cut at the matches: row, place among all parts, value, whether it is a match, what is on both sides."""
-    mark = _unused_mark(text)
-    front, group, value = expression.partition("(?P<value>")
-    if group:
-        # Only the group counts: what stands before it goes back in front of the mark.
-        marked = text.str.replace_all(f"(?P<front>{front}){group}{value}", f"${{front}}{mark}${{value}}{mark}")
-    else:
-        marked = text.str.replace_all(expression, f"{mark}${{0}}{mark}")
-    table = marked.str.split(mark).alias("value").to_frame().with_row_index("row").explode("value")
-    matched = (pl.int_range(pl.len(), dtype=pl.UInt32).over("row") % 2 == 1).alias("matched")
+    """The texts cut at the matches, with the number of each part, and what is on its sides."""
     before, after = pl.col("value").shift(1).str.tail(_CONTEXT), pl.col("value").shift(-1).str.head(_CONTEXT)
-    return table.with_row_index("place").with_columns(
-        matched, before.fill_null("").alias("before"), after.fill_null("").alias("after")
-    )
-
-
-def _unused_mark(text: pl.Series) -> str:
-    for mark in _MARKS:
-        if not text.str.contains(mark, literal=True).any():
-            return mark
-    raise BadData(
-        "personal_data: the text uses every code point that Unicode keeps for internal use", hint="control_characters"
+    return (
+        cut(text, expression, step="personal_data")
+        .with_row_index("place")
+        .with_columns(before.fill_null("").alias("before"), after.fill_null("").alias("after"))
     )

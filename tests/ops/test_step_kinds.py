@@ -1,5 +1,7 @@
 """What holds for every kind of step, change and tokenizer, found as recipes find them."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 
@@ -32,6 +34,7 @@ def test_the_kinds_are_found() -> None:
         "consistency",
         "control_characters",
         "exact_duplicates",
+        "html_to_text",
         "image_decodable",
         "language",
         "length",
@@ -55,7 +58,13 @@ def test_the_kinds_are_found() -> None:
     "kind", sorted({k for k, s in STEPS.items() if not issubclass(s, Deduplication)} - {"references"})
 )
 def test_an_empty_table_stays_empty_and_keeps_its_columns(kind: str) -> None:
-    columns = {"text": pl.String, "image": pl.Binary, "number": pl.Float64, "context": pl.String, "answers": ANSWERS}
+    columns: dict[str, Any] = {
+        "text": pl.String,
+        "image": pl.Binary,
+        "number": pl.Float64,
+        "context": pl.String,
+        "answers": ANSWERS,
+    }
     table = pl.DataFrame(schema={"id": pl.String, **columns})
     outcome = STEPS[kind].model_validate({"kind": kind, **SETTINGS.get(kind, {})}).apply(table, Facts("p"))  # type: ignore[attr-defined]
     assert outcome.kept.is_empty() and outcome.dropped.is_empty() and not outcome.changed
