@@ -98,8 +98,14 @@ def _columns(recipe: Recipe) -> Iterator[Problem]:
     named += [(("task", key), getattr(recipe.task, key)) for key in ("input", "label")]
     months = recipe.partitions.monthly
     named += [(("partitions", "monthly", "column"), months.column)] if months is not None else []
+    fitted = [
+        (path, step) for path, step in _steps(recipe, "cleaning", "normalization") if isinstance(step, FittedStep)
+    ]
+    said = {(path[:2], name) for path, name in named}
+    named += [(path, name) for path, step in fitted for name in step.needed() if (path, name) not in said]
+    made = {getattr(step, "output", None) for step in recipe.cleaning}
     for path, name in named:
-        if name not in columns:
+        if name not in columns and name not in made:
             yield path, f"the source has no column {name!r}, it has {', '.join(columns)}"
 
 

@@ -1,5 +1,6 @@
 import datetime as dt
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -162,3 +163,22 @@ def test_floats_are_no_times() -> None:
 
 def test_an_empty_table() -> None:
     assert read([]).kept.schema["time"] == pl.Datetime("us", "UTC")
+
+
+@pytest.mark.mirror
+def test_five_years_of_hours_are_whole(mirror: Path) -> None:
+    path = mirror / "beijing_pm25/PRSA_data_2010.1.1-2014.12.31.csv"
+    table = pl.read_csv(path, null_values=["NA"], infer_schema=False)
+    table = table.rename({"No": "id"}).with_columns(pl.col("id").cast(pl.String))
+    parts = {
+        "columns": ["year", "month", "day", "hour"],
+        "format": "%Y %m %d %H",
+        "zone": "Asia/Shanghai",
+        "every": "1h",
+    }
+    outcome = apply(table, **parts)
+    assert outcome.kept.height == 43_824 and outcome.dropped.is_empty() and not outcome.changed
+    assert outcome.kept["time"][0] == dt.datetime(2009, 12, 31, 16, tzinfo=dt.UTC)
+    holed = apply(table.filter(pl.col("pm2.5").is_not_null()), **parts, gaps="fill")
+    # The known runs of missing hours, but for the first one, before which there is nothing.
+    assert holed.added == 2067 - 24 and holed.changed == {"gap": 213}

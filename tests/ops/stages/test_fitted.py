@@ -56,6 +56,24 @@ def test_it_is_the_same_for_other_partitions(tmp_path: Path) -> None:
     assert clean(world, alone)[1] == clean(world, alone, "partitions={single: true}")[1]
 
 
+def test_a_column_that_a_step_makes_may_be_named(tmp_path: Path) -> None:
+    times = "{kind: timestamps, columns: [stars], format: '%Y-%m-%d', zone: UTC, output: time}"
+    rule = "{kind: consistency, columns: {time: {required: true}}}"
+    worlds.make(tmp_path).recipe(f"cleaning=[{times}, {rule}, {{kind: impute, columns: [stars], order: time}}]")
+
+
+def test_the_web_page_shows_the_errors(tmp_path: Path) -> None:
+    from assets.fitted import LOOK
+
+    world = holed(tmp_path)
+    recipe = world.recipe("cleaning=[{kind: impute, columns: [stars]}]")
+    worlds.build(recipe, world.store, NAMES)
+    version = world.version("fitted")
+    table = LOOK.metadata(recipe, {ALL: version})["impute"]
+    assert {record.data["method"] for record in table.records} == {"mean", "median", "mode"}
+    assert sum(bool(record.data["taken"]) for record in table.records) == 1
+
+
 def test_a_recipe_without_fitted_steps_has_no_such_stage(tmp_path: Path) -> None:
     recipe = worlds.make(tmp_path).recipe()
     assert "fitted" not in {stage.name for stage in stages(recipe)}
@@ -88,6 +106,7 @@ def test_the_report_shows_the_errors_of_all_methods(tmp_path: Path) -> None:
         ("{kind: impute, columns: [stars]}, {kind: impute, columns: [stars]}", "the very same impute is there twice"),
         ("{kind: impute, columns: [text]}", "the split goes by column 'text'"),
         ("{kind: impute, columns: [starz]}", "no column 'starz'"),
+        ("{kind: impute, columns: [stars], order: hour}", "no column 'hour'"),
     ],
 )
 def test_lists_that_cannot_be(tmp_path: Path, steps: str, message: str) -> None:
