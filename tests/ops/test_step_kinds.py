@@ -61,6 +61,7 @@ def test_an_empty_table_stays_empty_and_keeps_its_columns(kind: str) -> None:
     columns: dict[str, Any] = {
         "text": pl.String,
         "image": pl.Binary,
+        "sound": pl.Binary,
         "number": pl.Float64,
         "context": pl.String,
         "answers": ANSWERS,
