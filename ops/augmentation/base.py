@@ -23,6 +23,9 @@ class Change(Config):
 
     applies_to: ClassVar[frozenset[str]] = frozenset({"text", "image", "table"})
 
+    early: ClassVar[bool] = False
+    """Whether it alters what the steps from `log_mel` on read, and so comes before them."""
+
     if TYPE_CHECKING:
         kind: Any = None
 

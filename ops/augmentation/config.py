@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import polars as pl
@@ -55,33 +56,67 @@ class Augmentation(Config):
     def _tables(self) -> list[TableChange]:
         return [step for step in self.steps if isinstance(step, TableChange)]
 
-    def apply(self, table: pl.DataFrame, facts: Facts, default: str = "image") -> Outcome:
+    @model_validator(mode="after")
+    def _early_ones_first(self) -> Augmentation:
+        order = [step.early for step in self.steps]
+        if order != sorted(order, reverse=True):
+            raise ValueError("changes of the sound itself come before those of its spectrogram")
+        return self
+
+    @property
+    def early(self) -> bool:
+        """Whether some of the changes come before `log_mel`."""
+        return any(step.early for step in self.steps)
+
+    def apply(
+        self,
+        table: pl.DataFrame,
+        facts: Facts,
+        default: str = "image",
+        finish: Callable[[pl.DataFrame], pl.DataFrame] = lambda rows: rows,
+    ) -> Outcome:
         """Return the rows followed by their copies: first copy of all training rows, second copy of all, and so on.
 
-        `default` is the column that is altered where none is named.
+        `default` is the column that is altered where none is named. `finish` brings rows, and copies after their early
+        changes, into the form that the other changes alter.
         """
         if self._tables:
             require(table, ["id", "split"], step="augmentation")
             return augmented(table, self._tables, self.copies, self.balance, facts.seed)
         column = self.column or default
         require(table, ["id", "split", column], step="augmentation")
-        rows = table.with_columns(pl.lit(0, dtype=pl.Int32).alias("copy"))
+        train = table.filter(pl.col("split") == "train")
+        rows = finish(table).with_columns(pl.lit(0, dtype=pl.Int32).alias("copy"))
         if any(isinstance(step, BpeDropout) for step in self.steps):
             rows = rows.with_columns(
                 pl.lit(0, dtype=pl.UInt64).alias(DROPOUT_SEED), pl.lit(0.0, dtype=pl.Float64).alias(DROPOUT_RATE)
             )
-        train = rows.filter(pl.col("split") == "train")
-        copies = [self._copy(train, column, number, facts.seed) for number in range(1, self.copies + 1) if train.height]
+        numbers = range(1, self.copies + 1) if train.height else ()
+        copies = [self._copy(train, column, number, facts.seed, finish).select(rows.columns) for number in numbers]
         return Outcome(kept=pl.concat([rows, *copies]), added=train.height * len(copies))
 
-    def _copy(self, train: pl.DataFrame, column: str, number: int, seed: int) -> pl.DataFrame:
+    def _copy(
+        self,
+        train: pl.DataFrame,
+        column: str,
+        number: int,
+        seed: int,
+        finish: Callable[[pl.DataFrame], pl.DataFrame],
+    ) -> pl.DataFrame:
+        first = next((place for place, step in enumerate(self.steps) if not step.early), len(self.steps))
         values, shape = train[column], _shape(train)
         for place, step in enumerate(self.steps):
+            if place == first:
+                train = finish(train.with_columns(values.alias(column)))
+                values, shape = train[column], _shape(train)
             seeds = [row_seed(seed, row, number, place) for row in train["id"]]
             values = step.change(values, seeds, shape)
             if isinstance(step, BpeDropout):
                 rates = pl.Series(DROPOUT_RATE, step.rates(seeds), pl.Float64)
                 train = train.with_columns(pl.Series(DROPOUT_SEED, seeds, pl.UInt64), rates)
+        if first == len(self.steps):
+            train = finish(train.with_columns(values.alias(column)))
+            values = train[column]
         return train.with_columns(
             pl.format("{}+{}", pl.col("id"), pl.lit(number)).alias("id"),
             values.alias(column),

@@ -36,7 +36,10 @@ def _build(build: Build) -> Counts:
     applied = apply_steps(labelled.kept, recipe.normalization, facts)
     shard = applied.kept.with_columns(pl.lit(0, pl.Int32).alias("copy"))
     added = 0
-    if recipe.augmentation is not None:
+    if recipe.augmentation is not None and recipe.augmentation.early:
+        outcome = _augmented_sounds(recipe, labelled.kept, facts)
+        shard, added = outcome.kept, outcome.added
+    elif recipe.augmentation is not None:
         outcome = recipe.augmentation.apply(shard, facts, task.input)
         shard, added = outcome.kept, outcome.added
     build.output.parquet("data.parquet", shard)
@@ -54,6 +57,17 @@ def _build(build: Build) -> Counts:
         dropped=reasons | applied.dropped_by_reason,
         changed=applied.changed,
     )
+
+
+def _augmented_sounds(recipe: Recipe, rows: pl.DataFrame, facts: Facts) -> Outcome:
+    """Copies altered before the steps from `log_mel` on, which drop nothing."""
+    if recipe.augmentation is None:
+        raise TypeError("a recipe without augmentation has no copies")
+    kinds = [step.kind for step in recipe.normalization]
+    place = kinds.index("log_mel") if "log_mel" in kinds else len(kinds)
+    first, rest = recipe.normalization[:place], recipe.normalization[place:]
+    waves = apply_steps(rows, first, facts).kept
+    return recipe.augmentation.apply(waves, facts, recipe.task.input, lambda t: apply_steps(t, rest, facts).kept)
 
 
 def _number_classes(table: pl.DataFrame, label: str, classes: list[str]) -> Outcome:

@@ -18,14 +18,17 @@ from ops.storage import Version
 
 SPLITS = ("train", "valid", "test")
 
+SHAPED = ("image", "sound")
+"""Modalities whose rows are arrays of bytes of one shape: pixels, or spectrograms."""
+
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    reads = recipe.task.modality == "image" or _fits(recipe)
+    reads = recipe.task.modality in SHAPED or _fits(recipe)
     return {**recipe.part("task"), **(recipe.part("normalization", "seed") if reads else {})}
 
 
 def _modules(recipe: Recipe) -> list[str]:
-    image = recipe.task.modality == "image"
+    image = recipe.task.modality in SHAPED
     steps = [type(step).__module__ for step in recipe.normalization] if image or _fits(recipe) else []
     return [*(["ops.normalization.image_statistics"] if image else []), *steps]
 
@@ -70,8 +73,8 @@ def _build(build: Build) -> None:
         "counts": rows,
         "shared_with_train": {s: _shared(contents[s], contents["train"]) for s in SPLITS[1:]},
     }
-    if task.modality == "image":
-        found["image"] = _pixels(build)
+    if task.modality in SHAPED:
+        found[task.modality] = _pixels(build)
     if _fits(build.recipe):
         found["fitted"] = fitted_normalization(build)
     build.output.json("statistics.json", found)
