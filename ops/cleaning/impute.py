@@ -17,7 +17,7 @@ from ops.steps import Outcome
 
 AUTO: tuple[Method, ...] = ("mean", "median", "mode", "forward_fill", "linear", "time", "knn", "iterative")
 """The methods that `auto` may take; of equally good ones the first."""
-JUDGED_ROWS = 50_000
+JUDGED_ROWS = 20_000
 _STRETCH = 1000
 
 Gaps = Literal["short", "long"]
