@@ -208,7 +208,6 @@ def test_a_recipe_is_frozen_and_strict(folder: Path) -> None:
         ("wait....csv", "partition 'wait....csv' has '...' in its name"),
         ("two\nlines.csv", r"partition 'two\nlines.csv' has '\n' in its name"),
         ("x" * 210 + ".csv", "200 are allowed"),
-        ("caf\udce9.csv", "is not valid Unicode"),
     ],
 )
 def test_files_whose_names_are_no_partitions(name: str, text: str, tmp_path: Path) -> None:
@@ -219,6 +218,14 @@ def test_files_whose_names_are_no_partitions(name: str, text: str, tmp_path: Pat
     ((path, problem),) = made.problems()
     assert path == ("partitions", "by")
     assert text in problem
+
+
+def test_a_file_whose_name_is_no_text_is_a_partition_with_an_escaped_name(tmp_path: Path) -> None:
+    made = recipe(tmp_path, source={"path": "*.csv"}, partitions={"hash": None, "by": "file"})
+    made = made.model_copy(update={"source": made.source.resolve(tmp_path)})
+    (tmp_path / "caf\udce9.csv").write_text("")
+    assert made.problems() == []
+    assert "caf\\udce9.csv" in made.partition_keys()
 
 
 def test_what_dagster_refuses_in_a_key_is_known() -> None:
