@@ -17,6 +17,7 @@ from benchmarks.parts import commit, logging
 from benchmarks.personal_data import personal_data
 from benchmarks.pipeline import idle, overhead
 from benchmarks.quality import quality, threshold
+from benchmarks.records import records
 
 SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "overhead": lambda repeats: overhead("quickstart", max(1, repeats // 3)),
@@ -30,6 +31,7 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "quality": quality,
     "threshold": threshold,
     "personal_data": personal_data,
+    "records": records,
 }
 
 
