@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ops.quality.characters import INNER, QUOTE, TERMINAL, UPPER
-from ops.quality.chunks import PADDING, Chunk, Places, spans_as_text, spans_index
+from ops.quality.chunks import PADDING, Chunk, Places, pieces, spans_as_text, spans_index
 from ops.quality.rules import LineRules
 from ops.quality.words import Words
 
@@ -78,11 +78,28 @@ class C4:
         lines, lorem, curly = self.lines()
         count = len(self.words.chunk)
         kept = np.flatnonzero(lines.kept)
-        sentences = _sentences(self.words.chunk, lines.starts[kept], lines.ends[kept])
+        sentences = self._sentences(lines, kept)
         found = {"lorem_ipsum": np.zeros(count), "curly_bracket": np.zeros(count)}
         found["lorem_ipsum"][lorem] = 1.0
         found["curly_bracket"][curly] = 1.0
         return {"sentences": np.bincount(lines.texts[kept], sentences, count).astype(np.float64), **found}
+
+    def _sentences(self, lines: Kept, kept: Places) -> Places:
+        """Sentences of the lines that are kept, counted without citation marks."""
+        chunk = self.words.chunk
+        counts = _sentences(chunk, lines.starts[kept], lines.ends[kept])
+        if not self.rules.citations:
+            return counts
+        brackets = np.flatnonzero(chunk.data[:-PADDING] == 0x5D)
+        bracketed = _within(brackets, lines.starts, lines.ends, lines.kept)
+        text = spans_as_text(chunk.data, lines.starts[bracketed], lines.ends[bracketed])
+        cited = text.str.contains(CITATION).arg_true()
+        if len(cited):
+            shorter = text.gather(cited).str.replace_all(CITATION, "")
+            where = np.searchsorted(kept, bracketed[cited.to_numpy()])
+            for rows, part in pieces(shorter, PHRASES):
+                counts[where[rows]] = _sentences(part, part.bounds[:-1], part.bounds[1:] - 1)
+        return counts
 
     def rewritten(self) -> tuple[pl.Series, NDArray[np.bool_]]:
         """The texts of their kept lines, and which texts lost any line with a word in it."""

@@ -137,7 +137,12 @@ def test_words_are_those_of_the_standard_parser(pages: list[str]) -> None:
         assert re.split(r"\s+", text.strip()) == re.split(r"\s+", "".join(parser.parts).strip())
 
 
-@given(st.lists(st.none() | st.text(st.sampled_from("<>/!-&;#xab\"'= \n") | st.characters(), max_size=40), max_size=6))
+@given(
+    st.lists(
+        st.none() | st.text(st.sampled_from("<>/!-&;#xab\"'= \n") | st.characters(codec="utf-8"), max_size=40),
+        max_size=6,
+    )
+)
 def test_any_text(texts: list[str | None]) -> None:
     outcome = HtmlToText().apply(table(texts), Facts("p"))
     found = outcome.kept["text"].to_list()

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ops.quality.characters import ALPHA, BREAK, INNER, SPACE, TERMINAL, UPPER, WORDY, classify
 
-TEXT = st.text(st.characters() | st.sampled_from("\x85\u2028\u3000\xa0é漢😀𝐀。！"), max_size=60)
+TEXT = st.text(st.characters(codec="utf-8") | st.sampled_from("\x85\u2028\u3000\xa0é漢😀𝐀。！"), max_size=60)
 
 
 @given(TEXT)
