@@ -110,6 +110,21 @@ class Budget:
         self.packed = 0
         self.unpacked = 0
 
+    def foresee(self, unpacked: int, packed: int) -> None:
+        """Judge a member by the sizes that it says of itself, before any of it is unpacked.
+
+        Raises:
+            BadData: they are more than a cap allows.
+        """
+        if unpacked > RATIO_FROM and unpacked > self.limits.max_ratio * max(packed, 1):
+            raise self._bomb(f"{unpacked:,} bytes out of {packed:,}")
+        if self.unpacked + unpacked > self.limits.max_bytes:
+            raise self._bomb(f"more than {self.limits.max_bytes:,} bytes")
+
+    def _bomb(self, over: str) -> BadData:
+        hint = "raise max_bytes or max_ratio of `unpacking` in the recipe's source if it is meant to"
+        return BadData(f"archive_bomb: it unpacks to {over}", where=self.name, hint=hint)
+
     def spend(self, unpacked: int) -> None:
         """Count unpacked bytes.
 
@@ -123,8 +138,7 @@ class Budget:
         elif self.unpacked > RATIO_FROM and self.unpacked > self.limits.max_ratio * max(self.packed, 1):
             over = f"{self.unpacked:,} bytes out of {self.packed:,}, and goes on"
         if over:
-            hint = "raise max_bytes or max_ratio of `unpacking` in the recipe's source if it is meant to"
-            raise BadData(f"archive_bomb: it unpacks to {over}", where=self.name, hint=hint)
+            raise self._bomb(over)
 
 
 def unpacked(stream: BinaryIO, form: Form, name: str, budget: Budget, counted: bool = True) -> io.BufferedReader:

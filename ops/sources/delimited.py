@@ -194,7 +194,8 @@ def first_record(window: Window, dialect: Dialect) -> tuple[list[bytes] | None, 
     while True:
         record = dialect.record(window.data, 0, window.final)
         if record is None:
-            window.fill()
+            # As much again: a header of a million names is not parsed once for each block.
+            window.fill(max(window.block, len(window.data)))
             continue
         line = window.line
         if record.cells is None or not window.data:

@@ -195,7 +195,7 @@ class DelimitedSource(TableSource):
     def _no_progress(self, window: Window, name: str) -> Batch | None:
         record = self.dialect.record(window.data, 0, window.final)
         if record is None:
-            window.fill()
+            window.fill(max(window.block, len(window.data)))
             return None
         line, offset = window.line, window.offset(0)
         excerpt = window.skip_line()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, ClassVar, Literal
@@ -109,22 +110,30 @@ def _check_format(column: str, kind: ColumnType, pattern: str) -> None:
         raise ValueError(f"the format {pattern!r} of {column!r} cannot be used: {str(error).splitlines()[0]}") from None
 
 
+SHOWN, NAME_SHOWN = 20, 100
+"""Names of each sort that a message lists, and how much of one."""
+LOOKED_AT = 1000
+"""Among so many names the nearest is sought: comparing each pair takes time."""
+
+
 def mismatch(expected: Sequence[str], got: Sequence[str]) -> str:
     """A table of three columns (expected, got, hint) over the names that differ, one line each, headed."""
-    missing = [name for name in expected if name not in got]
-    extra = [name for name in got if name not in expected]
+    counts, wanted = Counter(got), set(expected)
+    missing = [name for name in expected if name not in counts]
+    extra = [name for name in got if name not in wanted]
     rows = [("expected", "got", "hint")]
-    for name in missing:
+    for name in missing[:SHOWN]:
         near = _nearest_of(name, extra)
         if near is not None:
             extra.remove(near)
             rows.append((name, near, f"renamed? say `rename: {{{name}: {near}}}`"))
         else:
             rows.append((name, "-", "missing in the file"))
-    rows.extend(("-", name, "declare it, or say `extra_columns: drop`") for name in extra)
-    twice = sorted({name for name in got if got.count(name) > 1})
-    rows.extend((name, f"{name} x{got.count(name)}", "a name may occur once") for name in twice)
-    return table_text(rows)
+    rows.extend(("-", name[:NAME_SHOWN], "declare it, or say `extra_columns: drop`") for name in extra[:SHOWN])
+    twice = sorted(name for name, count in counts.items() if count > 1)
+    rows.extend((name, f"{name} x{counts[name]}", "a name may occur once") for name in twice[:SHOWN])
+    left = sum(max(len(names) - SHOWN, 0) for names in (missing, extra, twice))
+    return table_text(rows) + (f"\n  and {left:,} more" if left else "")
 
 
 def table_text(rows: Sequence[tuple[str, str, str]]) -> str:
@@ -151,5 +160,5 @@ def _nearest_of(name: str, names: list[str]) -> str | None:
     folded = [other for other in names if other.strip().casefold() == name.strip().casefold()]
     if folded:
         return folded[0]
-    close = get_close_matches(name, names, n=1, cutoff=0.5)
+    close = get_close_matches(name, names[:LOOKED_AT], n=1, cutoff=0.5)
     return close[0] if close else None

@@ -21,7 +21,6 @@ from ops.sources.encodings import MARKS, Encoding, detect, width
 
 Positions = NDArray[np.int64]
 
-_NEWLINE = re.compile(rb"\n")
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")
 _LONE_CR = re.compile(rb"\r(?!\n)")
 
@@ -101,11 +100,10 @@ class Window:
     def skip_line(self, newlines_only: bool = False) -> bytes:
         """Drop everything up to the end of the physical line, however long; returns its first bytes."""
         excerpt = self.data[:512]
-        end = _NEWLINE if newlines_only else _LINE_END
         while True:
-            found = end.search(self.data)
-            if found is not None:
-                self.drop(found.end(), 1)
+            end = self._line_end(newlines_only)
+            if end is not None:
+                self.drop(end, 1)
                 return excerpt
             if self.final:
                 self.drop(len(self.data), 0)
@@ -113,6 +111,14 @@ class Window:
             keep = 1 if self.data.endswith(b"\r") else 0
             self.drop(len(self.data) - keep, 0)
             self.fill()
+
+    def _line_end(self, newlines_only: bool) -> int | None:
+        """Byte behind the first line end of the window. Plain searches: a pattern takes ten times as long."""
+        newline = self.data.find(b"\n")
+        if newlines_only or b"\r" not in self.data:
+            return newline + 1 if newline >= 0 else None
+        found = _LINE_END.search(self.data)
+        return found.end() if found is not None else None
 
 
 @contextmanager

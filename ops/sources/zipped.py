@@ -122,6 +122,8 @@ class _Content(io.RawIOBase):
         where = f"{self._name}/{member.filename}"
         try:
             if self._stream is None:
+                # No more than this is ever unpacked of it, so what it says of itself can be judged at once.
+                self._budget.foresee(member.file_size, member.compress_size)
                 self._stream = self._archive.open(member)
             data = self._stream.read(len(buffer))
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
