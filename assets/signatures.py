@@ -7,11 +7,11 @@ from typing import Any
 import dagster as dg
 
 from assets.factory import stage_asset
-from assets.look import ROWS_ACCOUNTED, Look, Versions
+from assets.look import ROWS_ACCOUNTED, Check, Look, Verdict, Versions
 from ops.recipe import Recipe
 from ops.stages.duplicates import duplicates_stage
 from ops.stages.pairs import PAIRS
-from ops.stages.signatures import SIGNATURES
+from ops.stages.signatures import reads_split, signatures_stage
 
 SIGNATURES_LOOK = Look(frozenset({"parquet", "polars"}), (ROWS_ACCOUNTED,))
 
@@ -23,12 +23,21 @@ def _decided(recipe: Recipe, versions: Versions) -> dict[str, Any]:
     return {"rows": facts["rows"], "duplicates": facts["duplicates"], "by_reason": facts["by_reason"]}
 
 
-DUPLICATES_LOOK = Look(frozenset({"parquet", "polars"}), (), _decided)
+def _no_source_lost(recipe: Recipe, versions: Versions) -> Verdict:
+    losses = [text for version in versions.values() for text in version.manifest.facts["excessive_losses"]]
+    return Verdict(not losses, {"excessive_losses": losses})
+
+
+NO_SOURCE_LOST = Check(
+    "no_source_lost", "No source loses more of its rows than the recipe accepts (maximum_loss).", _no_source_lost
+)
+
+DUPLICATES_LOOK = Look(frozenset({"parquet", "polars"}), (NO_SOURCE_LOST,), _decided)
 
 
 def signatures(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of each row's hash."""
-    return stage_asset(recipe, SIGNATURES, SIGNATURES_LOOK)
+    return stage_asset(recipe, signatures_stage(reads_split(recipe)), SIGNATURES_LOOK)
 
 
 def pairs(recipe: Recipe) -> dg.AssetsDefinition:

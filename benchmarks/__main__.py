@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.caches import loader, tokenising
+from benchmarks.deduplication import deduplication, near_duplicates
 from benchmarks.imputation import imputation
 from benchmarks.measure import Figure
 from benchmarks.outliers import outliers
@@ -32,6 +33,8 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "threshold": threshold,
     "personal_data": personal_data,
     "records": records,
+    "near_duplicates": near_duplicates,
+    "deduplication": deduplication,
 }
 
 

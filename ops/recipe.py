@@ -13,7 +13,7 @@ from ops.augmentation.config import Augmentation
 from ops.cleaning.split import Split
 from ops.config import Config
 from ops.cron import check_cron
-from ops.deduplication.base import Deduplication
+from ops.deduplication.base import WholeCorpus
 from ops.evaluation.baselines.base import Baseline
 from ops.fitting import FittedStep
 from ops.launch import LaunchConfig
@@ -170,9 +170,9 @@ class Recipe(Config):
         return self.model_dump(mode="json", include=set(names))
 
     @property
-    def deduplication(self) -> dict[int, Deduplication]:
+    def deduplication(self) -> dict[int, WholeCorpus]:
         """The cleaning steps that compare the rows of the whole corpus, by their place in `cleaning`."""
-        return {place: step for place, step in enumerate(self.cleaning) if isinstance(step, Deduplication)}
+        return {place: step for place, step in enumerate(self.cleaning) if isinstance(step, WholeCorpus)}
 
     @property
     def scoring(self) -> dict[int, Scoring]:

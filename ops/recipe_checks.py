@@ -19,7 +19,7 @@ Path = tuple[str | int, ...]
 Problem = tuple[Path, str]
 """Path of the key, and what is wrong with it."""
 
-COLUMN_KEYS = ("column", "columns", "conflict_label", "context", "answers")
+COLUMN_KEYS = ("column", "columns", "conflict_label", "context", "answers", "loss_by", "groups", "time")
 """Settings that name columns."""
 
 NOT_IN_KEYS = ("...", "\a", "\b", "\f", "\n", "\r", "\t", "\v", "\0")
@@ -33,7 +33,7 @@ def problems(recipe: Recipe, *, partial: bool = False) -> list[Problem]:
         recipe: the recipe.
         partial: whether it lacks keys that are wrong by themselves; a check that needs one of those is left out.
     """
-    checks = (_kinds, _columns, _types, _unread_columns, _shares, _task, _partitions, _keys, _fitted)
+    checks = (_kinds, _columns, _types, _unread_columns, _alike, _shares, _task, _partitions, _keys, _fitted)
     found: list[Problem] = []
     for check in checks:
         try:
@@ -56,10 +56,14 @@ def _kinds(recipe: Recipe) -> Iterator[Problem]:
     for index, change in enumerate(changes):
         if change.kind == "bpe_dropout" and recipe.tokenizer is not None and kind_of(type(recipe.tokenizer)) != "bpe":
             yield ("augmentation", "steps", index, "kind"), "bpe_dropout is for the tokenizer bpe"
+    whole = [*recipe.deduplication, *recipe.scoring]
     seen: set[str] = set()
     for place, repeats in recipe.deduplication.items():
         if repeats.key in seen:
             yield ("cleaning", place, "kind"), f"{repeats.kind} is there twice"
+        if repeats.rewrites and any(other > place for other in whole):
+            later = recipe.cleaning[max(whole)].kind
+            yield ("cleaning", place, "kind"), f"{repeats.kind} changes texts, so it must come after {later}"
         seen.add(repeats.key)
     for place, step in recipe.scoring.items():
         if step.score_key in seen:
@@ -77,7 +81,8 @@ def _fitted(recipe: Recipe) -> Iterator[Problem]:
         if cleaning and place > min(cleaning) and (place in recipe.scoring or place in recipe.deduplication):
             first = cleaning[min(cleaning)].kind
             yield ("cleaning", place, "kind"), f"{step.kind} must come before {first}, which is fitted on what it keeps"
-    by = set(recipe.split.columns or [recipe.task.input])
+    split = recipe.split
+    by = {split.time} if split.time else set(split.groups or split.columns or [recipe.task.input])
     for path, name in _named(recipe, "cleaning"):
         if path[1] in cleaning and name in by:
             yield path, f"the split goes by column {name!r}, so no step that is fitted on training rows may change it"
@@ -120,7 +125,7 @@ def _types(recipe: Recipe) -> Iterator[Problem]:
         yield ("task", "label"), f"column {task.label!r} is {label}, which names no classes"
     duplicates = [("cleaning", place) for place, step in recipe.deduplication.items() if step.by_content]
     for path, name in _named(recipe, "cleaning", "split"):
-        compared = path[0] == "split" or path[:2] in duplicates
+        compared = (path[0] == "split" and path[1] != "time") or (path[:2] in duplicates and path[-1] != "loss_by")
         if compared and name in columns and not _is_exact(columns[name]):
             yield path, f"column {name!r} is {columns[name]}, which cannot be compared by content"
 
@@ -130,6 +135,22 @@ def _unread_columns(recipe: Recipe) -> Iterator[Problem]:
     for path, name in _named(recipe, "normalization", "augmentation"):
         if name in recipe.source.columns and name != recipe.task.input:
             yield path, f"the model reads {recipe.task.input!r}, so only that column can be changed here, not {name!r}"
+
+
+def _alike(recipe: Recipe) -> Iterator[Problem]:
+    """A split by near-duplicates without what finds them, or with what cannot know it."""
+    found = [place for place, step in recipe.deduplication.items() if step.paired]
+    if recipe.split.near_duplicates:
+        if len(found) != 1:
+            yield ("split", "near_duplicates"), "it takes one near_duplicates step in cleaning to tell what is alike"
+        for place, step in recipe.deduplication.items():
+            if step.reads_split:
+                why = "the split waits for near-duplicates, which are not known when it looks"
+                yield ("cleaning", place, "kind"), f"{step.kind} has no place beside split.near_duplicates: {why}"
+    else:
+        for place in found:
+            if getattr(recipe.cleaning[place], "action", "drop") == "keep":
+                yield ("cleaning", place, "action"), "keep does nothing unless split.near_duplicates is true"
 
 
 def _shares(recipe: Recipe) -> Iterator[Problem]:

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import polars as pl
+from pydantic import Field
 
-from ops.columns import dropped_where
+from ops.columns import dropped_where, require
 from ops.errors import IntegrityError
 from ops.steps import Facts, Outcome, Step
 from ops.storage import Output, Version, sha256_json
 
+LEAST_ROWS = 20
+"""A source with fewer rows is not judged by the share that it loses."""
+
 DUPLICATES_SCHEMA: dict[str, pl.DataType] = {"id": pl.String(), "reason": pl.String(), "evidence": pl.String()}
 
 
-class Deduplication(Step):
-    """A step that needs the whole corpus to say which rows go.
+class WholeCorpus(Step):
+    """A step that needs the whole corpus to say what becomes of a row.
 
     The stage `signatures` calls `sign` for each partition; the stage `duplicates` calls `decide` once with what all
-    partitions wrote, for one deduplication after the other; the stage `clean_corpus` drops the rows. Of all of these
+    partitions wrote, for one deduplication after the other; the stage `clean_corpus` applies it. Of all of these
     only `sign` sees the content of rows.
 
     A kind whose signatures are one small table gives `signatures` and `fold`; one with other files overrides `sign`
     and `decide`. `thresholds` names the settings that only the decision reads: another value of theirs signs nothing
-    anew. `by_content` says that its columns are compared value by value, so that their types must be exact.
+    anew; `judging` those that say when to stop. `by_content` says that its columns are compared value by value, so that
+    their types must be exact.
+
+    A kind that `rewrites` drops no rows but changes them; its decision has no `id`. One that is `reads_split` gets the
+    rows with their `split`, as they will be divided.
 
     A kind that is `paired` compares signatures one by one. The stage `pairs` calls its `pair` for each partition, with
     the signatures of the partitions before: a new partition at the end costs what it is large, and `decide` gets what
@@ -32,8 +40,11 @@ class Deduplication(Step):
     """
 
     thresholds: ClassVar[frozenset[str]] = frozenset()
+    judging: ClassVar[frozenset[str]] = frozenset()
     by_content: ClassVar[bool] = False
     paired: ClassVar[bool] = False
+    rewrites: ClassVar[bool] = False
+    reads_split: ClassVar[bool] = False
 
     def signatures(self, table: pl.DataFrame) -> pl.DataFrame:
         """The signatures of a partition's rows, with their `id`."""
@@ -69,11 +80,11 @@ class Deduplication(Step):
 
     def signature_settings(self) -> dict[str, Any]:
         """The settings that signatures depend on, as JSON-able data."""
-        return self.model_dump(mode="json", exclude=set(self.thresholds))
+        return self.model_dump(mode="json", exclude={*self.thresholds, *self.judging})
 
     def pair_settings(self) -> dict[str, Any]:
         """The settings that pairs depend on, as JSON-able data."""
-        return self.model_dump(mode="json")
+        return self.model_dump(mode="json", exclude=set(self.judging))
 
     @property
     def key(self) -> str:
@@ -90,6 +101,50 @@ class Deduplication(Step):
         if found is None:
             raise IntegrityError(f"{self.kind}: the duplicates of the corpus are not known", where=facts.partition)
         return found
+
+
+class Deduplication(WholeCorpus):
+    """A step that drops rows that repeat others, and stops where that takes too much of a source."""
+
+    maximum_loss: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
+    """The largest share of a source's rows that may go; more stops the run until somebody has looked."""
+    loss_by: str | None = None
+    """The column that names a row's source; by default its partition."""
+    accept_loss: list[str] = []
+    """Sources that may lose more, since somebody has looked at what they lose."""
+
+    judging: ClassVar[frozenset[str]] = frozenset({"maximum_loss", "accept_loss"})
+
+    def clusters(self, signed: Mapping[str, Version], gone: pl.Series) -> pl.DataFrame | None:
+        """(id, cluster) of rows that are alike, whether they are dropped or not; none where the kind has no such."""
+        return None
+
+    def sources(self, table: pl.DataFrame, partition: str) -> pl.DataFrame:
+        """(id, source) of a partition's rows: what `excessive_losses` counts by."""
+        if self.loss_by is None:
+            return table.select("id", pl.lit(partition).alias("source"))
+        require(table, [self.loss_by], step=self.kind)
+        return table.select("id", pl.col(self.loss_by).cast(pl.String).fill_null("(null)").alias("source"))
+
+    def excessive_losses(self, sources: pl.DataFrame, gone: pl.Series, dropped: pl.Series) -> list[str]:
+        """What speaks against the decision, in words: sources that lose more than the accepted share of their rows.
+
+        Args:
+            sources: (id, source) of all rows that were signed.
+            gone: ids of rows that were not there any more.
+            dropped: ids of rows that the step drops.
+        """
+        there = sources.filter(~pl.col("id").is_in(gone.implode())).with_columns(
+            pl.col("id").is_in(dropped.implode()).alias("dropped")
+        )
+        losses = there.group_by("source").agg(pl.len().alias("rows"), pl.col("dropped").sum()).sort("source")
+        too_many = (pl.col("dropped") > self.maximum_loss * pl.col("rows")) & (pl.col("rows") >= LEAST_ROWS)
+        unsigned = ~pl.col("source").is_in(self.accept_loss)
+        return [
+            f"{self.kind} drops {lost} of {rows} rows of {source!r}, more than maximum_loss {self.maximum_loss:g}; "
+            f"look at what it drops, then name the source in accept_loss"
+            for source, rows, lost in losses.filter(too_many & unsigned).iter_rows()
+        ]
 
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Drop the rows that were decided on.

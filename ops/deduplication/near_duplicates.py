@@ -41,11 +41,13 @@ class NearDuplicates(Deduplication):
     """The least Jaccard similarity at which a text is dropped."""
     ngram: Annotated[int, Field(ge=1, le=16)] = 3
     """How many words in a row are compared as one."""
+    action: Literal["drop", "keep"] = "drop"
+    """What happens to them: `keep` leaves them to `split.near_duplicates`, which keeps them on one side."""
     memory_mb: Annotated[int, Field(ge=16)] = 128
     """Memory for what is compared at a time, in MB; changes no result."""
 
     applies_to: ClassVar[frozenset[str]] = frozenset({"text"})
-    thresholds: ClassVar[frozenset[str]] = frozenset({"threshold", "memory_mb"})
+    thresholds: ClassVar[frozenset[str]] = frozenset({"threshold", "action", "memory_mb"})
     paired: ClassVar[bool] = True
 
     def signature_settings(self) -> dict[str, Any]:
@@ -78,8 +80,14 @@ class NearDuplicates(Deduplication):
         """Return (id, reason, evidence, kept, jaccard) of the rows to drop: the row kept instead, and how alike."""
         from ops.deduplication.near.decision import decide
 
-        tables = {key: self._pairs(version) for key, version in signed.items()}
-        return decide(tables, gone)
+        found = decide({key: self._pairs(version) for key, version in signed.items()}, gone)
+        return found if self.action == "drop" else found.clear()
+
+    def clusters(self, signed: Mapping[str, Version], gone: pl.Series) -> pl.DataFrame:
+        """(id, cluster) of all rows that are linked by pairs that reach the threshold."""
+        from ops.deduplication.near.decision import clusters
+
+        return clusters({key: self._pairs(version) for key, version in signed.items()}, gone)
 
     def _pairs(self, version: Version) -> tuple[pl.DataFrame, pl.DataFrame]:
         return version.parquet(f"{self.key}-members.parquet"), version.parquet(f"{self.key}-edges.parquet")

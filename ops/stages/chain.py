@@ -13,7 +13,7 @@ from ops.stages.raw_corpus import RAW_CORPUS
 from ops.stages.report import report_stage
 from ops.stages.scores import SCORES
 from ops.stages.shards import SHARDS
-from ops.stages.signatures import SIGNATURES
+from ops.stages.signatures import reads_split, signatures_stage
 from ops.stages.spec import Stage
 from ops.stages.statistics import STATISTICS
 from ops.stages.token_cache import token_cache_stage
@@ -46,7 +46,8 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         chain.append(SCORES)
     if duplicates:
         pairs = any(step.paired for step in recipe.deduplication.values())
-        chain += [SIGNATURES, *([PAIRS] if pairs else []), duplicates_stage(scores, pairs)]
+        chain += [signatures_stage(reads_split(recipe)), *([PAIRS] if pairs else [])]
+        chain.append(duplicates_stage(scores, pairs))
     if fitted:
         chain.append(fitted_stage(duplicates, scores))
     chain += [clean_corpus_stage(duplicates, scores, fitted), STATISTICS, SHARDS]

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from ops.recipe import Recipe
-from ops.stages.duplicates import read_duplicates
+from ops.stages.duplicates import assign_split, read_duplicates
 from ops.stages.scores import read_scores
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, apply_steps
@@ -30,7 +30,7 @@ def _build(build: Build) -> Counts:
     fitted = build.one("fitted").json("fitted.json") if "fitted" in build.inputs else None
     facts = Facts(build.partition, recipe.seed, duplicates=duplicates, scores=scores, fitted=fitted)
     applied = apply_steps(table, recipe.cleaning, facts)
-    clean = recipe.split.assign(applied.kept, recipe.task.input)
+    clean = assign_split(recipe, applied.kept, build.one("duplicates") if "duplicates" in build.inputs else None)
     build.output.parquet("data.parquet", clean)
     excerpt = table.select("id", *_excerpt(table, recipe.task.input))
     build.output.parquet("dropped.parquet", applied.dropped.join(excerpt, on="id", how="left", maintain_order="left"))

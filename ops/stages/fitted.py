@@ -9,7 +9,7 @@ import polars as pl
 
 from ops.fitting import fit_steps, training_rows
 from ops.recipe import Recipe
-from ops.stages.duplicates import read_duplicates
+from ops.stages.duplicates import assign_split, read_duplicates
 from ops.stages.scores import read_scores
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, Step
@@ -40,7 +40,8 @@ def _build(build: Build) -> None:
             yield version.parquet("data.parquet"), facts
 
     def train(rows: pl.DataFrame) -> pl.DataFrame:
-        return training_rows(recipe.split.assign(rows, recipe.task.input))
+        duplicates = build.one("duplicates") if "duplicates" in build.inputs else None
+        return training_rows(assign_split(recipe, rows, duplicates))
 
     build.output.json("fitted.json", fit_steps(_steps(recipe), load, train, recipe.seed))
 

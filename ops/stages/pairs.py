@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops.deduplication.base import Deduplication
+from ops.deduplication.base import WholeCorpus
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
 
 
-def _paired(recipe: Recipe) -> list[Deduplication]:
+def _paired(recipe: Recipe) -> list[WholeCorpus]:
     return [step for step in recipe.deduplication.values() if step.paired]
 
 

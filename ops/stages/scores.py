@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from ops.deduplication.base import Deduplication
+from ops.deduplication.base import WholeCorpus
 from ops.recipe import Recipe
 from ops.scoring import Scoring
 from ops.stages.spec import Build, Input, Stage
@@ -21,7 +21,7 @@ def steps_before(recipe: Recipe, place: int) -> list[Step]:
     Those that decide by scores are not among them, so that their thresholds change nothing, nor is deduplication, which
     looks at the whole corpus. Rows that only they drop are scored and signed in vain.
     """
-    return [step for step in recipe.cleaning[:place] if not isinstance(step, Scoring | Deduplication)]
+    return [step for step in recipe.cleaning[:place] if not isinstance(step, Scoring | WholeCorpus)]
 
 
 def read_scores(recipe: Recipe, version: Version) -> dict[str, pl.DataFrame]:

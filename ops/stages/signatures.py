@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ops.deduplication.base import Deduplication
 from ops.recipe import Recipe
 from ops.stages.scores import steps_before
 from ops.stages.spec import Build, Input, Stage
@@ -17,12 +18,19 @@ def _config(recipe: Recipe) -> dict[str, Any]:
         "before": [step.model_dump(mode="json") for step in steps_before(recipe, max(recipe.deduplication))],
         "signatures": [{"behind": behind, **step.signature_settings()} for behind, step in signed],
         "seed": recipe.seed,
+        **({"split": recipe.part("split"), "input": recipe.task.input} if reads_split(recipe) else {}),
     }
+
+
+def reads_split(recipe: Recipe) -> bool:
+    """Whether a step asks in which split a row is."""
+    return any(step.reads_split for step in recipe.deduplication.values())
 
 
 def _modules(recipe: Recipe) -> list[str]:
     steps = [*steps_before(recipe, max(recipe.deduplication)), *recipe.deduplication.values()]
-    return [type(step).__module__ for step in steps]
+    split = [type(recipe.split).__module__] if reads_split(recipe) else []
+    return [*split, *(type(step).__module__ for step in steps)]
 
 
 def _build(build: Build) -> Counts:
@@ -36,17 +44,21 @@ def _build(build: Build) -> Counts:
         rows, done, added = applied.kept, len(before), added + applied.added
         for reason, count in applied.dropped_by_reason.items():
             dropped[reason] = dropped.get(reason, 0) + count
-        step.sign(rows, build.output)
+        step.sign(recipe.split.assign(rows, recipe.task.input) if step.reads_split else rows, build.output)
+        if isinstance(step, Deduplication):
+            build.output.parquet(f"{step.key}-sources.parquet", step.sources(rows, build.partition))
     return Counts(rows_in=table.height, rows_out=rows.height, added=added, dropped=dropped)
 
 
-SIGNATURES = Stage(
-    name="signatures",
-    description="A few bytes of each row after the cleaning steps that come before each deduplication.",
-    partitioned=True,
-    inputs=(Input("raw_corpus"),),
-    config=_config,
-    keys=("cleaning", "seed"),
-    build=_build,
-    modules=_modules,
-)
+def signatures_stage(split: bool) -> Stage:
+    """The stage; `split` where a step asks in which split a row is."""
+    return Stage(
+        name="signatures",
+        description="A few bytes of each row after the cleaning steps that come before each deduplication.",
+        partitioned=True,
+        inputs=(Input("raw_corpus"),),
+        config=_config,
+        keys=("cleaning", "seed", *(("split", "task") if split else ())),
+        build=_build,
+        modules=_modules,
+    )

@@ -182,7 +182,10 @@ def test_a_part_has_its_defaults_and_nothing_else(folder: Path) -> None:
     found = recipe(folder)
     assert found.part("seed", "split") == {
         "seed": 3,
-        "split": {"valid": 0.2, "test": 0.2, "columns": ["text"], "salt": ""},
+        "split": {
+            **{"valid": 0.2, "test": 0.2, "columns": ["text"], "salt": "", "groups": None, "near_duplicates": False},
+            **dict.fromkeys(("time", "valid_from", "test_from")),
+        },
     }
     assert found.part("source")["source"]["path"] == "tiny.csv"
     assert "declared" not in found.part("source")["source"], "keys are called as in the recipe"

@@ -82,3 +82,64 @@ def test_shares_that_leave_nothing(shares: tuple[float, float]) -> None:
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(ConfigError, match="split: the table has no column 'text'"):
         Split().assign(pl.DataFrame({"image": [b""]}))
+
+
+def test_groups_stay_on_one_side() -> None:
+    rows = 4000
+    table = pl.DataFrame(
+        {"text": [f"text {n}" for n in range(rows)], "who": [f"speaker {n % 200}" for n in range(rows)]}
+    )
+    found = Split(groups=["who"]).assign(table)
+    assert found.group_by("who").agg(pl.col("split").n_unique())["split"].max() == 1
+    assert set(found["split"]) == {"train", "valid", "test"}
+    alone = table.with_columns(pl.lit(None, pl.String).alias("who"))
+    assert Split(groups=["who"]).assign(alone)["split"].equals(Split().assign(table)["split"])
+
+
+def test_clusters_stay_on_one_side_and_others_where_they_were() -> None:
+    table = pl.DataFrame({"id": [str(n) for n in range(3000)], "text": [f"text {n}" for n in range(3000)]})
+    alike = pl.DataFrame({"id": [str(n) for n in range(1000)], "cluster": [2**63 + n // 5 for n in range(1000)]})
+    alike = alike.cast({"cluster": pl.UInt64})
+    found = Split(near_duplicates=True).assign(table, alike=alike)
+    joined = found.join(alike, on="id")
+    assert joined.group_by("cluster").agg(pl.col("split").n_unique())["split"].max() == 1
+    assert set(joined["split"]) == {"train", "valid", "test"}
+    assert found["split"].tail(2000).equals(Split().assign(table)["split"].tail(2000))
+
+
+@pytest.mark.parametrize("kind", ["date", "datetime", "zone", "text"])
+def test_time_keeps_its_order(kind: str) -> None:
+    days = pl.date_range(pl.date(2014, 1, 1), pl.date(2014, 12, 31), eager=True)
+    times = {
+        "date": days,
+        "datetime": days.cast(pl.Datetime),
+        "zone": days.cast(pl.Datetime).dt.replace_time_zone("Asia/Shanghai"),
+        "text": days.cast(pl.String),
+    }[kind]
+    table = pl.DataFrame({"when": pl.concat([times, times.clear(1)]), "text": "same"})
+    found = Split(time="when", valid_from="2014-07-01", test_from="2014-10-01").assign(table)
+    by = {split: found.filter(split=split)["when"] for split in ("train", "valid", "test")}
+    assert [by[split].len() for split in ("train", "valid", "test")] == [181 + 1, 92, 92]
+    assert by["train"].max() < by["valid"].min() <= by["valid"].max() < by["test"].min()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"time": "when"}, "belong together"),
+        ({"valid_from": "2014-01-01"}, "belong together"),
+        ({"time": "when", "valid_from": "2014-02-01", "test_from": "2014-01-01"}, "before test_from"),
+        ({"time": "when", "valid_from": "2014-01-01", "test_from": "2014-02-01", "groups": ["a"]}, "time alone"),
+        ({"groups": ["a"], "near_duplicates": True}, "groups alone"),
+        ({"time": "when", "valid_from": "July", "test_from": "2014-02-01"}, "pattern"),
+    ],
+)
+def test_settings_that_contradict_each_other(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Split.model_validate(settings)
+
+
+def test_numbers_are_no_moments() -> None:
+    split = Split(time="when", valid_from="2014-01-01", test_from="2014-02-01")
+    with pytest.raises(ConfigError, match="no moments in time"):
+        split.assign(pl.DataFrame({"when": [1], "text": ["a"]}))

@@ -19,9 +19,7 @@ from ops.deduplication.near.stars import stars
 from ops.deduplication.near_duplicates import NearDuplicates
 from ops.errors import ConfigError, IntegrityError
 from ops.steps import Facts
-from ops.storage import Store, Version
-
-NOBODY = pl.Series("id", [], pl.String)
+from tests.ops.deduplication.corpus import NOBODY, cut, pair, sign
 
 
 def words(text: str | None) -> list[str]:
@@ -51,29 +49,10 @@ def similarity(a: set[tuple[str, ...]], b: set[tuple[str, ...]]) -> float:
     return len(a & b) / len(a | b) if a and b else 0.0
 
 
-def cut(texts: list[str | None], partitions: int) -> dict[str, pl.DataFrame]:
-    table = pl.DataFrame({"text": texts}, schema={"text": pl.String}).with_columns(
-        pl.format("t{}", pl.int_range(pl.len())).alias("id")
-    )
-    return {str(part): table.gather_every(partitions, part) for part in range(partitions)}
-
-
 def decide(
     step: NearDuplicates, parts: dict[str, pl.DataFrame], folder: Path, gone: pl.Series = NOBODY
 ) -> pl.DataFrame:
-    store = Store(folder)
-    signed: dict[str, Version] = {}
-    pairs: dict[str, Version] = {}
-    for key, table in parts.items():
-        signed[key], _ = store.slot("r", "signatures", key).commit("0" * 32, {}, lambda o, t=table: step.sign(t, o))  # type: ignore[misc]
-    for place, key in enumerate(parts):
-        before = {name: signed[name] for name in list(parts)[: place + 1]}
-        pairs[key], _ = store.slot("r", "pairs", key).commit(
-            "0" * 32,
-            {},
-            lambda o, k=key, b=before: step.pair(k, b, o),  # type: ignore[misc]
-        )
-    return step.decide(pairs, gone)
+    return step.decide(pair(step, sign(step, parts, folder), folder), gone)
 
 
 def variants(draw: random.Random, count: int) -> list[str | None]:
@@ -271,7 +250,7 @@ def test_memory_changes_no_result(tmp_path: Path) -> None:
 def test_another_threshold_signs_nothing_anew() -> None:
     assert NearDuplicates(threshold=0.85).key == NearDuplicates(threshold=0.8).key
     assert NearDuplicates(threshold=0.85).pair_settings() != NearDuplicates(threshold=0.8).pair_settings()
-    assert NearDuplicates(threshold=0.7).key != NearDuplicates(threshold=0.8).key, "other bands"
+    assert NearDuplicates(threshold=0.65).key != NearDuplicates(threshold=0.8).key, "other bands"
 
 
 def test_apply_drops_with_evidence(tmp_path: Path) -> None:
@@ -292,3 +271,21 @@ def test_only_text_is_compared(tmp_path: Path) -> None:
 
 NUMBERS = [7617788574724903, 7762376983665187, 16269019234651490, 4916811015341754, 17757384513618670]
 LEAST = [3918339846, 1506595619, 1274664126]
+
+
+def test_clusters_go_along_chains_and_know_no_partitioning(tmp_path: Path) -> None:
+    base = [f"w{number}" for number in range(100)]
+    chain = [" ".join([f"x{number}" for number in range(step * 4)] + base[step * 4 :]) for step in range(6)]
+    texts = [*chain, "else one two three", "Else: one two three.", "alone"]
+    found = []
+    for partitions in (1, 4):
+        step = NearDuplicates(action="keep")
+        pairs = pair(
+            step, sign(step, cut(list(texts), partitions), tmp_path / str(partitions)), tmp_path / str(partitions)
+        )
+        assert step.decide(pairs, NOBODY).is_empty()
+        found.append(step.clusters(pairs, pl.Series("id", ["t2"])).sort("id"))
+    assert found[0].equals(found[1])
+    assert found[0]["id"].to_list() == ["t0", "t1", "t3", "t4", "t5", "t6", "t7"]
+    assert found[0]["cluster"].n_unique() == 2
+    assert found[0]["cluster"].head(5).n_unique() == 1
