@@ -19,6 +19,8 @@ Normalise = Literal["none", "whitespace_case", "alphanumeric"]
 
 HASH_BYTES = 16
 _MISSING = bytes(32)
+_ROWS = 8192
+"""Rows that are hashed at a time: of more there is no second and third copy in memory."""
 
 
 def content_digests(table: pl.DataFrame, columns: Sequence[str], normalise: Normalise = "none") -> list[bytes]:
@@ -34,6 +36,9 @@ def content_digests(table: pl.DataFrame, columns: Sequence[str], normalise: Norm
         ConfigError: a column is missing, or its type has no canonical text (floats, lists).
     """
     require(table, columns, step="content hash")
+    if table.height > _ROWS:
+        slices = (table.slice(start, _ROWS) for start in range(0, table.height, _ROWS))
+        return [digest for some in slices for digest in content_digests(some, columns, normalise)]
     parts = [_digests(_canonical(table[column], normalise)) for column in columns]
     if len(parts) == 1:
         return parts[0]
