@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ops.quality.characters import INNER, QUOTE, TERMINAL, UPPER
+from ops.quality.characters import INNER, QUOTE, TERMINAL, UPPER, Bytes
 from ops.quality.chunks import PADDING, Chunk, Places, pieces, spans_as_text, spans_index
 from ops.quality.rules import LineRules
 from ops.quality.words import Words
@@ -26,6 +26,7 @@ _ENDS = np.isin(np.arange(256), np.frombuffer(b".?!\"'", np.uint8))
 
 
 Texts = NDArray[np.int32]
+Flags = NDArray[np.bool_]
 
 
 class Kept(NamedTuple):
@@ -176,18 +177,32 @@ def _sentences(chunk: Chunk, starts: Places, ends: Places) -> Places:
     opens = np.append(True, marks[1:] != after[:-1])
     alone = opens & np.append(opens[1:], True)
     initial = alone & (lead == 0x2E) & (classes[marks - 1] & UPPER > 0)
-    # A single mark at the very beginning of a sentence is its first character: behind the quotation mark of another.
-    quoted = np.flatnonzero(alone & (classes[marks - 1] & QUOTE > 0))
-    width = np.where(data[marks[quoted] - 1] < 0x80, 1, 3)
-    swallowed = quoted[(classes[marks[quoted] - 1 - width] & TERMINAL > 0) & (quoted > 0)]
-    closes = opens & ~initial
-    closes[swallowed] = False
-    total = np.concatenate([[0], np.cumsum(closes)])
     begin, end = np.searchsorted(marks, starts), np.searchsorted(marks, ends)
-    found = total[end] - total[begin]
     some = end > begin
-    at_start = some & (marks[np.minimum(begin, len(marks) - 1)] == starts)
-    found -= at_start & alone[np.minimum(begin, len(marks) - 1)]
+    closes = opens & ~initial
+    # A single mark at the very beginning of a sentence is its first character: at that of the line,
+    first = begin[some]
+    closes[first[(marks[first] == starts[some]) & alone[first]]] = False
+    # and behind the quotation mark of another sentence.
+    closes[_swallowed(classes, data, marks, opens, alone, closes)] = False
+    total = np.concatenate([[0], np.cumsum(closes)])
+    found = total[end] - total[begin]
     found += some & initial[np.maximum(end, 1) - 1]
     counts: Places = np.maximum(found, 1)
     return counts
+
+
+def _swallowed(classes: Bytes, data: Bytes, marks: Places, opens: Flags, alone: Flags, closes: Flags) -> Places:
+    """The single marks that follow a mark and a quotation mark, where these end a sentence.
+
+    In a chain of such (`."."."`) every second one is swallowed, from the first on if what is before the chain ends one.
+    """
+    index = np.flatnonzero(alone & (classes[marks - 1] & QUOTE > 0))
+    width = np.where(data[marks[index] - 1] < 0x80, 1, 3)
+    index = index[(classes[marks[index] - 1 - width] & TERMINAL > 0) & (index > 0)]
+    heads = np.flatnonzero(np.diff(index, prepend=-1) != 1)
+    before = np.flatnonzero(opens)[np.cumsum(opens)[index[heads] - 1] - 1]
+    place = np.arange(len(index)) - np.repeat(heads, np.diff(heads, append=len(index)))
+    ended = np.repeat(closes[before], np.diff(heads, append=len(index)))
+    swallowed: Places = index[(place % 2 == 0) == ended]
+    return swallowed

@@ -83,6 +83,19 @@ def test_a_citation_mark_is_no_part_of_a_sentence() -> None:
     check(["[3]. lorem ipsum dolor.", "One two three.[1] Four. [citation needed]Č. five six.", "[12] A[1]. b c. d e?"])
 
 
+def test_marks_and_quotation_marks_in_chains() -> None:
+    lines = [
+        '. U.S.". .',
+        'He said ".".".". no.',
+        '." a b c.',
+        '.". a b c.',
+        'a b c."."." d.',
+        'A b c.”.”. d."',
+        '"." b c d."',
+    ]
+    check([*lines, "\n".join(lines)])
+
+
 def test_a_jump_over_first_occurrences() -> None:
     """What is jumped over has not been met: runs whose first occurrence is within a jump, and chains of such."""
     source, texts = random.Random(0), []
