@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.caches import loader, tokenising
 from benchmarks.deduplication import deduplication, near_duplicates
+from benchmarks.image_hashing import image_hashing
 from benchmarks.imputation import imputation
 from benchmarks.measure import Figure
 from benchmarks.outliers import outliers
@@ -28,6 +29,7 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "tokenising": tokenising,
     "loader": loader,
     "imputation": imputation,
+    "image_hashing": image_hashing,
     "outliers": outliers,
     "quality": quality,
     "threshold": threshold,

@@ -19,7 +19,18 @@ Path = tuple[str | int, ...]
 Problem = tuple[Path, str]
 """Path of the key, and what is wrong with it."""
 
-COLUMN_KEYS = ("column", "columns", "conflict_label", "context", "answers", "loss_by", "groups", "time")
+COLUMN_KEYS = (
+    "column",
+    "columns",
+    "conflict_label",
+    "context",
+    "answers",
+    "loss_by",
+    "groups",
+    "time",
+    "image",
+    "name_column",
+)
 """Settings that name columns."""
 
 NOT_IN_KEYS = ("...", "\a", "\b", "\f", "\n", "\r", "\t", "\v", "\0")

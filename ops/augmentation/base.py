@@ -67,3 +67,11 @@ class ImageChange(Change):
         if shape is None:
             raise TypeError("images have a shape")
         return transformed(values, self.transforms(shape), seeds, shape)
+
+    def change_with_boxes(
+        self, values: pl.Series, boxes: pl.Series, seeds: Sequence[int], shape: Shape
+    ) -> tuple[pl.Series, pl.Series, int]:
+        """As `change`, to the same pixels, the boxes where they are then, and how many are lost."""
+        from ops.augmentation.engine import transformed_with_boxes
+
+        return transformed_with_boxes(values, boxes, self.transforms(shape), seeds, shape)

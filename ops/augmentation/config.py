@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import polars as pl
 from pydantic import Field, model_validator
 
-from ops.augmentation.base import Change, Shape
+from ops.augmentation.base import Change, ImageChange, Shape
 from ops.augmentation.bpe_dropout import DROPOUT_RATE, DROPOUT_SEED, BpeDropout
 from ops.augmentation.tables import TableChange, augmented
 from ops.columns import require
 from ops.config import Config
 from ops.errors import BadData
+from ops.normalization.resize import BOXES
 from ops.registry import union
 from ops.steps import Facts, Outcome
 
@@ -92,8 +93,12 @@ class Augmentation(Config):
                 pl.lit(0, dtype=pl.UInt64).alias(DROPOUT_SEED), pl.lit(0.0, dtype=pl.Float64).alias(DROPOUT_RATE)
             )
         numbers = range(1, self.copies + 1) if train.height else ()
-        copies = [self._copy(train, column, number, facts.seed, finish).select(rows.columns) for number in numbers]
-        return Outcome(kept=pl.concat([rows, *copies]), added=train.height * len(copies))
+        lost: list[int] = []
+        copies = [
+            self._copy(train, column, number, facts.seed, finish, lost).select(rows.columns) for number in numbers
+        ]
+        changed = {"boxes_lost": sum(lost)} if sum(lost) else {}
+        return Outcome(kept=pl.concat([rows, *copies]), added=train.height * len(copies), changed=changed)
 
     def _copy(
         self,
@@ -102,7 +107,9 @@ class Augmentation(Config):
         number: int,
         seed: int,
         finish: Callable[[pl.DataFrame], pl.DataFrame],
+        lost: list[int],
     ) -> pl.DataFrame:
+        """The altered copies of that number; how many boxes each step lost is added to `lost`."""
         first = next((place for place, step in enumerate(self.steps) if not step.early), len(self.steps))
         values, shape = train[column], _shape(train)
         for place, step in enumerate(self.steps):
@@ -110,7 +117,12 @@ class Augmentation(Config):
                 train = finish(train.with_columns(values.alias(column)))
                 values, shape = train[column], _shape(train)
             seeds = [row_seed(seed, row, number, place) for row in train["id"]]
-            values = step.change(values, seeds, shape)
+            if BOXES in train.columns and shape is not None and isinstance(step, ImageChange):
+                values, boxes, gone = step.change_with_boxes(values, train[BOXES], seeds, shape)
+                train = train.with_columns(boxes)
+                lost.append(gone)
+            else:
+                values = step.change(values, seeds, shape)
             if isinstance(step, BpeDropout):
                 rates = pl.Series(DROPOUT_RATE, step.rates(seeds), pl.Float64)
                 train = train.with_columns(pl.Series(DROPOUT_SEED, seeds, pl.UInt64), rates)

@@ -15,6 +15,10 @@ from ops.augmentation.base import Border, Shape, Transform
 # Numbers of OpenCV's border types (`cv2.BORDER_*`), part of its interface.
 BORDERS: dict[Border, int] = {"constant": 0, "replicate": 1, "reflect": 4}
 
+SIDES = ("left", "top", "right", "bottom")
+LEAST_VISIBLE = 0.1
+"""A box of which less is left in the image after a change is left out."""
+
 
 def transformed(values: pl.Series, transforms: Sequence[Transform], seeds: Sequence[int], shape: Shape) -> pl.Series:
     """Apply the transforms to every image.
@@ -27,8 +31,7 @@ def transformed(values: pl.Series, transforms: Sequence[Transform], seeds: Seque
     """
     import numpy as np
 
-    library = _albumentations()
-    actions: list[Any] = [getattr(library, t.name)(**t.arguments) for t in transforms]
+    actions = _actions(transforms)
     results: list[bytes] = []
     # One image at a time, since each has its own random numbers; the work inside is OpenCV's.
     for data, seed in zip(values, seeds, strict=True):
@@ -38,6 +41,61 @@ def transformed(values: pl.Series, transforms: Sequence[Transform], seeds: Seque
             image = action(image=image)["image"].reshape(shape)
         results.append(image.tobytes())
     return pl.Series(values.name, results, dtype=pl.Binary)
+
+
+def transformed_with_boxes(
+    values: pl.Series, boxes: pl.Series, transforms: Sequence[Transform], seeds: Sequence[int], shape: Shape
+) -> tuple[pl.Series, pl.Series, int]:
+    """As `transformed`, to the same pixels, with the boxes taken along; also the number of those that are lost.
+
+    A box is clipped at the image's edge, and left out when less than `LEAST_VISIBLE` of its area is still to be seen.
+
+    Args:
+        values: as in `transformed`.
+        boxes: a list of boxes (label, left, top, right, bottom in pixels) for each image.
+        transforms: as in `transformed`.
+        seeds: as in `transformed`.
+        shape: as in `transformed`.
+    """
+    import numpy as np
+
+    actions = _actions(transforms)
+    height, width, _ = shape
+    scale = np.array([width, height, width, height], np.float32)
+    results: list[bytes] = []
+    moved: list[list[dict[str, Any]]] = []
+    lost = 0
+    for data, row, seed in zip(values, boxes.to_list(), seeds, strict=True):
+        image = np.frombuffer(data, np.uint8).reshape(shape)
+        given = row or []
+        corners = np.array([[box[side] for side in SIDES] for box in given], np.float32).reshape(-1, 4) / scale
+        # The last number says which box it is: where borders are mirrored, things appear twice.
+        corners = np.hstack([corners, np.arange(len(given), dtype=np.float32)[:, None]])
+        for offset, action in enumerate(actions):
+            action.set_random_seed(seed + offset)
+            done = action(image=image, bboxes=corners)
+            image = done["image"].reshape(shape)
+            corners = _visible(np.asarray(done["bboxes"], np.float32).reshape(-1, 5))
+        results.append(image.tobytes())
+        numbers = corners[:, 4].astype(int).tolist()
+        lost += len(given) - len(set(numbers))
+        placed = zip(numbers, (corners[:, :4] * scale).tolist(), strict=True)
+        moved.append([{"label": given[k]["label"], **dict(zip(SIDES, sides, strict=True))} for k, sides in placed])
+    return pl.Series(values.name, results, dtype=pl.Binary), pl.Series(boxes.name, moved, dtype=boxes.dtype), lost
+
+
+def _visible(corners: Any) -> Any:
+    """The boxes (N, 5; shares of the image, and a number) of which enough lies within, clipped."""
+    clipped = corners.copy()
+    clipped[:, :4] = clipped[:, :4].clip(0, 1)
+    whole, left = ((each[:, 2] - each[:, 0]).clip(0) * (each[:, 3] - each[:, 1]).clip(0) for each in (corners, clipped))
+    seen = (left > 0) & (left >= LEAST_VISIBLE * whole)
+    return clipped[seen]
+
+
+def _actions(transforms: Sequence[Transform]) -> list[Any]:
+    library = _albumentations()
+    return [getattr(library, t.name)(**t.arguments) for t in transforms]
 
 
 @cache

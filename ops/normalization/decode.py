@@ -70,6 +70,17 @@ def _decoded(data: bytes, maximum_pixels: int, formats: Sequence[Format]) -> Ima
         return Refusal("undecodable", _message(error))
 
 
+def form_of(data: bytes) -> str | None:
+    """The format of encoded bytes by their header; null where it is none of ours."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(data), formats=list(FORMATS)) as image:
+            return image.format
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        return None
+
+
 def in_mode(image: Image, channels: int, background: int) -> Image:
     """Convert to grey (1 channel; luma of ITU-R BT.601) or RGB (3), 8 bits a channel.
 

@@ -14,6 +14,9 @@ from ops.steps import Facts, Outcome, Step
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+BOXES = "boxes"
+"""The column of boxes that follow their image."""
+
 Side = Annotated[int, Field(ge=1, le=8192)]
 
 
@@ -23,7 +26,9 @@ class Resize(Step):
     Each value is height x width x channels bytes, row by row with channels last (`uint8`). The columns `height`,
     `width` and `channels` (Int32) say so in every row. Images are turned upright by their EXIF orientation, and made
     smaller with a filter as wide as the reduction, so that nothing aliases; an image that has the size already keeps
-    its pixels. What cannot be decoded is dropped, with the reasons of `image_decodable`.
+    its pixels. A column `boxes` (in pixels of the upright image) follows: of a box that `cover` cuts the part within
+    stays, and one that is cut off whole is counted as `box_cut_off`. What cannot be decoded is dropped, with the
+    reasons of `image_decodable`.
     """
 
     kind: Literal["resize"] = "resize"
@@ -53,21 +58,63 @@ class Resize(Step):
         """Return the rows with raw pixels, all counted as changed."""
         require(table, [self.column], step=self.kind, types=BYTES)
         results = [self._pixels(data) for data in table[self.column]]
-        pixels = pl.Series([None if isinstance(r, Refusal) else r for r in results], dtype=pl.Binary)
+        sizes = [(self.width, self.height) if isinstance(r, Refusal) else r[1] for r in results]
+        pixels = pl.Series([None if isinstance(r, Refusal) else r[0] for r in results], dtype=pl.Binary)
         reasons = pl.Series([r.reason if isinstance(r, Refusal) else None for r in results], dtype=pl.String)
         evidence = pl.Series([r.evidence if isinstance(r, Refusal) else None for r in results], dtype=pl.String)
         shape = {"height": self.height, "width": self.width, "channels": self.channels}
         columns = [pl.lit(value, dtype=pl.Int32).alias(name) for name, value in shape.items()]
-        outcome = dropped_where(
-            table.with_columns(pixels.alias(self.column), *columns), reasons, evidence, step=self.kind
-        )
-        return Outcome(outcome.kept, outcome.dropped, {self.kind: outcome.kept.height} if outcome.kept.height else {})
+        table = table.with_columns(pixels.alias(self.column), *columns)
+        cut = 0
+        if BOXES in table.columns:
+            followed = self._followed(table[BOXES], sizes)
+            cut = int((table[BOXES].list.len().fill_null(0) - followed.list.len()).filter(reasons.is_null()).sum())
+            table = table.with_columns(followed)
+        outcome = dropped_where(table, reasons, evidence, step=self.kind)
+        changed = {self.kind: outcome.kept.height, "box_cut_off": cut}
+        return Outcome(outcome.kept, outcome.dropped, {reason: count for reason, count in changed.items() if count})
 
-    def _pixels(self, data: bytes | None) -> bytes | Refusal:
+    def _followed(self, boxes: pl.Series, sizes: list[tuple[int, int]]) -> pl.Series:
+        """The boxes on images brought from those sizes (width, height) to the one size."""
+        placed = [self._placed(*size) for size in sizes]
+        names = ("across", "down", "right_by", "down_by")
+        moves = pl.DataFrame(placed, schema=dict.fromkeys(names, pl.Float64), orient="row")
+        rows = pl.DataFrame({"row": pl.Series(range(len(boxes)), dtype=pl.UInt32), "box": boxes}).hstack(moves)
+        long = (
+            rows.explode("box", empty_as_null=True, keep_nulls=True).filter(pl.col("box").is_not_null()).unnest("box")
+        )
+        sides = {
+            "left": (pl.col("left") * pl.col("across") + pl.col("right_by")).clip(0, self.width),
+            "top": (pl.col("top") * pl.col("down") + pl.col("down_by")).clip(0, self.height),
+            "right": (pl.col("right") * pl.col("across") + pl.col("right_by")).clip(0, self.width),
+            "bottom": (pl.col("bottom") * pl.col("down") + pl.col("down_by")).clip(0, self.height),
+        }
+        moved = long.with_columns(side.cast(pl.Float32).alias(name) for name, side in sides.items())
+        seen = moved.filter((pl.col("right") > pl.col("left")) & (pl.col("bottom") > pl.col("top")))
+        packed = seen.group_by("row", maintain_order=True).agg(pl.struct("label", *sides).alias(BOXES))
+        joined = rows.select("row").join(packed, on="row", how="left", maintain_order="left")[BOXES]
+        return joined.fill_null(pl.Series([[]], dtype=joined.dtype)).cast(boxes.dtype).alias(BOXES)
+
+    def _placed(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """Factors across and down, and how far the image is moved to the right and down, as `_fitted` does it."""
+        across, down = self.width / width, self.height / height
+        if self.fit == "stretch" or (width, height) == (self.width, self.height):
+            return across, down, 0.0, 0.0
+        if self.fit == "contain":
+            # The image gets whole pixels, of which the bars leave an even share to both sides, as Pillow's `pad` does.
+            inner = (self.width, round(height * across)) if across <= down else (round(width * down), self.height)
+            inner = (max(1, inner[0]), max(1, inner[1]))
+            right_by, down_by = round((self.width - inner[0]) * 0.5), round((self.height - inner[1]) * 0.5)
+            return inner[0] / width, inner[1] / height, float(right_by), float(down_by)
+        factor = max(across, down)
+        return factor, factor, (self.width - width * factor) / 2, (self.height - height * factor) / 2
+
+    def _pixels(self, data: bytes | None) -> tuple[bytes, tuple[int, int]] | Refusal:
+        """The pixels, and the width and height that the image had."""
         image = decoded(data, self.maximum_pixels, self.formats)
         if isinstance(image, Refusal):
             return image
-        return self._fitted(in_mode(image, self.channels, self.background)).tobytes()
+        return self._fitted(in_mode(image, self.channels, self.background)).tobytes(), image.size
 
     def _fitted(self, image: Image) -> Image:
         from PIL import ImageOps

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from ops.normalization.resize import BOXES
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, Outcome, apply_steps
@@ -27,7 +28,7 @@ def _modules(recipe: Recipe) -> list[str]:
 
 def _build(build: Build) -> Counts:
     recipe, task = build.recipe, build.recipe.task
-    table = build.one("clean_corpus").parquet("data.parquet", ["id", task.input, task.label, "split"])
+    table = build.one("clean_corpus").parquet("data.parquet", _columns(recipe))
     statistics = build.one("statistics").json("statistics.json")
     facts = Facts(build.partition, recipe.seed, statistics=statistics, fitted=statistics.get("fitted"))
     there = Outcome.split(table, keep=pl.col(task.input).is_not_null(), step="input", reason="missing")
@@ -35,18 +36,19 @@ def _build(build: Build) -> Counts:
     labelled = _number_classes(named.kept, task.label, statistics["classes"])
     applied = apply_steps(labelled.kept, recipe.normalization, facts)
     shard = applied.kept.with_columns(pl.lit(0, pl.Int32).alias("copy"))
-    added = 0
+    added, changed = 0, dict(applied.changed)
     if recipe.augmentation is not None and recipe.augmentation.early:
         outcome = _augmented_sounds(recipe, labelled.kept, facts)
         shard, added = outcome.kept, outcome.added
     elif recipe.augmentation is not None:
         outcome = recipe.augmentation.apply(shard, facts, task.input)
         shard, added = outcome.kept, outcome.added
+        changed |= {f"augmentation.{reason}": count for reason, count in outcome.changed.items()}
     build.output.parquet("data.parquet", shard)
     build.output.parquet(
         "dropped.parquet", pl.concat([there.dropped, named.dropped, labelled.dropped, applied.dropped])
     )
-    build.output.json("changed.json", applied.changed)
+    build.output.json("changed.json", changed)
     missing = {"input.missing": there.dropped.height, "label.missing": named.dropped.height}
     found = missing | {"unknown_class": labelled.dropped.height}
     reasons = {reason: rows for reason, rows in found.items() if rows}
@@ -55,7 +57,7 @@ def _build(build: Build) -> Counts:
         rows_out=shard.height,
         added=added,
         dropped=reasons | applied.dropped_by_reason,
-        changed=applied.changed,
+        changed=changed,
     )
 
 
@@ -68,6 +70,12 @@ def _augmented_sounds(recipe: Recipe, rows: pl.DataFrame, facts: Facts) -> Outco
     first, rest = recipe.normalization[:place], recipe.normalization[place:]
     waves = apply_steps(rows, first, facts).kept
     return recipe.augmentation.apply(waves, facts, recipe.task.input, lambda t: apply_steps(t, rest, facts).kept)
+
+
+def _columns(recipe: Recipe) -> list[str]:
+    """What the model reads and predicts, and boxes, which follow every change of their image."""
+    boxes = [BOXES] if recipe.task.modality == "image" and BOXES in recipe.source.columns else []
+    return list(dict.fromkeys(["id", recipe.task.input, recipe.task.label, "split", *boxes]))
 
 
 def _number_classes(table: pl.DataFrame, label: str, classes: list[str]) -> Outcome:

@@ -9,6 +9,7 @@ from ops.augmentation.base import Change
 from ops.cleaning.spans import ANSWERS
 from ops.deduplication.base import WholeCorpus
 from ops.registry import discover
+from ops.sources.boxes import BOX
 from ops.steps import Facts, Step
 from ops.tokenization.base import Tokenizer
 
@@ -33,8 +34,12 @@ def test_the_kinds_are_found() -> None:
     assert set(STEPS) >= {
         "consistency",
         "control_characters",
+        "boxes",
         "exact_duplicates",
         "html_to_text",
+        "image_duplicates",
+        "image_form",
+        "image_quality",
         "image_decodable",
         "language",
         "length",
@@ -65,6 +70,7 @@ def test_an_empty_table_stays_empty_and_keeps_its_columns(kind: str) -> None:
         "number": pl.Float64,
         "context": pl.String,
         "answers": ANSWERS,
+        "boxes": pl.List(BOX),
     }
     table = pl.DataFrame(schema={"id": pl.String, **columns})
     outcome = STEPS[kind].model_validate({"kind": kind, **SETTINGS.get(kind, {})}).apply(table, Facts("p"))  # type: ignore[attr-defined]

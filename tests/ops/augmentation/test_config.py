@@ -113,7 +113,7 @@ def test_tables_that_do_not_fit() -> None:
         augment(mixed)
 
 
-@pytest.mark.parametrize("settings", [{"steps": []}, {"steps": [{"kind": "blur"}]}, {"copies": -1}, {"copy": 1}])
+@pytest.mark.parametrize("settings", [{"steps": []}, {"steps": [{"kind": "blurr"}]}, {"copies": -1}, {"copy": 1}])
 def test_settings_that_make_no_sense(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Augmentation.model_validate({"steps": STEPS, **settings})

@@ -8,15 +8,18 @@ import polars as pl
 import pytest
 
 from ops.augmentation.base import Transform
+from ops.augmentation.blur import Blur
 from ops.augmentation.colour import Colour
 from ops.augmentation.crop import Crop
 from ops.augmentation.engine import transformed
+from ops.augmentation.erasing import Erasing
 from ops.augmentation.flip import Flip
+from ops.augmentation.noise import Noise
 from ops.augmentation.rotate import Rotate
 from ops.augmentation.scale import Scale
 
 ROOT = Path(__file__).parents[3]
-STEPS = [Flip(), Rotate(), Scale(), Crop(), Colour()]
+STEPS = [Flip(), Rotate(), Scale(), Crop(), Colour(), Blur(), Noise(), Erasing(probability=1.0)]
 
 
 def test_albumentations_and_opencv_are_imported_by_one_module_only() -> None:

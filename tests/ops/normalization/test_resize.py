@@ -8,6 +8,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from ops.normalization.resize import Resize
+from ops.sources.boxes import BOX
 from ops.steps import Facts, Outcome
 
 RNG = np.random.default_rng(0)
@@ -87,3 +88,32 @@ def test_what_fails_is_dropped_with_a_reason() -> None:
 def test_shapes_that_make_no_sense(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Resize(**settings)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "contain", "cover"])
+@pytest.mark.parametrize("size", [(30, 20), (20, 30), (31, 17), (64, 64)])
+def test_boxes_follow(fit: str, size: tuple[int, int]) -> None:
+    width, height = size
+    image = np.zeros((height, width), np.uint8)
+    left, top, right, bottom = width // 3, height // 4, width - 3, height - 2
+    image[top:bottom, left:right] = 255
+    box = {"label": "a", "left": left, "top": top, "right": right, "bottom": bottom}
+    table = pl.DataFrame({"id": ["0", "1"], "image": [png(image), None], "boxes": [[box], [box]]}).cast(
+        {"boxes": pl.List(BOX)}
+    )
+    step = Resize.model_validate({"height": 64, "width": 64, "channels": 1, "fit": fit, "background": 0})
+    outcome = step.apply(table, Facts("p"))
+    lit = np.argwhere(pixels(outcome)[..., 0] > 127)
+    (found,) = outcome.kept["boxes"][0].to_list()
+    seen = [lit[:, 1].min(), lit[:, 0].min(), lit[:, 1].max() + 1, lit[:, 0].max() + 1]
+    assert np.abs(np.array([found[s] for s in ("left", "top", "right", "bottom")]) - seen).max() <= 1.0
+    assert outcome.kept.schema["boxes"] == pl.List(BOX) and outcome.changed == {"resize": 1}
+
+
+def test_boxes_that_cover_cuts_off_are_counted() -> None:
+    box = {"label": "a", "left": 0, "top": 0, "right": 4, "bottom": 4}
+    table = pl.DataFrame({"id": ["0"], "image": [png(np.zeros((10, 40), np.uint8))], "boxes": [[box]]}).cast(
+        {"boxes": pl.List(BOX)}
+    )
+    outcome = Resize(height=10, width=10, channels=1, fit="cover").apply(table, Facts("p"))
+    assert outcome.kept["boxes"].to_list() == [[]] and outcome.changed == {"resize": 1, "box_cut_off": 1}
