@@ -35,10 +35,10 @@ def _finite(recipe: Recipe, versions: Versions) -> Verdict:
     return Verdict(math.isfinite(loss), {"valid_loss": loss})
 
 
-def _better_than_majority(recipe: Recipe, versions: Versions) -> Verdict:
+def _better_than_rival(recipe: Recipe, versions: Versions) -> Verdict:
     valid = _valid(versions)
-    accuracy, majority = valid["accuracy"], valid["majority_accuracy"]
-    return Verdict(accuracy > majority, {"valid_accuracy": accuracy, "majority_accuracy": majority})
+    own, rival = recipe.task.judged
+    return Verdict(not recipe.task.lost(valid), {f"valid_{own}": valid[own], rival: valid[rival]})
 
 
 def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
@@ -47,38 +47,31 @@ def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
     return figures | {name: cost[name] for name in ("parameters", "flops", "wall_s", "examples") if name in cost}
 
 
-LOOK = Look(
-    frozenset({"pytorch", "safetensors"}),
-    (
-        Check("loss_finite", "The loss on the validation split is a finite number.", _finite),
-        Check(
-            "better_than_majority",
-            "On the validation split the model is right more often than always guessing the most frequent class.",
-            _better_than_majority,
-        ),
-    ),
-    _metadata,
-)
+def look(recipe: Recipe) -> Look:
+    """Icons, checks and metadata; what the model has to beat is the task's to say."""
+    finite = Check("loss_finite", "The loss on the validation split is a finite number.", _finite)
+    better = Check(f"better_than_{recipe.task.rival}", recipe.task.rival_check, _better_than_rival)
+    return Look(frozenset({"pytorch", "safetensors"}), (finite, better), _metadata)
 
 
 def model(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of the trained model."""
     stage = model_stage(recipe.tokenizer is not None)
     key = asset_key(recipe, stage.name)
-    specs = [check.spec(key) for check in LOOK.checks]
+    specs = [check.spec(key) for check in look(recipe).checks]
 
     def train(context: dg.OpExecutionContext, live: Listener) -> dg.MaterializeResult[None]:
         workspace: Workspace = context.resources.workspace
         built, link = _train(context, workspace, recipe, stage, live)
         versions = {ALL: built.version}
-        metadata = run_metadata(recipe, LOOK, [built])
+        metadata = run_metadata(recipe, look(recipe), [built])
         if link is not None:
             metadata["mlflow"] = dg.MetadataValue.url(link)
         return dg.MaterializeResult(
             asset_key=key,
             metadata=metadata,
             data_version=dg.DataVersion(built.version.digest),
-            check_results=[check.result(key, recipe, versions) for check in LOOK.checks],
+            check_results=[check.result(key, recipe, versions) for check in look(recipe).checks],
         )
 
     inputs = [wanted.stage for wanted in stage.inputs]
@@ -100,7 +93,7 @@ def _graph_asset(
     outputs = ["result", *(spec.get_python_identifier() for spec in specs)]
 
     @dg.graph_asset(
-        **common(recipe, stage, LOOK),
+        **common(recipe, stage, look(recipe)),
         ins={
             wanted.stage: dg.AssetIn(
                 key=asset_key(recipe, wanted.stage),
@@ -141,7 +134,7 @@ def _train(
         # Of the weights that were chosen, at whatever step; `valid_…` are the curves.
         metrics = {f"best_valid_{name}": value for name, value in _valid({ALL: built.version}).items()}
         cost = {n: float(v) for n, v in (built.version.cost or {}).items() if isinstance(v, int | float)}
-        checks = {check.name: check.judge(recipe, {ALL: built.version}).passed for check in LOOK.checks}
+        checks = {check.name: check.judge(recipe, {ALL: built.version}).passed for check in look(recipe).checks}
         named = {f"valid_{name}": passed for name, passed in checks.items()}
         # The champion is chosen by the report, on the test split.
         run.finish(

@@ -1,4 +1,4 @@
-"""The asset `report`, with the check that the model is better than always guessing the most frequent class."""
+"""The asset `report`, with the check that the model is better than a naive guess."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from resources.workspace import Workspace
 
 
 def _report(versions: Versions) -> Any:
-    from ops.evaluation.schema import Report
+    from ops.evaluation.reports import read_report
 
-    return Report.model_validate_json(next(iter(versions.values())).file("report.json").read_bytes())
+    return read_report(next(iter(versions.values())).file("report.json").read_bytes())
 
 
-def _better_than_majority(recipe: Recipe, versions: Versions) -> Verdict:
-    report = _report(versions)
-    difference = next(d for d in report.differences if d.role == "majority")
-    low, high = difference.accuracy.low, difference.accuracy.high
-    return Verdict(low > 0, {"difference_in_accuracy": difference.accuracy.value, "low": low, "high": high})
+def _better_than_rival(recipe: Recipe, versions: Versions) -> Verdict:
+    from ops.evaluation.reports import lead
+
+    found = lead(_report(versions))
+    return Verdict(found.low > 0, {found.metric: found.value, "low": found.low, "high": found.high})
 
 
 def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
-    from ops.evaluation.summary import asset_metadata, markdown
+    from ops.evaluation.reports import asset_metadata, markdown
 
     report = _report(versions)
     (version,) = versions.values()
@@ -39,17 +39,12 @@ def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
     }
 
 
-LOOK = Look(
-    frozenset({"html", "scikitlearn"}),
-    (
-        Check(
-            "better_than_majority",
-            "On the test split, the 95% interval of the lead over the majority class is above zero.",
-            _better_than_majority,
-        ),
-    ),
-    _metadata,
-)
+def look(recipe: Recipe) -> Look:
+    """Icons, checks and metadata; what the model has to beat is the task's to say."""
+    rival = {"majority": "the majority class"}.get(recipe.task.rival, recipe.task.rival)
+    said = f"On the test split, the 95% interval of the lead over {rival} is above zero."
+    better = Check(f"better_than_{recipe.task.rival}", said, _better_than_rival)
+    return Look(frozenset({"html", "scikitlearn"}), (better,), _metadata)
 
 
 def _judge(workspace: Workspace, recipe: Recipe, versions: Versions, checks: Mapping[str, bool]) -> dict[str, Any]:
@@ -71,4 +66,4 @@ def _judge(workspace: Workspace, recipe: Recipe, versions: Versions, checks: Map
 
 def report(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of the model's judgement."""
-    return stage_asset(recipe, report_stage(bool(recipe.fitting)), LOOK, after=_judge)
+    return stage_asset(recipe, report_stage(bool(recipe.fitting)), look(recipe), after=_judge)

@@ -12,7 +12,8 @@ from ops.stages.shards import SHARDS
 
 def _columns(recipe: Recipe) -> dict[str, str]:
     kind = str(recipe.source.columns[recipe.task.input])
-    return {"id": "String", recipe.task.input: kind, "label": "Int32", "split": "String", "copy": "Int32"}
+    label = "Float32" if recipe.task.modality == "table" else "Int32"
+    return {"id": "String", recipe.task.input: kind, "label": label, "split": "String", "copy": "Int32"}
 
 
 def shards(recipe: Recipe) -> dg.AssetsDefinition:

@@ -25,14 +25,25 @@ def _no_leak(recipe: Recipe, versions: Versions) -> Verdict:
 
 def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
     found = _statistics(versions)
+    learned = evidence(recipe.normalization, found.get("fitted", {}))
+    tables = {step: dg.MetadataValue.table([dg.TableRecord(row) for row in rows]) for step, rows in learned.items()}
+    return (_series(recipe, found) if "series" in found else _classes(found)) | tables
+
+
+def _series(recipe: Recipe, found: dict[str, Any]) -> dict[str, Any]:
+    series = found["series"]
+    moments = zip(recipe.task.reads, series["mean"], series["std"], strict=False)
+    rows = [dg.TableRecord({"feature": name, "mean": mean, "deviation": std}) for name, mean, std in moments]
+    return {f"rows_{split}": n for split, n in found["rows"].items()} | {"features": dg.MetadataValue.table(rows)}
+
+
+def _classes(found: dict[str, Any]) -> dict[str, Any]:
     splits = ("train", "valid", "test")
     balance = [
         dg.TableRecord({"class": name, **{split: found["counts"][split].get(name, 0) for split in splits}})
         for name in found["classes"]
     ]
-    learned = evidence(recipe.normalization, found.get("fitted", {}))
-    tables = {step: dg.MetadataValue.table([dg.TableRecord(row) for row in rows]) for step, rows in learned.items()}
-    return {"classes": len(found["classes"]), "class_balance": dg.MetadataValue.table(balance), **tables}
+    return {"classes": len(found["classes"]), "class_balance": dg.MetadataValue.table(balance)}
 
 
 LOOK = Look(

@@ -14,7 +14,7 @@ from ops.stages.token_cache import token_cache_stage
 
 def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
     facts = [version.manifest.facts for version in versions.values()]
-    unit = "tokens" if recipe.tokenizer is not None else "pixels"
+    unit = {"text": "tokens", "image": "pixels"}.get(recipe.task.modality, "numbers")
     return {unit: sum(f["elements"] for f in facts), f"longest_row_{unit}": max(f["longest"] for f in facts)}
 
 

@@ -114,6 +114,8 @@ def _columns(recipe: Recipe) -> Iterator[Problem]:
     named += [(("task", key), getattr(recipe.task, key)) for key in ("input", "label")]
     months = recipe.partitions.monthly
     named += [(("partitions", "monthly", "column"), months.column)] if months is not None else []
+    if recipe.task.modality == "table":
+        named += [(("task", "features", place), name) for place, name in enumerate(recipe.task.reads)]
     fitted = [
         (path, step) for path, step in _steps(recipe, "cleaning", "normalization") if isinstance(step, FittedStep)
     ]
@@ -128,12 +130,15 @@ def _columns(recipe: Recipe) -> Iterator[Problem]:
 def _types(recipe: Recipe) -> Iterator[Problem]:
     """Columns of a type that cannot be what the recipe takes them for."""
     columns, task = recipe.source.columns, recipe.task
-    wanted = pl.Binary() if task.modality in ("image", "sound") else pl.String()
-    if columns.get(task.input, wanted) != wanted:
-        yield ("task", "input"), f"{task.kind} reads {wanted}, column {task.input!r} is {columns[task.input]}"
-    label = columns.get(task.label, pl.String())
-    if label == pl.Binary() or not _is_exact(label):
-        yield ("task", "label"), f"column {task.label!r} is {label}, which names no classes"
+    if task.modality == "table":
+        yield from _series_types(recipe)
+    else:
+        wanted = pl.Binary() if task.modality in ("image", "sound") else pl.String()
+        if columns.get(task.input, wanted) != wanted:
+            yield ("task", "input"), f"{task.kind} reads {wanted}, column {task.input!r} is {columns[task.input]}"
+        label = columns.get(task.label, pl.String())
+        if label == pl.Binary() or not _is_exact(label):
+            yield ("task", "label"), f"column {task.label!r} is {label}, which names no classes"
     duplicates = [("cleaning", place) for place, step in recipe.deduplication.items() if step.by_content]
     for path, name in _named(recipe, "cleaning", "split"):
         compared = (path[0] == "split" and path[1] != "time") or (path[:2] in duplicates and path[-1] != "loss_by")
@@ -141,11 +146,28 @@ def _types(recipe: Recipe) -> Iterator[Problem]:
             yield path, f"column {name!r} is {columns[name]}, which cannot be compared by content"
 
 
+def _series_types(recipe: Recipe) -> Iterator[Problem]:
+    """Columns of a series that are no moments, or no numbers."""
+    columns, task = recipe.source.columns, recipe.task
+    if not isinstance(columns.get(task.input, pl.Datetime()), pl.Datetime):
+        yield ("task", "input"), f"{task.kind} needs moments, column {task.input!r} is {columns[task.input]}"
+    numbers = [(("task", "features", place), name) for place, name in enumerate(task.reads)]
+    for path, name in [*numbers, (("task", "label"), task.label)]:
+        if name in columns and not columns[name].is_numeric():
+            yield path, f"column {name!r} is {columns[name]}, which is no number"
+
+
 def _unread_columns(recipe: Recipe) -> Iterator[Problem]:
     """Changes of columns behind cleaning that the model does not read: the shards do not have them."""
+    reads = recipe.task.reads
+    kept = getattr(recipe.task, "past_column", None)
     for path, name in _named(recipe, "normalization", "augmentation"):
-        if name in recipe.source.columns and name != recipe.task.input:
-            yield path, f"the model reads {recipe.task.input!r}, so only that column can be changed here, not {name!r}"
+        if name in recipe.source.columns and name not in reads:
+            those = ", ".join(map(repr, reads))
+            only = "only that column" if len(reads) == 1 else "only those columns"
+            yield path, f"the model reads {those}, so {only} can be changed here, not {name!r}"
+        if name == kept:
+            yield path, f"{name!r} is forecast in its own unit, so it cannot be changed here"
 
 
 def _alike(recipe: Recipe) -> Iterator[Problem]:
@@ -174,6 +196,10 @@ def _shares(recipe: Recipe) -> Iterator[Problem]:
 def _task(recipe: Recipe) -> Iterator[Problem]:
     """Tokenizer, model and baseline that are not for what the task reads."""
     task, model, baseline = recipe.task, recipe.model, recipe.evaluation.baseline
+    if task.modality == "table" and recipe.augmentation is not None:
+        yield ("augmentation",), f"copies cannot stand in a series, which {task.kind} reads in order"
+    if task.modality == "table" and recipe.training.label_smoothing:
+        yield ("training", "label_smoothing"), f"{task.kind} has no classes to spread a target over"
     if task.modality == "text" and recipe.tokenizer is None:
         yield ("task", "kind"), f"{task.kind} needs a tokenizer"
     if task.modality != "text" and recipe.tokenizer is not None:

@@ -22,7 +22,7 @@ from ops.errors import CheckFailed, ConfigError
 from ops.recipe import Recipe
 from ops.stages import code
 from ops.stages.chain import stage_named, stages
-from ops.stages.report import CURVES
+from ops.stages.report import CURVES, FORECAST_CURVES
 from ops.stages.run import partitions_of
 from ops.stages.spec import Stage
 from ops.storage import partition_slug, sha256_json
@@ -121,14 +121,11 @@ def _dump(content: Any) -> str:
 
 
 def _plots(recipe: Recipe, report: str) -> list[dict[str, Any]]:
-    """The learning curves in the report's folder: the losses in one plot, the accuracy in another."""
-    loss, accuracy = (
-        {f"{report}/{name}.csv": name for name in CURVES if name.endswith(what)} for what in ("loss", "accuracy")
-    )
-    return [
-        {f"{recipe.name}-loss": {"x": "step", "y": loss, "y_label": "loss"}},
-        {f"{recipe.name}-accuracy": {"x": "step", "y": accuracy, "y_label": "accuracy"}},
-    ]
+    """The learning curves in the report's folder: the losses in one plot, the accuracy or error in another."""
+    curves = FORECAST_CURVES if recipe.task.modality == "table" else CURVES
+    judged = recipe.task.judged[0]
+    found = {what: {f"{report}/{n}.csv": n for n in curves if n.endswith(what)} for what in ("loss", judged)}
+    return [{f"{recipe.name}-{what}": {"x": "step", "y": y, "y_label": what}} for what, y in found.items()]
 
 
 def _stage(project: Project, loaded: Loaded, stage: Stage, more: list[dict[str, list[str]]]) -> dict[str, Any]:

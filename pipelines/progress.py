@@ -59,7 +59,12 @@ class StageProgress:
 def describe_record(record: dict[str, Any]) -> str:
     """A metrics record of training in a few words."""
     words = [f"step {record['step']:,}"] if "step" in record else []
-    names = (("loss", "loss"), ("valid_loss", "valid loss"), ("valid_accuracy", "valid accuracy"))
+    names = (
+        ("loss", "loss"),
+        ("valid_loss", "valid loss"),
+        ("valid_accuracy", "valid accuracy"),
+        ("valid_mae", "valid error"),
+    )
     words += [f"{label} {record[name]:.4f}" for name, label in names if isinstance(record.get(name), int | float)]
     if isinstance(record.get("examples_per_s"), int | float):
         words.append(f"{record['examples_per_s']:,.0f} examples/s")

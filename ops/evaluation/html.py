@@ -42,9 +42,20 @@ FORMATS: dict[str, Callable[[Any], str]] = {
 
 
 def render(report: Report) -> str:
-    """The page: no network, no script, everything that came from outside escaped.
+    """The page of a classifier's report; see `page`."""
+    return page(report, TEMPLATE, charts(report), lambda fig: _context(report, fig))
+
+
+def page(report: Any, template: str, drawn: Mapping[str, Any], context: Callable[[Any], dict[str, Any]]) -> str:
+    """A report as a page: no network, no script, everything that came from outside escaped.
 
     The same report gives the same text.
+
+    Args:
+        report: any kind of report.
+        template: its template.
+        drawn: its charts by name; lists of them, or nothing.
+        context: what else the template names, made with the function that marks figures up.
 
     Raises:
         IntegrityError: the page would be larger than 2 MB.
@@ -71,7 +82,7 @@ def render(report: Report) -> str:
         return Markup('<ul class="chips">{}</ul>').format(items) if items else escape(DASH)
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
-    page = environment.from_string(TEMPLATE).render(
+    text = environment.from_string(template).render(
         r=report,
         fig=fig,
         user=user,
@@ -80,16 +91,24 @@ def render(report: Report) -> str:
         policy=POLICY,
         style=Markup(PAGE_STYLE),
         mark=Markup(MARK),
-        charts={name: Markup(chart.inline()) if chart else "" for name, chart in charts(report).items()},
+        charts={name: _inline(chart) for name, chart in drawn.items()},
         styles=STYLES,
-        **_context(report, fig),
+        **context(fig),
     )
-    size = len(page.encode())
+    size = len(text.encode())
     if size > LIMIT:
         raise IntegrityError(
             f"the report would take {si(size, 'B')}, more than {si(LIMIT, 'B')}", hint="show fewer samples"
         )
-    return page + "\n"
+    return text + "\n"
+
+
+def _inline(drawn: Any) -> Any:
+    from markupsafe import Markup
+
+    if isinstance(drawn, list):
+        return [_inline(chart) for chart in drawn]
+    return Markup(drawn.inline()) if drawn else ""
 
 
 def charts(report: Report) -> dict[str, Chart | None]:
@@ -130,8 +149,8 @@ def _context(report: Report, fig: Any) -> dict[str, Any]:
         "any_added": any(flow.added for flow in report.stages),
         "any_lost": any(flow.rejected or flow.dropped for flow in report.stages),
         "total_rows": max(sum(split.rows for split in report.splits), 1),
-        "costs": _cost_table(report, fig),
-        "cost_notes": _cost_notes(report),
+        "costs": cost_table(report, fig),
+        "cost_notes": cost_notes(report),
     }
 
 
@@ -142,7 +161,13 @@ def _tiles(report: Report, fig: Any) -> list[dict[str, Any]]:
         for name, key, e in (("Accuracy", "accuracy", model.accuracy), ("Macro F1", "macro_f1", model.macro_f1))
     ]
     train = next(i for i, split in enumerate(report.splits) if split.split == "train")
-    tiles.append({"name": "Training rows", "figure": fig(f"splits.{train}.rows", "count"), "sub": _way(report)})
+    tiles.append({"name": "Training rows", "figure": fig(f"splits.{train}.rows", "count"), "sub": way(report)})
+    return tiles + cost_tiles(own, fig)
+
+
+def cost_tiles(own: Cost, fig: Any) -> list[dict[str, Any]]:
+    """The tiles of what the model took."""
+    tiles = []
     if own.parameters is not None:
         sub = "" if own.flops is None else f"{si(own.flops, 'FLOP')} to train"
         tiles.append({"name": "Parameters", "figure": fig("costs.0.cost.parameters", "si"), "sub": sub})
@@ -155,7 +180,8 @@ def _tiles(report: Report, fig: Any) -> list[dict[str, Any]]:
     return tiles
 
 
-def _way(report: Report) -> str:
+def way(report: Any) -> str:
+    """How many rows there were, and how many were lost on the way to the model."""
     if not report.stages:
         return ""
     lost = sum(sum(f.rejected.values()) + sum(f.dropped.values()) for f in report.stages)
@@ -171,7 +197,8 @@ _COSTS = (
 )
 
 
-def _cost_table(report: Report, fig: Any) -> list[tuple[str, list[tuple[Any, str]]]]:
+def cost_table(report: Any, fig: Any) -> list[tuple[str, list[tuple[Any, str]]]]:
+    """The rows of the table of costs: name, and a cell with its note for each system."""
     table = []
     for name, key, kind in _COSTS:
         cells = [
@@ -186,7 +213,8 @@ def _cost_table(report: Report, fig: Any) -> list[tuple[str, list[tuple[Any, str
     return [*table, ("Energy", energies)]
 
 
-def _cost_notes(report: Report) -> list[str]:
+def cost_notes(report: Any) -> list[str]:
+    """How operations and energy were counted."""
     notes = []
     for row in report.costs:
         cost: Cost = row.cost

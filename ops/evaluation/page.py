@@ -8,7 +8,7 @@ test, can hold every figure of the page against report.json. `user()` isolates t
 
 from __future__ import annotations
 
-TEMPLATE = """<!doctype html>
+TOP = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -24,9 +24,13 @@ TEMPLATE = """<!doctype html>
 <p class="brand">{{ mark }}<span><b>Satiety</b></span><span>report</span></p>
 <h1>{{ user(r.subject.recipe) }}</h1>
 <p class="purpose" dir="auto">{{ r.subject.description }}</p>
-<p class="kind">{{ r.subject.task|replace("_", " ")|capitalize }} into {{ r.classes|length }} classes
+"""
+
+_KIND = """<p class="kind">{{ r.subject.task|replace("_", " ")|capitalize }} into {{ r.classes|length }} classes
 {%- if r.subject.model %} · {{ user(r.subject.model) }}{% endif %}</p>
-<div class="verdict {{ r.verdict.outcome }}" role="region" aria-label="Verdict">
+"""
+
+VERDICT = """<div class="verdict {{ r.verdict.outcome }}" role="region" aria-label="Verdict">
 <h2>{{ r.verdict.title }}</h2>
 <p class="headline">{{ unbroken(r.verdict.headline) }}</p>
 <p class="detail">{{ unbroken(r.verdict.detail) }}</p>
@@ -42,7 +46,9 @@ TEMPLATE = """<!doctype html>
 </header>
 <main>
 
-<section id="result">
+"""
+
+_RESULT = """<section id="result">
 <h2>Result</h2>
 <p class="lead">On {{ fig("test_rows", "count") }} test rows that training never saw. Intervals hold 95% of
 {{ fig("resamples", "count") }} bootstrap resamples of those rows; all classifiers are judged on the same resamples.</p>
@@ -116,7 +122,9 @@ TEMPLATE = """<!doctype html>
 {%- endif %}
 </section>
 
-{%- if charts.loss or charts.accuracy %}
+"""
+
+TRAINING = """{%- if charts.loss or charts.accuracy %}
 <section id="training">
 <h2>Training</h2>
 <p class="lead">What the validation split said while the model learned. No curve uses test rows.</p>
@@ -133,7 +141,9 @@ TEMPLATE = """<!doctype html>
 </section>
 {%- endif %}
 
-<section id="data">
+"""
+
+DATA = """<section id="data">
 <h2>Data</h2>
 <p class="lead">Every row that came in is accounted for: it went on, was rejected as unreadable, or was dropped by a named rule.</p>
 {%- if r.stages %}
@@ -167,7 +177,9 @@ TEMPLATE = """<!doctype html>
 {%- endfor %}
 </tbody></table></div></details></div>
 {%- endfor %}
-<div class="pair">
+"""
+
+_BALANCE = """<div class="pair">
 <div class="card"><figure><h3>Class balance</h3>
 <ul class="legend">{% for split in r.splits %}<li><i class="{{ styles[loop.index0 if loop.index0 < 3 else 2] }}"></i>{{ user(split.split) }}</li>{% endfor %}</ul>
 {{ charts.balance }}</figure></div>
@@ -185,7 +197,9 @@ TEMPLATE = """<!doctype html>
 </tbody></table>
 </div>
 </div>
-{%- if r.partitions %}
+"""
+
+PARTITIONS = """{%- if r.partitions %}
 <div class="card"><details{% if r.partitions|length <= 16 %} open{% endif %}><summary>Partitions ({{ r.partitions|length }}
 {%- if r.partitions|length > rows_shown %}, the first {{ rows_shown }} shown{% endif %})</summary>
 <div class="scroll" tabindex="0" role="group" aria-label="Partitions">
@@ -201,7 +215,9 @@ TEMPLATE = """<!doctype html>
 {%- endif %}
 </section>
 
-{%- if r.samples or r.mistakes %}
+"""
+
+_SAMPLES = """{%- if r.samples or r.mistakes %}
 <section id="samples">
 <h2>Samples</h2>
 <p class="lead">Rows of the test split as the model saw them{% if r.mistakes %}, then rows that it got wrong, one of each frequent confusion{% endif %}.</p>
@@ -220,7 +236,9 @@ TEMPLATE = """<!doctype html>
 </section>
 {%- endif %}
 
-<section id="cost">
+"""
+
+END = """<section id="cost">
 <h2>Cost</h2>
 <p class="lead">What the model took to train, beside the baseline. A figure that nobody counted is left open.</p>
 <div class="card scroll" tabindex="0" role="group" aria-label="Cost">
@@ -276,3 +294,5 @@ script runs. Every figure marked up as data names its place in report.json.</p><
 </body>
 </html>
 """
+
+TEMPLATE = TOP + _KIND + VERDICT + _RESULT + TRAINING + DATA + _BALANCE + PARTITIONS + _SAMPLES + END

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ops.errors import BadData
 from ops.evaluation import metrics
-from ops.evaluation.baselines.base import Fitted, Inputs
+from ops.evaluation.baselines.base import Fitted, Rows
 from ops.evaluation.bootstrap import Resampled, interval, resample
 from ops.evaluation.cost import Cost
 from ops.evaluation.curves import learning_curves
@@ -55,7 +55,7 @@ class TestRows:
     __test__ = False  # pytest would take it for a test class
 
     ids: Sequence[str]
-    inputs: Inputs
+    inputs: Rows
     truth: Labels
     predicted: Labels
 
@@ -107,7 +107,7 @@ def build_report(
     scores, differences = _scores(test.truth, systems, len(names), resamples, subject.seed, baseline)
     costs = _costs(model_cost, baseline)
     return Report(
-        subject=_shown(subject),
+        subject=shown_subject(subject),
         verdict=judge(scores, differences, costs, test_rows=len(test.truth), train_rows=int(sum(balance["train"]))),
         classes=names,
         test_rows=len(test.truth),
@@ -125,7 +125,7 @@ def build_report(
         samples=_samples(names, test, choose_rows(test.truth, samples, subject.seed)),
         mistakes=_samples(names, test, choose_mistakes(test.truth, test.predicted, mistakes, subject.seed)),
         costs=costs,
-        inputs=_origins(inputs),
+        inputs=shown_origins(inputs),
         notes=[*_notes(confusion, scores, names), *(clip(visible(note), 500) for note in notes)],
     )
 
@@ -166,8 +166,8 @@ def _scores(
         Score(
             name=names[role],
             role=role,
-            accuracy=_estimate(exact[role][0], drawn[role].accuracy),
-            macro_f1=_estimate(exact[role][1], drawn[role].macro_f1),
+            accuracy=estimate(exact[role][0], drawn[role].accuracy),
+            macro_f1=estimate(exact[role][1], drawn[role].macro_f1),
             note=line(baseline.note, 200) if role == "baseline" and baseline is not None else "",
         )
         for role in systems
@@ -177,8 +177,8 @@ def _scores(
         Difference(
             against=names[role],
             role=role,
-            accuracy=_estimate(exact["model"][0] - exact[role][0], own.accuracy - drawn[role].accuracy),
-            macro_f1=_estimate(exact["model"][1] - exact[role][1], own.macro_f1 - drawn[role].macro_f1),
+            accuracy=estimate(exact["model"][0] - exact[role][0], own.accuracy - drawn[role].accuracy),
+            macro_f1=estimate(exact["model"][1] - exact[role][1], own.macro_f1 - drawn[role].macro_f1),
         )
         for role in systems
         if role != "model"
@@ -186,7 +186,8 @@ def _scores(
     return scores, differences
 
 
-def _estimate(value: float, drawn: Scores) -> Estimate:
+def estimate(value: float, drawn: Scores) -> Estimate:
+    """A figure with the interval of its resamples."""
     # Six decimals: far below the interval's width, and free of the last bits in which libraries may differ.
     low, high = interval(drawn)
     return Estimate(value=round(value, 6), low=round(low, 6), high=round(high, 6))
@@ -243,11 +244,13 @@ def _splits(balance: Mapping[str, Sequence[int]]) -> list[Split]:
     ]
 
 
-def _origins(inputs: Sequence[Origin]) -> list[Origin]:
+def shown_origins(inputs: Sequence[Origin]) -> list[Origin]:
+    """The origins, fit to be shown."""
     return [Origin(stage=line(one.stage), partition=line(one.partition), digest=line(one.digest)) for one in inputs]
 
 
-def _shown(subject: Subject) -> Subject:
+def shown_subject(subject: Subject) -> Subject:
+    """The subject, fit to be shown."""
     return subject.model_copy(
         update={
             "recipe": line(subject.recipe),

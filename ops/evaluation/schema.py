@@ -136,14 +136,18 @@ class Point(Config):
     """Value at that step."""
 
 
-class Curves(Config):
-    """Learning curves; a long one is thinned to means over equal runs of points."""
+class LossCurves(Config):
+    """The losses while the model was trained; a long curve is thinned to means over equal runs of points."""
 
     train_loss: list[Point] = Field(default_factory=list)
     """Loss on training batches."""
 
     valid_loss: list[Point] = Field(default_factory=list)
     """Loss on the validation split."""
+
+
+class Curves(LossCurves):
+    """Learning curves of a classifier."""
 
     valid_accuracy: list[Point] = Field(default_factory=list)
     """Accuracy on the validation split."""

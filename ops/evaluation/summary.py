@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
-from ops.evaluation.cost import si, whole
+from ops.evaluation.cost import Cost, si, whole
 from ops.evaluation.html import charts
 from ops.evaluation.schema import Report
 from ops.evaluation.verdict import figure, signed, signed_span, span
@@ -20,16 +21,16 @@ def markdown(report: Report) -> str:
     """Markdown with the verdict, tables and the charts as SVG data URIs; text from outside is escaped."""
     subject, verdict = report.subject, report.verdict
     parts = [
-        f"## {_md(subject.recipe)}: {_md(verdict.title)}",
-        f"**{_md(verdict.headline)}**",
-        _md(verdict.detail),
-        _md(subject.description),
-        _md_table(("Classifier", "Accuracy", "95% interval", "Macro F1", "95% interval"), _score_rows(report)),
-        _md_table(("Stage", "In", "Rejected", "Dropped", "Added", "Out"), _flow_rows(report)),
-        _md_table(("Cost", *(row.name for row in report.costs)), _cost_rows(report)),
+        f"## {md(subject.recipe)}: {md(verdict.title)}",
+        f"**{md(verdict.headline)}**",
+        md(verdict.detail),
+        md(subject.description),
+        md_table(("Classifier", "Accuracy", "95% interval", "Macro F1", "95% interval"), _score_rows(report)),
+        md_table(("Stage", "In", "Rejected", "Dropped", "Added", "Out"), flow_rows(report)),
+        md_table(("Cost", *(row.name for row in report.costs)), cost_rows(report)),
     ]
     drawn = charts(report)
-    parts += [f"![{_md(chart.title)}]({chart.data_uri()})" for name in _SHOWN if (chart := drawn[name]) is not None]
+    parts += [f"![{md(chart.title)}]({chart.data_uri()})" for name in _SHOWN if (chart := drawn[name]) is not None]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -49,6 +50,14 @@ def asset_metadata(report: Report) -> dict[str, str | int | float]:
         "macro_f1_high": model.macro_f1.high,
         "majority_accuracy": by_role["majority"].accuracy.value,
         "baseline_accuracy": by_role["baseline"].accuracy.value if "baseline" in by_role else None,
+        **cost_figures(cost),
+    }
+    return {name: value for name, value in figures.items() if value is not None}
+
+
+def cost_figures(cost: Cost) -> dict[str, str | int | float | None]:
+    """What the model took, by name."""
+    return {
         "parameters": cost.parameters,
         "flops": cost.flops,
         "cpu_seconds": cost.cpu_seconds,
@@ -56,7 +65,6 @@ def asset_metadata(report: Report) -> dict[str, str | int | float]:
         "joules": cost.energy.joules if cost.energy else None,
         "energy_method": cost.energy.method if cost.energy else None,
     }
-    return {name: value for name, value in figures.items() if value is not None}
 
 
 def terminal(report: Report) -> str:
@@ -66,11 +74,11 @@ def terminal(report: Report) -> str:
         report.verdict.headline,
         report.verdict.detail,
         "",
-        *_columns(("", "accuracy", "95% interval", "macro F1", "95% interval"), _score_rows(report)),
+        *columns(("", "accuracy", "95% interval", "macro F1", "95% interval"), _score_rows(report)),
         "",
-        *_columns(("", "in", "rejected", "dropped", "added", "out"), _flow_rows(report)),
+        *columns(("", "in", "rejected", "dropped", "added", "out"), flow_rows(report)),
         "",
-        *_columns(("", *(row.name for row in report.costs)), _cost_rows(report)),
+        *columns(("", *(row.name for row in report.costs)), cost_rows(report)),
     ]
     if report.notes:
         lines += ["", *(f"Note: {' '.join(note.split())}" for note in report.notes)]
@@ -95,7 +103,8 @@ def _score_rows(report: Report) -> list[tuple[str, ...]]:
     return rows
 
 
-def _flow_rows(report: Report) -> list[tuple[str, ...]]:
+def flow_rows(report: Any) -> list[tuple[str, ...]]:
+    """What each stage did to rows, in words."""
     return [
         (
             flow.stage,
@@ -109,7 +118,8 @@ def _flow_rows(report: Report) -> list[tuple[str, ...]]:
     ]
 
 
-def _cost_rows(report: Report) -> list[tuple[str, ...]]:
+def cost_rows(report: Any) -> list[tuple[str, ...]]:
+    """What each system took, in words."""
     costs = [row.cost for row in report.costs]
     units = (
         ("Parameters", "", [cost.parameters for cost in costs]),
@@ -123,7 +133,7 @@ def _cost_rows(report: Report) -> list[tuple[str, ...]]:
     return [*rows, ("Energy", *energy)]
 
 
-def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows as aligned lines: the first column to the left, the others to the right."""
     if not rows:
         return []
@@ -138,16 +148,17 @@ def _columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _md(text: str) -> str:
+def md(text: str) -> str:
     r"""Text that Markdown shows as it is: HTML characters as entities, its own marks after a backslash."""
     marked = _SPECIAL.sub(lambda mark: f"\\{mark.group()}", " ".join(text.split()))
     marked = _NUMBERED.sub(r"\1\\\2", marked)
     return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _md_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def md_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown; nothing without rows."""
     if not rows:
         return ""
     ruler = ["---", *["---:"] * (len(head) - 1)]
-    body = [[_md(cell) for cell in row] for row in [head, *rows]]
+    body = [[md(cell) for cell in row] for row in [head, *rows]]
     return "\n".join(f"| {' | '.join(row)} |" for row in [body[0], ruler, *body[1:]])

@@ -53,7 +53,7 @@ def judge(
         outcome=outcome,
         title=_title(outcome, baseline),
         headline=_headline(outcome, by_role["model"], baseline, by_role["majority"])
-        + f" on {whole(test_rows)} test rows; trained on {whole(train_rows)} rows{_spent(costs)}.",
+        + f" on {whole(test_rows)} test rows; trained on {whole(train_rows)} rows{spent(costs)}.",
         detail=_detail(against, costs),
     )
 
@@ -92,7 +92,8 @@ def _headline(outcome: Outcome, model: Score, baseline: Score | None, majority: 
     return f"Accuracy {own} against {other} for {baseline.name} and {floor}"
 
 
-def _spent(costs: Sequence[CostRow]) -> str:
+def spent(costs: Sequence[CostRow]) -> str:
+    """What the model took, as the end of a sentence."""
     cost = next((row.cost for row in costs if row.role == "model"), Cost())
     parts = []
     if cost.cpu_seconds is not None:
@@ -107,11 +108,16 @@ def _detail(against: Mapping[Role, Difference], costs: Sequence[CostRow]) -> str
     accuracy = f"{signed(other.accuracy.value)} {signed_span(other.accuracy)} in accuracy"
     macro_f1 = f"{signed(other.macro_f1.value)} {signed_span(other.macro_f1)} in macro F1"
     sentences = [f"Paired difference from {other.against}: {accuracy}, {macro_f1} (95% intervals over the test rows)."]
+    return " ".join([*sentences, *cost_relation(costs)])
+
+
+def cost_relation(costs: Sequence[CostRow]) -> list[str]:
+    """How many times the CPU time of the one that of the other is, as a sentence, where both are known."""
     seconds = {row.role: row.cost.cpu_seconds for row in costs}
     own, theirs = seconds.get("model"), seconds.get("baseline")
-    if own and theirs:
-        more, less = ("model", "baseline") if own >= theirs else ("baseline", "model")
-        ratio = max(own, theirs) / min(own, theirs)
-        times = whole(round(ratio)) if ratio >= 10 else f"{ratio:.1f}"
-        sentences.append(f"The {more} took {times} times the CPU time of the {less}.")
-    return " ".join(sentences)
+    if not own or not theirs:
+        return []
+    more, less = ("model", "baseline") if own >= theirs else ("baseline", "model")
+    ratio = max(own, theirs) / min(own, theirs)
+    times = whole(round(ratio)) if ratio >= 10 else f"{ratio:.1f}"
+    return [f"The {more} took {times} times the CPU time of the {less}."]

@@ -65,8 +65,46 @@ class ImageSpec(Config):
         return "u1"
 
 
-InputSpec = Annotated[TextSpec | ImageSpec, Field(discriminator="kind")]
-"""What a model reads, text or image."""
+class SeriesSpec(Config):
+    """The last steps of a series of rows of numbers, step by step, features last."""
+
+    kind: Literal["table"] = "table"
+    """Numbers, `float32`."""
+    features: Annotated[int, Field(ge=1, le=4096)]
+    """Numbers of each step."""
+    history: Annotated[int, Field(ge=1, le=65_536)]
+    """Steps of one example."""
+    mean: PerChannel = ()
+    """Mean of each feature over the training rows; 0 where there is none."""
+    std: PerChannel = ()
+    """Standard deviation of each feature, likewise; 1 where there is none."""
+    target_mean: float = 0.0
+    """Mean of what is to be forecast, over the training rows."""
+    target_std: float = 1.0
+    """Its standard deviation."""
+
+    @model_validator(mode="after")
+    def _moments_of_each_feature(self) -> SeriesSpec:
+        if any(moments and len(moments) != self.features for moments in (self.mean, self.std)):
+            raise ValueError(f"mean and std have one value for each of {self.features} features")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Numbers of one example."""
+        return self.history * self.features
+
+    @property
+    def dtype(self) -> str:
+        """How one number lies in the cache."""
+        return "<f4"
+
+
+Spec = TextSpec | ImageSpec | SeriesSpec
+"""What a model reads: text, an image, or a stretch of a series."""
+
+InputSpec = Annotated[Spec, Field(discriminator="kind")]
+"""The same, as a field of which `kind` says what it is."""
 
 
 def token_dtype(vocabulary: int) -> str:

@@ -7,11 +7,14 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ops.errors import BadData, Temporary, TrainingFailed
 from ops.recipe import Recipe
 from ops.stages.spec import Build, Input, Stage
 from ops.storage import Version
 from ops.storage.files import unlink, write_file
+from ops.tasks.base import Task
 from ops.training.inputs import cache_inputs
 
 LOG_BYTES = 1 << 16
@@ -45,7 +48,8 @@ def _build(build: Build) -> None:
     for name in RESULT_FILES:
         build.output.adopt(name, result / name)
     build.output.cost(json.loads((result / "cost.json").read_text(encoding="utf-8")))
-    build.output.facts({"valid": _headline(json.loads((result / "valid.json").read_text(encoding="utf-8")))})
+    valid = _headline(build.recipe.task, json.loads((result / "valid.json").read_text(encoding="utf-8")))
+    build.output.facts({"valid": valid, "lost": build.recipe.task.lost(valid)})
 
 
 def _launch(build: Build, run_file: Path) -> None:
@@ -68,12 +72,11 @@ def _is_whole(result: Path) -> bool:
     return is_done(result)
 
 
-def _headline(valid: dict[str, Any]) -> dict[str, float]:
-    """Loss and metrics on the validation split, and the accuracy of always saying its most frequent class."""
+def _headline(task: Task, valid: dict[str, Any]) -> dict[str, float]:
+    """Loss and metrics on the validation split, and those of the naive rival."""
     if "tally" not in valid:
         raise BadData("the model was judged on no validation row", where="model", hint="raise split.valid")
-    rows = [sum(row) for row in valid["tally"]]
-    return {"loss": valid["loss"], **valid["metrics"], "majority_accuracy": max(rows) / sum(rows)}
+    return {"loss": valid["loss"], **valid["metrics"], **task.naive(np.array(valid["tally"]))}
 
 
 def run_spec(build: Build, work: Path) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def run_spec(build: Build, work: Path) -> dict[str, Any]:
     statistics = build.one("statistics").json("statistics.json")
     return {
         **recipe.part("task", "model", "training", "seed"),
-        "classes": statistics["classes"],
+        "classes": statistics.get("classes", []),
         "input": input_spec(build, statistics),
         "inputs": [part.model_dump(mode="json") for part in cache_inputs(build.every("token_cache"))],
         "work": str(work),
@@ -92,7 +95,7 @@ def run_spec(build: Build, work: Path) -> dict[str, Any]:
 
 
 def input_spec(build: Build, statistics: dict[str, Any]) -> dict[str, Any]:
-    """The form of one example: a vocabulary and longest length, or an image's shape and pixel moments."""
+    """The form of one example: a vocabulary and longest length; or a shape and moments of pixels or features."""
     if "tokenizer" in build.inputs:
         longest = max(int(v.manifest.facts["longest"]) for v in build.every("token_cache").values())
         facts = build.one("tokenizer").manifest.facts
@@ -102,6 +105,8 @@ def input_spec(build: Build, statistics: dict[str, Any]) -> dict[str, Any]:
             "max_length": max(longest, 1),
             "pad": facts["pad"],
         }
+    if "series" in statistics:
+        return {"kind": "table", **statistics["series"]}
     return {"kind": "image", **statistics["image"]}
 
 
@@ -109,10 +114,7 @@ def _refusal(version: Version) -> str:
     valid = version.manifest.facts["valid"]
     if not math.isfinite(valid["loss"]):
         return "its loss on the validation split is not finite"
-    accuracy, majority = valid["accuracy"], valid["majority_accuracy"]
-    if accuracy > majority:
-        return ""
-    return f"it is right in {accuracy:.1%} of the validation rows, the most frequent class in {majority:.1%}"
+    return str(version.manifest.facts["lost"])
 
 
 def model_stage(vocabulary: bool) -> Stage:

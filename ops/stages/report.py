@@ -22,7 +22,8 @@ from ops.stages.statistics import SPLITS
 from ops.storage import Version
 
 if TYPE_CHECKING:
-    from ops.evaluation.baselines.base import Fitted, Inputs
+    from ops.evaluation.baselines.base import Fitted, Rows
+    from ops.evaluation.forecast.schema import ForecastReport
     from ops.evaluation.report import TestRows
     from ops.sources.base import Modality
 
@@ -31,6 +32,9 @@ FLOWS = ("raw_corpus", "clean_corpus", "shards")
 
 CURVES = ("train_loss", "valid_loss", "valid_accuracy")
 """The learning curves, each in a file of its name: what `dvc plots` draws."""
+
+FORECAST_CURVES = ("train_loss", "valid_loss", "valid_mae")
+"""The same of a forecast."""
 
 SETTINGS = {"depth": "{} layer", "dim": "width {}", "heads": "{} head", "patch": "patches of {0} by {0}"}
 """What a reader wants to know of a model, where its kind has such a setting, and how one of it is said."""
@@ -49,20 +53,45 @@ def _modules(recipe: Recipe) -> list[str]:
     # The model predicts here, and the kinds of models and tasks are found by name.
     kinds = (recipe.evaluation.baseline, recipe.task, recipe.model)
     steps = [step for step in (*recipe.cleaning, *recipe.normalization) if isinstance(step, FittedStep)]
-    return ["ops.evaluation.html", *(type(value).__module__ for value in (*kinds, *steps))]
+    forecast = ["ops.stages.forecasts", "ops.evaluation.forecast.render"] if recipe.task.modality == "table" else []
+    return ["ops.evaluation.html", *forecast, *(type(value).__module__ for value in (*kinds, *steps))]
 
 
 def _build(build: Build) -> None:
-    from ops.evaluation.html import render
-
     _check_settings(build)
-    report = _report(build)
-    build.output.text("report.html", render(report))
+    series = build.recipe.task.modality == "table"
+    report, page, curves = _forecast(build) if series else _classifier(build)
+    build.output.text("report.html", page)
     build.output.json("report.json", report.model_dump(mode="json"))
     build.output.json("metrics.json", figures(report))
-    for name in CURVES:
+    for name in curves:
         build.output.text(f"{name}.csv", _curve(getattr(report.curves, name), name))
     build.output.facts({"outcome": report.verdict.outcome, "headline": report.verdict.headline})
+
+
+def _classifier(build: Build) -> tuple[Report, str, tuple[str, ...]]:
+    from ops.evaluation.html import render
+
+    report = _report(build)
+    return report, render(report), CURVES
+
+
+def _forecast(build: Build) -> tuple[ForecastReport, str, tuple[str, ...]]:
+    from ops.evaluation.forecast.render import render_forecast
+    from ops.stages.forecasts import forecast_report
+
+    subject = _subject(build)
+    flows = [flow for name in (*FLOWS, "token_cache") for flow in _flows(name, build.every(name))]
+    report = forecast_report(
+        build,
+        subject=subject,
+        flows=flows,
+        history=_records(build.one("model").file("history.jsonl")),
+        inputs=_origins(build),
+        model_cost=_cost(build.one("model").cost or {}),
+        learned=_learned(build),
+    )
+    return report, render_forecast(report), FORECAST_CURVES
 
 
 def _check_settings(build: Build) -> None:
@@ -94,22 +123,13 @@ def _report(build: Build) -> Report:
     rows = _originals(build)
     test, baseline = _judged(build, model, rows)
     return build_report(
-        subject=Subject(
-            recipe=recipe.name,
-            description=recipe.description,
-            task=recipe.task.kind,
-            modality=cast("Modality", recipe.task.modality),
-            model=architecture(model.json("model.json")["model"]),
-            seed=recipe.seed,
-            fingerprint=model.manifest.fingerprint,
-            settings=yaml.safe_dump(recipe.part(*REPRODUCED), sort_keys=False, allow_unicode=True, width=110),
-        ),
+        subject=_subject(build),
         classes=classes,
         test=test,
         balance=_balance(rows, len(classes)),
         flows=[flow for name in FLOWS for flow in _flows(name, build.every(name))],
         history=_records(model.file("history.jsonl")),
-        inputs=[Origin(stage=s, partition=p, digest=v.digest) for s in build.inputs for p, v in build.every(s).items()],
+        inputs=_origins(build),
         model_cost=_cost(model.cost or {}),
         baseline=baseline,
         resamples=recipe.evaluation.bootstrap,
@@ -117,6 +137,24 @@ def _report(build: Build) -> Report:
         mistakes=recipe.evaluation.samples,
         learned=_learned(build),
     )
+
+
+def _subject(build: Build) -> Subject:
+    recipe, model = build.recipe, build.one("model")
+    return Subject(
+        recipe=recipe.name,
+        description=recipe.description,
+        task=recipe.task.kind,
+        modality=cast("Modality", recipe.task.modality),
+        model=architecture(model.json("model.json")["model"]),
+        seed=recipe.seed,
+        fingerprint=model.manifest.fingerprint,
+        settings=yaml.safe_dump(recipe.part(*REPRODUCED), sort_keys=False, allow_unicode=True, width=110),
+    )
+
+
+def _origins(build: Build) -> list[Origin]:
+    return [Origin(stage=s, partition=p, digest=v.digest) for s in build.inputs for p, v in build.every(s).items()]
 
 
 def _learned(build: Build) -> list[Learned]:
@@ -162,7 +200,7 @@ def _judged(build: Build, model: Version, rows: pl.DataFrame) -> tuple[TestRows,
     return TestRows(ids=test["id"].to_list(), inputs=inputs, truth=labels, predicted=predicted), baseline
 
 
-def _values(rows: pl.DataFrame, recipe: Recipe) -> Inputs:
+def _values(rows: pl.DataFrame, recipe: Recipe) -> Rows:
     """Texts as a list, or images as uint8 of shape (rows, height, width, channels)."""
     column = rows[recipe.task.input]
     if recipe.task.modality != "image":
@@ -196,9 +234,9 @@ def _cost(measured: dict[str, Any]) -> Cost:
     )
 
 
-def figures(report: Report) -> dict[str, float]:
+def figures(report: Report | ForecastReport) -> dict[str, float]:
     """The report's main figures by name, costs among them: what `dvc metrics diff` compares."""
-    from ops.evaluation.summary import asset_metadata
+    from ops.evaluation.reports import asset_metadata
 
     return {name: value for name, value in asset_metadata(report).items() if not isinstance(value, str)}
 
@@ -212,7 +250,7 @@ def report_stage(fitted: bool) -> Stage:
     """The stage, with the fold over fitted cleaning steps as an input where the recipe has it."""
     return Stage(
         name="report",
-        description="The model on the test split beside the majority class and a classical baseline, and its cost.",
+        description="The model on the test split beside a naive guess and a classical baseline, and its cost.",
         partitioned=False,
         inputs=(
             Input("raw_corpus", every=True),

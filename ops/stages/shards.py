@@ -8,6 +8,7 @@ import polars as pl
 
 from ops.normalization.resize import BOXES
 from ops.recipe import Recipe
+from ops.stages.series import ordered_rows, series_task
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, Outcome, apply_steps
 from ops.storage import Counts
@@ -23,10 +24,31 @@ def _modules(recipe: Recipe) -> list[str]:
     steps = [type(step).__module__ for step in recipe.normalization]
     if recipe.augmentation is not None:
         steps += [type(recipe.augmentation).__module__, *(type(s).__module__ for s in recipe.augmentation.steps)]
-    return steps
+    return [*steps, *([type(recipe.task).__module__] if recipe.task.modality == "table" else [])]
 
 
 def _build(build: Build) -> Counts:
+    return _rows_of_series(build) if build.recipe.task.modality == "table" else _rows_of_classes(build)
+
+
+def _rows_of_series(build: Build) -> Counts:
+    """Rows in order, normalised, with the truth as their label."""
+    recipe, task = build.recipe, series_task(build.recipe)
+    names = list(dict.fromkeys(["id", task.input, task.label, *task.features, "split"]))
+    table = build.one("clean_corpus").parquet("data.parquet", names)
+    fitted = build.one("statistics").json("statistics.json").get("fitted")
+    there = ordered_rows(table, task)
+    applied = apply_steps(there.kept, recipe.normalization, Facts(build.partition, recipe.seed, fitted=fitted))
+    shard = applied.kept.with_columns(pl.lit(0, pl.Int32).alias("copy"))
+    build.output.parquet("data.parquet", shard)
+    build.output.parquet("dropped.parquet", pl.concat([there.dropped, applied.dropped]))
+    build.output.json("changed.json", applied.changed)
+    lost = there.dropped.group_by("step", "reason").len().sort("step", "reason")
+    dropped = {f"{step}.{reason}": rows for step, reason, rows in lost.iter_rows()} | applied.dropped_by_reason
+    return Counts(rows_in=table.height, rows_out=shard.height, dropped=dropped, changed=applied.changed)
+
+
+def _rows_of_classes(build: Build) -> Counts:
     recipe, task = build.recipe, build.recipe.task
     table = build.one("clean_corpus").parquet("data.parquet", _columns(recipe))
     statistics = build.one("statistics").json("statistics.json")
@@ -92,7 +114,7 @@ def _number_classes(table: pl.DataFrame, label: str, classes: list[str]) -> Outc
 
 SHARDS = Stage(
     name="shards",
-    description="Normalised rows with numbered classes, and altered copies of the training rows.",
+    description="Normalised rows with their label as a number, and altered copies of the training rows.",
     partitioned=True,
     inputs=(Input("clean_corpus"), Input("statistics")),
     config=_config,

@@ -12,6 +12,7 @@ from ops.deduplication.hashing import HASH_BYTES, row_hashes
 from ops.errors import BadData
 from ops.fitting import FittedStep, fit_steps, training_rows
 from ops.recipe import Recipe
+from ops.stages.series import ordered_rows, series_statistics, series_task
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, apply_steps
 from ops.storage import Version
@@ -23,14 +24,16 @@ SHAPED = ("image", "sound")
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    reads = recipe.task.modality in SHAPED or _fits(recipe)
+    reads = recipe.task.modality != "text" or _fits(recipe)
     return {**recipe.part("task"), **(recipe.part("normalization", "seed") if reads else {})}
 
 
 def _modules(recipe: Recipe) -> list[str]:
-    image = recipe.task.modality in SHAPED
-    steps = [type(step).__module__ for step in recipe.normalization] if image or _fits(recipe) else []
-    return [*(["ops.normalization.image_statistics"] if image else []), *steps]
+    modality = recipe.task.modality
+    reads = modality != "text" or _fits(recipe)
+    steps = [type(step).__module__ for step in recipe.normalization] if reads else []
+    shaped = ["ops.normalization.image_statistics"] if modality in SHAPED else []
+    return [*shaped, *([type(recipe.task).__module__] if modality == "table" else []), *steps]
 
 
 def _fits(recipe: Recipe) -> bool:
@@ -50,6 +53,37 @@ def fitted_normalization(build: Build) -> dict[str, Any]:
 
 
 def _build(build: Build) -> None:
+    found = _of_series(build) if build.recipe.task.modality == "table" else _of_classes(build)
+    build.output.json("statistics.json", found)
+
+
+def _of_series(build: Build) -> dict[str, Any]:
+    """Rows of each split, moments that occur in train and elsewhere, and what the model needs to know of numbers."""
+    task = series_task(build.recipe)
+    fitted = fitted_normalization(build) if _fits(build.recipe) else None
+    moments: dict[str, list[pl.Series]] = {split: [] for split in SPLITS}
+
+    def rows() -> Iterator[pl.DataFrame]:
+        for key, version in build.every("clean_corpus").items():
+            names = dict.fromkeys(["id", task.input, task.label, *task.features, "split"])
+            ordered = ordered_rows(version.parquet("data.parquet", list(names)), task).kept
+            for split in SPLITS:
+                moments[split].append(ordered.filter(pl.col("split") == split)[task.input])
+            facts = Facts(key, build.recipe.seed, fitted=fitted)
+            yield apply_steps(ordered, build.recipe.normalization, facts).kept
+
+    series = series_statistics(rows(), task)
+    every = {split: pl.concat(found) for split, found in moments.items()}
+    for split, seen in every.items():
+        if seen.is_empty():
+            raise BadData(f"the {split} split has no row", hint="move the days at which splits begin, or add data")
+    found: dict[str, Any] = {"rows": {split: len(seen) for split, seen in every.items()}, "series": series}
+    found["shared_with_train"] = {s: int(every[s].is_in(every["train"].implode()).sum()) for s in SPLITS[1:]}
+    return found | ({"fitted": fitted} if fitted is not None else {})
+
+
+def _of_classes(build: Build) -> dict[str, Any]:
+    """Classes and their counts, content that splits share, and pixels."""
     task = build.recipe.task
     counts: list[pl.DataFrame] = []
     contents: dict[str, list[np.ndarray[Any, np.dtype[np.uint8]]]] = {split: [] for split in SPLITS}
@@ -77,7 +111,7 @@ def _build(build: Build) -> None:
         found[task.modality] = _pixels(build)
     if _fits(build.recipe):
         found["fitted"] = fitted_normalization(build)
-    build.output.json("statistics.json", found)
+    return found
 
 
 def _pixels(build: Build) -> dict[str, Any]:
@@ -118,7 +152,7 @@ def _refusal(version: Version) -> str:
 
 STATISTICS = Stage(
     name="statistics",
-    description="What the training rows say of the whole corpus: classes and counts, content shared by splits, pixels.",
+    description="What the training rows say of the whole corpus: classes and counts, content shared by splits, means.",
     partitioned=False,
     inputs=(Input("clean_corpus", every=True),),
     config=_config,

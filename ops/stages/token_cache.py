@@ -1,4 +1,4 @@
-"""token_cache: what the model reads, packed into one memory map: token numbers, or pixels."""
+"""token_cache: what the model reads, packed into one memory map: token numbers, pixels, or the rows of a series."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import polars as pl
 
 from ops.augmentation.bpe_dropout import DROPOUT_RATE, DROPOUT_SEED
 from ops.recipe import Recipe
+from ops.stages.series import SPLITS, series_task, step_values, windows
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.tokenizer import tokenizer_of
 from ops.storage import Counts
@@ -22,14 +23,48 @@ _CHUNK = 8192  # rows encoded at once: bounds memory, large enough that calls co
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
+    # Where rows are texts or images on their own, of the task only these two matter.
+    if recipe.task.modality == "table":
+        return recipe.part("tokenizer", "task")
     return {**recipe.part("tokenizer"), "task": recipe.task.kind, "input": recipe.task.input}
 
 
 def _modules(recipe: Recipe) -> list[str]:
-    return [type(recipe.tokenizer).__module__] if recipe.tokenizer is not None else []
+    task = [type(recipe.task).__module__] if recipe.task.modality == "table" else []
+    return [type(recipe.tokenizer).__module__] if recipe.tokenizer is not None else task
 
 
 def _build(build: Build) -> Counts:
+    return _pack_series(build) if build.recipe.task.modality == "table" else _pack_rows(build)
+
+
+def _pack_series(build: Build) -> Counts:
+    """Write each row once, and where in them each example lies: examples overlap."""
+    task = series_task(build.recipe)
+    table = build.one("shards").parquet("data.parquet")
+    values, found = step_values(table, task), windows(table, task)
+    width = values.shape[1]
+    with build.output.array("data.bin") as data:
+        data.write(values.astype("<f4").ravel())
+    labels = found.labels.reshape(len(found.last), 2 * task.horizon)
+    index = pl.DataFrame(
+        {
+            "id": table["id"].gather(pl.Series(found.last)),
+            "offset": pl.Series((found.last - task.history + 1) * width, dtype=pl.Int64),
+            "length": pl.Series(np.full(len(found.last), task.history * width), dtype=pl.Int32),
+            "label": pl.Series(labels, dtype=pl.Array(pl.Float32, 2 * task.horizon)),
+            "split": pl.Series([SPLITS[n] for n in found.split.tolist()], dtype=pl.String),
+            "copy": pl.Series(np.zeros(len(found.last)), dtype=pl.Int32),
+        }
+    )
+    build.output.parquet("index.parquet", index)
+    longest = task.history * width if index.height else 0
+    build.output.facts({"elements": int(values.size), "longest": longest})
+    dropped = {f"window.{reason}": rows for reason, rows in found.incomplete.items()}
+    return Counts(rows_in=table.height, rows_out=index.height, dropped=dropped)
+
+
+def _pack_rows(build: Build) -> Counts:
     table = build.one("shards").parquet("data.parquet")
     lengths = _pack_tokens(build, table) if build.recipe.tokenizer is not None else _pack_pixels(build, table)
     offsets = np.cumsum(lengths, dtype=np.int64) - lengths
@@ -100,7 +135,7 @@ def token_cache_stage(vocabulary: bool) -> Stage:
     """The stage, with the tokenizer as an input where the recipe has one."""
     return Stage(
         name="token_cache",
-        description="Token numbers or pixels of all rows in one memory map, and where each row lies in it.",
+        description="What the model reads of all rows in one memory map, and where each example lies in it.",
         partitioned=True,
         inputs=(Input("shards"), *((Input("tokenizer"),) if vocabulary else ())),
         config=_config,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
 from ops.config import Config
-from ops.nn.spec import ImageSpec, TextSpec
+from ops.nn.spec import Spec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,10 +20,18 @@ if TYPE_CHECKING:
 class Task(Config):
     """Base of all tasks. A subclass adds `kind: Literal[...]` and the methods below.
 
-    `modality` names what its input column holds.
+    Attributes:
+        modality: what its input column holds.
+        rival: the naive forecast that a model has to beat, as check names have it.
+        rival_check: what beating it means, in a sentence about the validation split.
+        judged: the metric by which it is beaten, and the rival's of the same examples.
+        label_shape: shape of one example's label: a number of a class, or several floats.
     """
 
     modality: ClassVar[str]
+    rival: ClassVar[str]
+    rival_check: ClassVar[str]
+    judged: ClassVar[tuple[str, str]]
 
     if TYPE_CHECKING:
         kind: Any
@@ -32,9 +41,21 @@ class Task(Config):
     label: str = Field(min_length=1)
     """Column that the model predicts."""
 
-    def collate(
-        self, values: NDArray[np.generic], lengths: NDArray[np.int64], spec: TextSpec | ImageSpec
-    ) -> tuple[Tensor, ...]:
+    @property
+    def reads(self) -> list[str]:
+        """The columns that the model reads; those behind cleaning may be changed by normalisation."""
+        return [self.input]
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of one example's label in the token cache: a whole number, or floats of that shape."""
+        return ()
+
+    def outputs(self, classes: int) -> int:
+        """Number of values that the model says of one example."""
+        return classes
+
+    def collate(self, values: NDArray[np.generic], lengths: NDArray[np.int64], spec: Spec) -> tuple[Tensor, ...]:
         """The tensors that the model's `forward` takes.
 
         Args:
@@ -53,17 +74,29 @@ class Task(Config):
         raise TypeError(f"{type(self).__name__} has no loss")
 
     def tally(self, logits: Tensor, labels: Tensor, weights: Tensor, classes: int) -> torch.Tensor:
-        """What metrics are computed from, as integers that add up over batches and processes."""
+        """What metrics are computed from, as numbers that add up over batches and processes."""
         raise TypeError(f"{type(self).__name__} has no tally")
 
-    def metrics(self, tally: NDArray[np.int64]) -> dict[str, float]:
+    def nothing(self, classes: int) -> torch.Tensor:
+        """The tally of no examples."""
+        raise TypeError(f"{type(self).__name__} has no nothing")
+
+    def metrics(self, tally: NDArray[Any]) -> dict[str, float]:
         """Named metrics from an added-up tally."""
         raise TypeError(f"{type(self).__name__} has no metrics")
+
+    def naive(self, tally: NDArray[Any]) -> dict[str, float]:
+        """Named metrics of the rival on the same examples."""
+        raise TypeError(f"{type(self).__name__} has no naive")
+
+    def lost(self, figures: Mapping[str, float]) -> str:
+        """What speaks against a model that is no better than its rival, from `metrics` and `naive`; empty if it is."""
+        raise TypeError(f"{type(self).__name__} has no lost")
 
     def score(self, metrics: dict[str, float]) -> float:
         """The one of the metrics by which weights are chosen; more is better."""
         raise TypeError(f"{type(self).__name__} has no score")
 
     def probabilities(self, logits: Tensor) -> Tensor:
-        """What the model says about each example: (B, C) for logits (B, C), rows adding up to one."""
+        """What the model says about each example: (B, C) for logits (B, C), for classes with rows adding up to one."""
         raise TypeError(f"{type(self).__name__} has no probabilities")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ops.tasks.base import Task
 
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
 
 class Classification(Task):
     """One label of C for each example."""
+
+    rival: ClassVar[str] = "majority"
+    rival_check: ClassVar[str] = (
+        "On the validation split the model is right more often than always guessing the most frequent class."
+    )
+    judged: ClassVar[tuple[str, str]] = ("accuracy", "majority_accuracy")
 
     def loss(self, logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float = 0.0) -> Tensor:
         """Weighted sum of the cross-entropies in nats.
@@ -37,9 +44,27 @@ class Classification(Task):
         cells = labels[kept] * classes + logits[kept].argmax(dim=1)
         return torch.bincount(cells, minlength=classes * classes).reshape(classes, classes)
 
-    def metrics(self, tally: NDArray[np.int64]) -> dict[str, float]:
+    def nothing(self, classes: int) -> Tensor:
+        """A confusion matrix of no examples."""
+        import torch
+
+        return torch.zeros((classes, classes), dtype=torch.int64)
+
+    def metrics(self, tally: NDArray[Any]) -> dict[str, float]:
         """Accuracy and macro-F1 of a confusion matrix; see `accuracy` and `macro_f1`."""
         return {"accuracy": accuracy(tally), "macro_f1": macro_f1(tally)}
+
+    def naive(self, tally: NDArray[Any]) -> dict[str, float]:
+        """The accuracy of always saying the most frequent class."""
+        rows = [int(row) for row in tally.sum(axis=1)]
+        return {"majority_accuracy": max(rows) / sum(rows)}
+
+    def lost(self, figures: Mapping[str, float]) -> str:
+        """What speaks against a model that is not right more often than the most frequent class would be."""
+        own, majority = figures["accuracy"], figures["majority_accuracy"]
+        if own > majority:
+            return ""
+        return f"it is right in {own:.1%} of the validation rows, the most frequent class in {majority:.1%}"
 
     def score(self, metrics: dict[str, float]) -> float:
         """Accuracy."""

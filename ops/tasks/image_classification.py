@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ops.errors import IntegrityError
-from ops.nn.spec import ImageSpec, TextSpec
+from ops.nn.spec import ImageSpec, Spec
 from ops.tasks.classification import Classification
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ class ImageClassification(Classification):
     kind: Literal["image_classification"] = "image_classification"
     """One label for each image."""
 
-    def collate(
-        self, values: NDArray[np.generic], lengths: NDArray[np.int64], spec: TextSpec | ImageSpec
-    ) -> tuple[Tensor, ...]:
+    def collate(self, values: NDArray[np.generic], lengths: NDArray[np.int64], spec: Spec) -> tuple[Tensor, ...]:
         """Pixels (B, height, width, channels) uint8.
 
         Raises:

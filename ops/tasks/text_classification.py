@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ops.nn.spec import ImageSpec, TextSpec
+from ops.nn.spec import Spec
 from ops.tasks.classification import Classification
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ class TextClassification(Classification):
     kind: Literal["text_classification"] = "text_classification"
     """One label for each text."""
 
-    def collate(
-        self, values: NDArray[np.generic], lengths: NDArray[np.int64], spec: TextSpec | ImageSpec
-    ) -> tuple[Tensor, ...]:
+    def collate(self, values: NDArray[np.generic], lengths: NDArray[np.int64], spec: Spec) -> tuple[Tensor, ...]:
         """Tokens (B, T) int64, zero behind the end, and their number (B,) int64."""
         import numpy as np
         import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,14 +31,14 @@ class Examples:
         source: (N,) which array each example is in.
         offset: (N,) where it begins, in values.
         length: (N,) how many values it has.
-        label: (N,) its class.
+        label: (N,) its class; or (N, ...) floats, as the task's `label_shape` says.
     """
 
     arrays: tuple[NDArray[Any], ...]
     source: NDArray[np.int64]
     offset: NDArray[np.int64]
     length: NDArray[np.int64]
-    label: NDArray[np.int64]
+    label: NDArray[Any]
 
     def __len__(self) -> int:
         return len(self.source)
@@ -60,7 +61,8 @@ class Examples:
 
 def _slices(array: NDArray[Any], offsets: NDArray[np.int64], length: int) -> NDArray[Any]:
     """(B, length) values from each offset on, zero behind the array's end; slices are copied whole."""
-    if len(offsets) and len(array) % length == 0 and not (offsets % length).any():
+    inside = len(offsets) and int(offsets.max()) + length <= len(array)  # an empty example may lie behind the end
+    if inside and len(array) % length == 0 and not (offsets % length).any():
         return np.take(array.reshape(-1, length), offsets // length, axis=0)
     found = np.zeros((len(offsets), length), dtype=array.dtype)
     whole = offsets + length <= len(array)
@@ -72,7 +74,9 @@ def _slices(array: NDArray[Any], offsets: NDArray[np.int64], length: int) -> NDA
     return found
 
 
-def load_examples(inputs: Sequence[CacheInput], dtype: str, classes: int, memory: int = 0) -> dict[str, Examples]:
+def load_examples(
+    inputs: Sequence[CacheInput], dtype: str, classes: int, memory: int = 0, label_shape: tuple[int, ...] = ()
+) -> dict[str, Examples]:
     """Open the partitions, check their bytes, and divide the examples by split.
 
     Only training examples may be altered copies (`copy` above 0); those of other splits are left out.
@@ -82,6 +86,7 @@ def load_examples(inputs: Sequence[CacheInput], dtype: str, classes: int, memory
         dtype: how one value lies in `data.bin`.
         classes: number of classes; labels are 0 ... classes - 1.
         memory: bytes of values that are read into memory; partitions that do not fit in any more are mapped.
+        label_shape: shape of one example's label where it is no class but floats.
 
     Raises:
         IntegrityError: bytes are not what the manifest says, or the index points outside the data.
@@ -89,7 +94,7 @@ def load_examples(inputs: Sequence[CacheInput], dtype: str, classes: int, memory
     """
     opened = []
     for part in inputs:
-        array, table = _open(part, dtype, memory)
+        array, table = _open(part, dtype, memory, label_shape)
         memory -= 0 if isinstance(array.base, np.memmap) else array.nbytes
         opened.append((array, table))
     arrays = tuple(array for array, _ in opened)
@@ -106,7 +111,9 @@ def load_examples(inputs: Sequence[CacheInput], dtype: str, classes: int, memory
     return found
 
 
-def _open(part: CacheInput, dtype: str, memory: int) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+def _open(
+    part: CacheInput, dtype: str, memory: int, label_shape: tuple[int, ...]
+) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
     """The values and the index of one partition, their bytes checked before anything parses them."""
     for name in (DATA, INDEX):
         path = Path(part.path) / name
@@ -125,15 +132,34 @@ def _open(part: CacheInput, dtype: str, memory: int) -> tuple[NDArray[Any], dict
         array = np.fromfile(path, dtype=dtype, count=size)
     else:
         array = np.asarray(np.memmap(path, dtype=dtype, mode="r", shape=(size,)))
-    return array, _index(Path(part.path) / INDEX)
+    return array, _index(Path(part.path) / INDEX, label_shape)
 
 
-def _index(path: Path) -> dict[str, NDArray[Any]]:
+def _index(path: Path, label_shape: tuple[int, ...]) -> dict[str, NDArray[Any]]:
     with pq.ParquetFile(path) as file:
         table = file.read(columns=list(COLUMNS))
-    found: dict[str, NDArray[Any]] = {name: _integers(table[name]) for name in COLUMNS if name != "split"}
+    whole = ("offset", "length", "copy", *(() if label_shape else ("label",)))
+    found: dict[str, NDArray[Any]] = {name: _integers(table[name]) for name in whole}
+    if label_shape:
+        found["label"] = _floats(table["label"], label_shape, path)
     found["split"] = _split_numbers(table["split"])
     return found
+
+
+def _floats(column: pa.ChunkedArray, shape: tuple[int, ...], path: Path) -> NDArray[np.float32]:
+    """(N, *shape) from a column of lists of 32-bit floats, none of them null."""
+    size = math.prod(shape)
+    kind = column.type
+    if not pa.types.is_fixed_size_list(kind) or kind.list_size != size or kind.value_type != pa.float32():
+        raise IntegrityError(f"labels are {kind}, not {size} floats each", where=str(path))
+    parts = [chunk.flatten() for chunk in column.chunks]
+    flat = pa.chunked_array(parts, pa.float32()).combine_chunks() if parts else pa.array([], pa.float32())
+    if flat.null_count or len(flat) != size * len(column):
+        raise IntegrityError("a label is null", where=str(path))
+    if not len(flat):
+        return np.zeros((0, *shape), np.float32)
+    found = np.frombuffer(flat.buffers()[1], np.float32)[flat.offset : flat.offset + len(flat)]
+    return found.reshape(len(column), *shape)
 
 
 def _split_numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
@@ -162,6 +188,8 @@ def _check(part: CacheInput, array: NDArray[Any], table: dict[str, NDArray[Any]]
     ends = table["offset"] + table["length"]
     if len(ends) and (table["offset"].min() < 0 or table["length"].min() < 0 or ends.max() > len(array)):
         raise IntegrityError("the index points outside the data", where=where)
+    if table["label"].ndim > 1:
+        return
     wrong = (table["label"] < 0) | (table["label"] >= classes)
     if wrong.any():
         raise BadData(f"{int(wrong.sum())} examples have no label or one that is no class", where=where)

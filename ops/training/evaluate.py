@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ops.nn.spec import ImageSpec, TextSpec
+from ops.nn.spec import Spec
 from ops.tasks.base import Task
 from ops.training.data import Examples
 from ops.training.distributed import Group
@@ -33,14 +33,14 @@ class Verdict:
 
     loss: float
     metrics: dict[str, float]
-    tally: list[list[int]]
+    tally: list[list[Any]]
     examples: int
 
 
 def evaluate(
     model: nn.Module,
     task: Task,
-    spec: TextSpec | ImageSpec,
+    spec: Spec,
     examples: Examples,
     classes: int,
     group: Group | None = None,
@@ -59,7 +59,7 @@ def evaluate(
     """
     group = group or Group()
     loss = torch.zeros((), dtype=torch.float64)
-    tally: Tensor | None = None
+    tally = task.nothing(classes)
     for rows in batches(examples.length):
         mine = rows[group.rank :: group.world]
         if not len(mine):
@@ -67,18 +67,16 @@ def evaluate(
         values, logits = _forward(model, task, spec, examples, mine)
         labels, weights = torch.from_numpy(examples.label[mine]), torch.ones(len(mine))
         loss += task.loss(logits, labels, weights).double()
-        found = task.tally(logits, labels, weights, classes)
-        tally = found if tally is None else tally + found
+        tally = tally + task.tally(logits, labels, weights, classes)
         on_batch(len(mine), values.shape[1])
     model.train()
     # A process without a share still takes part in the sum.
-    shape = (classes, classes) if tally is None else tally.shape
-    summed = group.total(torch.zeros(shape, dtype=torch.int64) if tally is None else tally).numpy()
+    summed = group.total(tally).numpy()
     mean = float(group.total(loss)) / len(examples)
     return Verdict(mean, task.metrics(summed), summed.tolist(), len(examples))
 
 
-def predict(model: nn.Module, task: Task, spec: TextSpec | ImageSpec, examples: Examples) -> NDArray[np.float32]:
+def predict(model: nn.Module, task: Task, spec: Spec, examples: Examples) -> NDArray[np.float32]:
     """What the model says about each example: (N, C), in the order of the examples."""
     found: NDArray[np.float32] | None = None
     for rows in batches(examples.length):
@@ -97,7 +95,7 @@ def batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
 
 
 def _forward(
-    model: nn.Module, task: Task, spec: TextSpec | ImageSpec, examples: Examples, rows: NDArray[np.int64]
+    model: nn.Module, task: Task, spec: Spec, examples: Examples, rows: NDArray[np.int64]
 ) -> tuple[NDArray[Any], Tensor]:
     """The stored values and the logits of some examples, without dropout."""
     model.eval()

@@ -7,11 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ops.nn.spec import ImageSpec, TextSpec
+from ops.nn.spec import Spec
 from ops.tasks.base import Task
 from ops.training.config import Loader
 from ops.training.data import Examples
@@ -29,7 +28,7 @@ class Batch:
         count: examples in the global batch, over all processes.
         width: values of its longest example here.
         inputs: what the model's `forward` takes.
-        labels: (B,) int64.
+        labels: (B,) int64 of classes, or floats (B, ...).
         weights: (B,) 1, or 0 for an example that only stands in.
     """
 
@@ -80,7 +79,7 @@ def batches(
     examples: Examples,
     order: Order,
     task: Task,
-    spec: TextSpec | ImageSpec,
+    spec: Spec,
     total: int,
     settings: Loader,
     rank: int = 0,
@@ -110,7 +109,7 @@ def batches(
         values = examples.values(rows)
         inputs = task.collate(values, examples.length[rows], spec)
         weights = torch.full((len(rows),), float(count > 0))
-        labels = torch.from_numpy(examples.label[rows].astype(np.int64))
+        labels = torch.from_numpy(examples.label[rows])
         return Batch(abs(count), values.shape[1], inputs, labels, weights)
 
     return Ahead(plan, make, total, settings)

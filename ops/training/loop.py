@@ -76,9 +76,12 @@ class Trainer:
         self._heart.beat(0)
         self._task, self._kind, self._spec = run.task_value(), run.model_value(), run.input
         self._kind.check(self._spec)
-        self._data = load_examples(run.inputs, self._spec.dtype, self._classes, self._config.loader.memory << 20)
+        self._outputs = self._task.outputs(self._classes)
+        self._data = load_examples(
+            run.inputs, self._spec.dtype, self._classes, self._config.loader.memory << 20, self._task.label_shape
+        )
         random_state.seed_everything(run.seed)  # the same weights in every process
-        self._model = self._kind.build(self._spec, self._classes)
+        self._model = self._kind.build(self._spec, self._outputs)
         random_state.seed_everything(random_state.seed_of_rank(run.seed, group.rank, 0))
         self._optimizers = Optimizers(self._model, self._config)
         self._order = Order(self._data["train"].length, self._config.batch_size, run.seed, self._config.bucketing)
@@ -212,7 +215,7 @@ class Trainer:
 
     def _flops(self, width: int) -> int:
         if width not in self._flops_of:
-            self._flops_of[width] = self._kind.flops(self._spec, self._classes, width)
+            self._flops_of[width] = self._kind.flops(self._spec, self._outputs, width)
         return self._flops_of[width]
 
     def _save(self) -> None:

@@ -15,7 +15,7 @@ from ops.training.result import load_model
 
 
 def predict_split(model: Version, caches: Mapping[str, Version], split: str) -> NDArray[np.float32]:
-    """Probabilities (N, C) for the original examples of a split, in the order of partitions and rows.
+    """Probabilities (N, C), or forecasts, for the original examples of a split, in the order of partitions and rows.
 
     Args:
         model: the stored model; its bytes are verified before they are parsed.
@@ -23,5 +23,7 @@ def predict_split(model: Version, caches: Mapping[str, Version], split: str) -> 
         split: `valid` or `test`; copies made by augmentation occur in `train` alone.
     """
     trained = load_model(model.json("model.json"), model.file("model.safetensors").read_bytes())
-    examples = load_examples(cache_inputs(caches), trained.spec.dtype, len(trained.classes))[split]
+    examples = load_examples(
+        cache_inputs(caches), trained.spec.dtype, len(trained.classes), label_shape=trained.task.label_shape
+    )[split]
     return predict(trained.network, trained.task, trained.spec, examples)

@@ -14,7 +14,7 @@ from torch import nn
 
 from ops.errors import IntegrityError
 from ops.nn.models.base import Model
-from ops.nn.spec import ImageSpec, InputSpec, TextSpec
+from ops.nn.spec import InputSpec, Spec
 from ops.storage.files import fsync_folder, make_folder, remove_tree, rename, write_file
 from ops.storage.hashing import canonical_json, sha256_file
 from ops.tasks.base import Task
@@ -33,13 +33,13 @@ class Trained:
         task: what it is for.
         model: its kind and settings.
         spec: what it reads.
-        classes: names of its classes.
+        classes: names of its classes; none where the task has none.
     """
 
     network: nn.Module
     task: Task
     model: Model
-    spec: TextSpec | ImageSpec
+    spec: Spec
     classes: list[str]
 
 
@@ -50,15 +50,16 @@ def describe(run: RunSpec, step: int) -> dict[str, Any]:
         run: the run that trained it.
         step: updates after which the weights were taken.
     """
-    model, spec = run.model_value(), run.input
+    model, task, spec = run.model_value(), run.task_value(), run.input
+    outputs = task.outputs(len(run.classes))
     return {
         "format": FORMAT,
         "model": model.model_dump(mode="json"),
-        "task": run.task_value().model_dump(mode="json"),
+        "task": task.model_dump(mode="json"),
         "input": spec.model_dump(mode="json"),
         "classes": run.classes,
-        "parameters": model.parameters(spec, len(run.classes)),
-        "flops_per_example": model.flops(spec, len(run.classes)),
+        "parameters": model.parameters(spec, outputs),
+        "flops_per_example": model.flops(spec, outputs),
         "step": step,
         "seed": run.seed,
     }
@@ -78,9 +79,9 @@ def load_model(description: Mapping[str, Any], weights: bytes) -> Trained:
         raise IntegrityError("the model is of another format", where="model.json")
     model = kind_value(description["model"], "ops.nn.models", Model, "model")
     task = kind_value(description["task"], "ops.tasks", Task, "task")
-    spec: TextSpec | ImageSpec = TypeAdapter(InputSpec).validate_python(description["input"])
+    spec: Spec = TypeAdapter(InputSpec).validate_python(description["input"])
     classes = list(description["classes"])
-    network = model.build(spec, len(classes))
+    network = model.build(spec, task.outputs(len(classes)))
     try:
         network.load_state_dict(load_tensors(weights))
     except RuntimeError as error:

@@ -41,8 +41,8 @@ class RunSpec(Config):
     """The recipe's training."""
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     """Seed of initial weights, order of examples and dropout."""
-    classes: Annotated[list[str], Field(min_length=1)]
-    """Names of the classes, in the order of their numbers."""
+    classes: list[str] = []
+    """Names of the classes, in the order of their numbers; none where the task has none."""
     inputs: Annotated[list[CacheInput], Field(min_length=1)]
     """Partitions of the token cache, in order."""
     input: InputSpec

@@ -82,20 +82,20 @@ def test_a_model_that_has_learned_nothing_is_stopped(
     recipe: Recipe, valid: dict[str, float], finite: bool, better: bool
 ) -> None:
     versions: Versions = {"all": version(facts={"valid": valid})}
-    assert check(model.LOOK.checks, "loss_finite").judge(recipe, versions).passed == finite
-    assert check(model.LOOK.checks, "better_than_majority").judge(recipe, versions).passed == better
+    assert check(model.look(recipe).checks, "loss_finite").judge(recipe, versions).passed == finite
+    assert check(model.look(recipe).checks, "better_than_majority").judge(recipe, versions).passed == better
 
 
 @pytest.mark.parametrize(("skill", "passed"), [(0.8, True), (0.05, False)])
 def test_a_report_of_a_guessing_model_is_stopped(recipe: Recipe, tmp_path: Path, skill: float, passed: bool) -> None:
     (tmp_path / "report.json").write_text(text_report(model=skill, rows=400).model_dump_json())
     one = cast("Any", SimpleNamespace(file=lambda name: tmp_path / name))
-    (found,) = [one_check.judge(recipe, {"all": one}) for one_check in report.LOOK.checks]
+    (found,) = [one_check.judge(recipe, {"all": one}) for one_check in report.look(recipe).checks]
     assert found.passed == passed
     assert (found.metadata["low"] > 0) == passed
 
 
-def test_every_check_blocks() -> None:
+def test_every_check_blocks(recipe: Recipe) -> None:
     key = dg.AssetKey(["tiny", "x"])
-    looks = (clean_corpus.LOOK, model.LOOK, report.LOOK, statistics.LOOK)
+    looks = (clean_corpus.LOOK, model.look(recipe), report.look(recipe), statistics.LOOK)
     assert all(one.spec(key).blocking for look in looks for one in look.checks)

@@ -1,1 +1,1 @@
-"""Classical classifiers that a model has to beat, one module a kind."""
+"""Classical models that a model has to beat, one module a kind."""

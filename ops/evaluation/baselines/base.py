@@ -16,7 +16,29 @@ from ops.evaluation.cost import Cost
 from ops.evaluation.measure import Meter
 from ops.evaluation.metrics import Labels
 
-Inputs = Sequence[str] | NDArray[np.uint8]
+
+@dataclass(frozen=True, eq=False)
+class Stretches:
+    """The last steps of a series before each forecast.
+
+    Attributes:
+        values: (rows, history, features).
+        past: the one of the features that holds the past of what is forecast.
+        horizon: steps to forecast, at most `history`.
+    """
+
+    values: NDArray[np.float32]
+    past: int
+    horizon: int
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+Rows = Sequence[str] | NDArray[np.uint8]
+"""Texts, or images."""
+
+Inputs = Rows | Stretches
 
 
 @dataclass(frozen=True)
@@ -24,14 +46,14 @@ class Guess:
     """What a fitted baseline says, before its cost is known.
 
     Attributes:
-        predictions: class indices of shape (test rows,).
+        predictions: class indices of shape (test rows,), or forecasts of shape (test rows, horizon).
         parameters: numbers that were fitted.
         flops: bound on the floating-point operations of fitting.
         flops_how: its formula.
         note: what a reader must know about the fit, or nothing.
     """
 
-    predictions: NDArray[np.int64]
+    predictions: NDArray[Any]
     parameters: int
     flops: float | None = None
     flops_how: str = ""
@@ -43,13 +65,13 @@ class Fitted:
     """A baseline's predictions on the test rows with its name and what it took to fit and predict."""
 
     title: str
-    predictions: NDArray[np.int64]
+    predictions: NDArray[Any]
     cost: Cost
     note: str = ""
 
 
 class Baseline(Config):
-    """One kind of classical classifier. A subclass adds `kind: Literal[...]`, `title`, its settings and `guess`."""
+    """One kind of classical model. A subclass adds `kind: Literal[...]`, `title`, its settings and `guess`."""
 
     applies_to: ClassVar[frozenset[str]] = frozenset()
     title: ClassVar[str] = ""
@@ -63,8 +85,8 @@ class Baseline(Config):
         """Fit on the training rows and predict the test rows, on one thread, the same for the same rows.
 
         Args:
-            train_inputs: texts, or images as uint8 of shape (rows, height, width, channels).
-            train_labels: class indices of shape (rows,).
+            train_inputs: texts, images as uint8 of shape (rows, height, width, channels), or stretches of a series.
+            train_labels: class indices of shape (rows,), or the truth of shape (rows, horizon), NaN where not known.
             test_inputs: as `train_inputs`.
 
         Raises:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ops.evaluation.schema import Curves, Point
+from ops.evaluation.schema import Curves, LossCurves, Point
 from ops.evaluation.svg import Chart, Scale, dot, path, stroke, text, tick_label, ticks
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 480.0, 270.0, 48.0, 466.0, 14.0, 226.0
 Line = tuple[str, str, Sequence[Point]]  # name, style, points
 
 
-def loss_chart(curves: Curves) -> Chart | None:
+def loss_chart(curves: LossCurves) -> Chart | None:
     """Training and validation loss; nothing where neither was recorded."""
     lines: list[Line] = [("training", "line-soft", curves.train_loss), ("validation", "line-loss", curves.valid_loss)]
-    return _chart("loss", "Loss by step", lines, "loss")
+    return line_chart("loss", "Loss by step", lines, "loss")
 
 
 def accuracy_chart(curves: Curves) -> Chart | None:
     """Validation accuracy; nothing where it was not recorded."""
-    return _chart(
+    return line_chart(
         "accuracy", "Validation accuracy by step", [("validation", "line-model", curves.valid_accuracy)], "model"
     )
 
 
-def _chart(name: str, title: str, lines: list[Line], marker: str) -> Chart | None:
+def line_chart(name: str, title: str, lines: Sequence[Line], marker: str) -> Chart | None:
+    """Curves by optimiser step, with dots of style `marker`; nothing where none has a point."""
     lines = [line for line in lines if line[2]]
     if not lines:
         return None

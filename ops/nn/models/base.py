@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ops.config import Config
 from ops.errors import ConfigError
-from ops.nn.spec import ImageSpec, TextSpec
+from ops.nn.spec import Spec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Model(Config):
     """Base of all kinds of models. A subclass adds `kind: Literal[...]`, its settings and the methods below.
 
-    `modality` names what it reads: text or image. The module that `build` returns takes the tensors that the task's
-    `collate` makes and returns logits of shape (B, C). Nothing in it knows of parallelism.
+    `modality` names what it reads: text, image or table. The module that `build` returns takes the tensors
+    that the task's `collate` makes and returns logits of shape (B, C). Nothing in it knows of parallelism.
     """
 
     modality: ClassVar[str]
@@ -24,7 +24,7 @@ class Model(Config):
     if TYPE_CHECKING:
         kind: Any
 
-    def check(self, spec: TextSpec | ImageSpec) -> None:
+    def check(self, spec: Spec) -> None:
         """Whether the model can read such input.
 
         Raises:
@@ -33,21 +33,21 @@ class Model(Config):
         if spec.kind != self.modality:
             raise ConfigError(f"{self.kind} reads {self.modality}, not {spec.kind}", where="model")
 
-    def build(self, spec: TextSpec | ImageSpec, classes: int) -> nn.Module:
+    def build(self, spec: Spec, classes: int) -> nn.Module:
         """The network with fresh weights from torch's global random state."""
         raise TypeError(f"{type(self).__name__} has no build")
 
-    def flops(self, spec: TextSpec | ImageSpec, classes: int, length: int | None = None) -> int:
+    def flops(self, spec: Spec, classes: int, length: int | None = None) -> int:
         """Floating-point operations of the matrix products of one example's forward pass (2mnk for each product).
 
         Args:
             spec: what the model reads.
-            classes: number of logits.
+            classes: number of logits, or of other outputs.
             length: tokens of the text, padding included; the longest by default.
         """
         raise TypeError(f"{type(self).__name__} has no flops")
 
-    def parameters(self, spec: TextSpec | ImageSpec, classes: int) -> int:
+    def parameters(self, spec: Spec, classes: int) -> int:
         """Number of trained values."""
         import torch
 

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from ops.errors import ConfigError
 from ops.nn.models.base import Model
-from ops.nn.spec import ImageSpec, TextSpec
+from ops.nn.spec import Spec, TextSpec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,7 +54,7 @@ class TransformerEncoder(Model):
         """Width inside the feed-forward layers."""
         return self.feed_forward or 4 * self.dim
 
-    def build(self, spec: TextSpec | ImageSpec, classes: int) -> nn.Module:
+    def build(self, spec: Spec, classes: int) -> nn.Module:
         """The network: (tokens (B, T) int64, lengths (B,) int64) to logits (B, C)."""
         from ops.nn.text_classifier import TextClassifier
 
@@ -73,14 +73,14 @@ class TransformerEncoder(Model):
             bigrams=self.bigrams,
         )
 
-    def flops(self, spec: TextSpec | ImageSpec, classes: int, length: int | None = None) -> int:
+    def flops(self, spec: Spec, classes: int, length: int | None = None) -> int:
         """Operations of one text's forward pass; see `Model.flops`."""
         from ops.nn.flops import encoder_flops
 
         tokens = (length or self._text(spec).max_length) + (self.pooling == "cls")
         return encoder_flops(tokens, self.dim, self.depth, self.inner) + 2 * self.dim * classes
 
-    def _text(self, spec: TextSpec | ImageSpec) -> TextSpec:
+    def _text(self, spec: Spec) -> TextSpec:
         self.check(spec)
         if not isinstance(spec, TextSpec):
             raise ConfigError(f"{self.kind} reads text", where="model")

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from ops.errors import ConfigError
 from ops.nn.models.base import Model
-from ops.nn.spec import ImageSpec, TextSpec
+from ops.nn.spec import ImageSpec, Spec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -64,7 +64,7 @@ class VisionTransformer(Model):
         """Channels of the convolution, 0 without one."""
         return self.stem_channels if self.stem == "convolution" else 0
 
-    def check(self, spec: TextSpec | ImageSpec) -> None:
+    def check(self, spec: Spec) -> None:
         """Whether the patches tile such images.
 
         Raises:
@@ -72,7 +72,7 @@ class VisionTransformer(Model):
         """
         self._image(spec)
 
-    def build(self, spec: TextSpec | ImageSpec, classes: int) -> nn.Module:
+    def build(self, spec: Spec, classes: int) -> nn.Module:
         """The network: images (B, height, width, channels) uint8 to logits (B, C)."""
         from ops.nn.image_classifier import ImageClassifier
 
@@ -91,7 +91,7 @@ class VisionTransformer(Model):
             pooling=self.pooling,
         )
 
-    def flops(self, spec: TextSpec | ImageSpec, classes: int, length: int | None = None) -> int:
+    def flops(self, spec: Spec, classes: int, length: int | None = None) -> int:
         """Operations of one image's forward pass; see `Model.flops`."""
         from ops.nn.flops import encoder_flops
 
@@ -103,7 +103,7 @@ class VisionTransformer(Model):
         tokens = patches + (self.pooling == "cls")
         return stem + embedding + encoder_flops(tokens, self.dim, self.depth, self.inner) + 2 * self.dim * classes
 
-    def _image(self, spec: TextSpec | ImageSpec) -> ImageSpec:
+    def _image(self, spec: Spec) -> ImageSpec:
         super().check(spec)
         if not isinstance(spec, ImageSpec):
             raise ConfigError(f"{self.kind} reads images", where="model")

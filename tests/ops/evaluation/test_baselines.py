@@ -9,6 +9,7 @@ from sklearn.svm import SVC
 from ops.config import describe
 from ops.errors import BadData
 from ops.evaluation.baselines.base import Baseline
+from ops.evaluation.baselines.gradient_boosting import GradientBoosting
 from ops.evaluation.baselines.pixel_svm import PixelSvm
 from ops.evaluation.baselines.tfidf_svm import TfidfSvm
 from ops.registry import discover
@@ -21,7 +22,7 @@ LABELS = np.array([0] * 12 + [1] * 12)
 
 def test_both_kinds_are_found() -> None:
     found = discover("ops.evaluation.baselines", base=Baseline)
-    assert found == {"pixel_svm": PixelSvm, "tfidf_svm": TfidfSvm}
+    assert found == {"gradient_boosting": GradientBoosting, "pixel_svm": PixelSvm, "tfidf_svm": TfidfSvm}
     assert PixelSvm.applies_to == {"image"}
     assert TfidfSvm.applies_to == {"text"}
 

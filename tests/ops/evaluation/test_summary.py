@@ -33,9 +33,9 @@ def test_markdown_shows_what_users_write_and_does_not_obey_it() -> None:
     "mark", ["- item", "# title", "1. one", "+ plus", "> quote", "a | b", "[x](y)", "www.x.org", "*b*"]
 )
 def test_markdown_marks_are_taken_as_text(mark: str) -> None:
-    from ops.evaluation.summary import _md
+    from ops.evaluation.summary import md
 
-    shown = _md(mark)
+    shown = md(mark)
     assert shown != mark
     plain = shown.replace("\\", "").replace("&gt;", ">").replace("&lt;", "<").replace("&amp;", "&")
     assert plain == mark

@@ -10,13 +10,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ops.errors import ConfigError
 from ops.nn.models.base import Model
+from ops.nn.models.series_transformer import SeriesTransformer
 from ops.nn.models.transformer_encoder import TransformerEncoder
 from ops.nn.models.vision_transformer import VisionTransformer
-from ops.nn.spec import ImageSpec, TextSpec
+from ops.nn.spec import ImageSpec, SeriesSpec, Spec, TextSpec
 from ops.registry import discover
 
 TEXT = TextSpec(vocabulary=50, max_length=12)
 IMAGE = ImageSpec(height=8, width=6, channels=3)
+SERIES = SeriesSpec(features=3, history=8)
 
 
 def tokens(batch: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -33,8 +35,36 @@ def woken(network: torch.nn.Module) -> torch.nn.Module:
     return network.eval()
 
 
-def test_both_kinds_are_found() -> None:
-    assert list(discover("ops.nn.models", base=Model)) == ["transformer_encoder", "vision_transformer"]
+def test_all_kinds_are_found() -> None:
+    kinds = ["series_transformer", "transformer_encoder", "vision_transformer"]
+    assert list(discover("ops.nn.models", base=Model)) == kinds
+
+
+def test_a_series_is_read_in_its_own_units_and_forecast_in_the_labels() -> None:
+    """Features on another scale, said in the spec, change nothing; an untrained model says the mean."""
+    torch.manual_seed(0)
+    model = SeriesTransformer(dim=16, heads=2, depth=1, patch=4, dropout=0.0)
+    steps = torch.randn(5, 8, 3)
+    plain: Any = woken(model.build(SERIES, 6))
+    spec = SeriesSpec(
+        features=3, history=8, mean=(5.0, -1.0, 0.0), std=(10.0, 0.1, 2.0), target_mean=100.0, target_std=7.0
+    )
+    scaled: Any = model.build(spec, 6).eval()
+    shifted = steps * scaled.std + scaled.mean
+    assert torch.equal(scaled(shifted), torch.full((5, 6), 100.0))
+    scaled.load_state_dict(plain.state_dict())
+    assert torch.allclose(scaled(shifted), 100.0 + 7.0 * plain(steps), atol=1e-3)
+    assert not torch.allclose(plain(steps), plain(steps.flip(1)), atol=1e-3)
+    assert set(plain.state_dict()) == {name for name, _ in plain.named_parameters()}
+
+
+def test_patches_fill_a_stretch() -> None:
+    with pytest.raises(ConfigError, match="patch: 3 does not divide history: 8"):
+        SeriesTransformer(patch=3).check(SERIES)
+    with pytest.raises(ConfigError, match="reads table, not text"):
+        SeriesTransformer().check(TEXT)
+    with pytest.raises(ValidationError, match="one value for each of 3 features"):
+        SeriesSpec(features=3, history=8, mean=(1.0,))
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
@@ -83,17 +113,18 @@ def test_images_are_centred_by_the_moments_of_the_training_images() -> None:
     assert torch.allclose(seen[1], torch.full((1, 1, 2, 2), 8.0), atol=1e-4)
 
 
-MODELS: list[tuple[Model, TextSpec | ImageSpec]] = [
+MODELS: list[tuple[Model, Spec]] = [
     *((TransformerEncoder(dim=32, depth=3, heads=4, pooling=p), TEXT) for p in ("mean", "cls")),
     (TransformerEncoder(dim=16, depth=1, heads=1, feed_forward=24, bigrams=32), TEXT),
     *((VisionTransformer(dim=16, depth=2, stem=s, pooling="cls"), IMAGE) for s in ("patches", "convolution")),
+    *((SeriesTransformer(dim=16, depth=2, patch=p), SERIES) for p in (1, 4)),
 ]
 
 
 @pytest.mark.parametrize(("model", "spec"), MODELS)
-def test_flops_are_those_that_torch_counts(model: Model, spec: TextSpec | ImageSpec) -> None:
+def test_flops_are_those_that_torch_counts(model: Model, spec: Spec) -> None:
     network = model.build(spec, 7).eval()
-    batch = tokens(5, 12) if isinstance(spec, TextSpec) else (images(5),)
+    batch = {"text": tokens(5, 12), "image": (images(5),), "table": (torch.randn(5, 8, 3),)}[spec.kind]
     # The fused attention is not counted on a CPU: the one of single products is.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
         network(*batch)
@@ -106,11 +137,11 @@ def test_flops_of_a_shorter_text() -> None:
 
 
 @pytest.mark.parametrize(("model", "spec"), MODELS)
-def test_parameters_are_those_of_the_network(model: Model, spec: TextSpec | ImageSpec) -> None:
+def test_parameters_are_those_of_the_network(model: Model, spec: Spec) -> None:
     assert model.parameters(spec, 7) == sum(weight.numel() for weight in model.build(spec, 7).parameters())
 
 
-@pytest.mark.parametrize("kind", [TransformerEncoder, VisionTransformer])
+@pytest.mark.parametrize("kind", [TransformerEncoder, VisionTransformer, SeriesTransformer])
 def test_heads_must_divide_dim(kind: type[Model]) -> None:
     with pytest.raises(ValidationError, match="heads: 3 does not divide dim: 16"):
         kind.model_validate({"dim": 16, "heads": 3})

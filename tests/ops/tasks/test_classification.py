@@ -76,8 +76,8 @@ def test_images_get_their_shape_back() -> None:
         task.collate(np.zeros((1, 6), dtype="u1"), np.array([5]), spec)
 
 
-def test_both_tasks_are_found_without_heavy_imports() -> None:
-    assert list(discover("ops.tasks", base=Task)) == ["image_classification", "text_classification"]
+def test_all_tasks_are_found_without_heavy_imports() -> None:
+    assert list(discover("ops.tasks", base=Task)) == ["forecasting", "image_classification", "text_classification"]
     script = (
         "import sys; from ops.registry import discover; from ops.tasks.base import Task; "
         "from ops.nn.models.base import Model; import ops.training.config; "
