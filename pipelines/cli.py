@@ -27,6 +27,7 @@ from pipelines.commands.doctor import doctor
 from pipelines.commands.dvc import dvc
 from pipelines.commands.gc import gc
 from pipelines.commands.lineage import lineage
+from pipelines.commands.mirror import pull, push
 from pipelines.commands.peek import peek
 from pipelines.commands.plan import plan
 from pipelines.commands.report import report
@@ -113,7 +114,9 @@ def _global(
 
 
 for _group, _commands in zip(
-    PANELS, ((run, plan, report), (peek, lineage, schema), (verify, gc, doctor), (ui, dvc, sync)), strict=True
+    PANELS,
+    ((run, plan, report), (peek, lineage, schema), (verify, gc, push, pull, doctor), (ui, dvc, sync)),
+    strict=True,
 ):
     for _command in cast("tuple[Callable[..., None], ...]", _commands):
         app.command(rich_help_panel=_group, cls=Command)(_command)

@@ -173,6 +173,31 @@ class Slot:
                 self._point(version)
         return version, built
 
+    def receive(self, fingerprint: str, fill: Callable[[Path], None]) -> Version:
+        """Take a version that was committed elsewhere; one that is here already stays as it is.
+
+        Args:
+            fingerprint: its fingerprint.
+            fill: writes the files and the manifest into a folder; the caller vouches for nothing, all is checked.
+
+        Raises:
+            IntegrityError: what was filled in is not what its manifest says, or belongs elsewhere.
+        """
+        with self._lock(names.check_fingerprint(fingerprint)):
+            version = self.version(fingerprint)
+            if version is not None:
+                return version
+            with staging(self.store.root, f"{self._relative}/{fingerprint}") as folder:
+                fill(folder)
+                found = Version.open(folder)
+                self.check_place(found.manifest, fingerprint, folder)
+                for entry in found.manifest.files:
+                    verify_file(folder / entry.name, entry)
+                files.fsync_folder(folder)
+                files.make_folder(self.path)
+                self._publish(folder, fingerprint)
+            return Version.open(self.path / fingerprint)
+
     def point(self, version: Version) -> None:
         """Make `current/` show a committed version of this slot; does nothing where it does.
 

@@ -17,12 +17,18 @@ from typing import Any
 import pytest
 
 from ops.errors import CheckFailed, DiskFull, Interrupted, SatietyError, Temporary
-from ops.storage import Slot
+from ops.storage import Counts, Output, Slot, Store
 from pipelines import cli, console
 from pipelines.plan import Item, Plan
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("run", "plan", "report", "peek", "lineage", "schema", "verify", "gc", "doctor", "ui", "dvc", "sync")
+PANELS = (
+    ("run", "plan", "report"),
+    ("peek", "lineage", "schema"),
+    ("verify", "gc", "push", "pull", "doctor"),
+    ("ui", "dvc", "sync"),
+)
+COMMANDS = tuple(command for panel in PANELS for command in panel)
 
 
 def satiety(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -246,6 +252,25 @@ def test_what_is_not_there_yet_says_how_to_make_it(called: Callable[..., tuple[i
     assert json.loads(called("gc", "--json")[1]) == {"deleted": False, "bytes": 0, "removals": []}
 
 
+def test_results_go_to_a_mirror_and_come_back(
+    called: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(output: Output) -> Counts:
+        output.json("a.json", {"a": 1})
+        return Counts(rows_in=1, rows_out=1)
+
+    Store(Path("store")).slot("quickstart", "raw_corpus").commit("a" * 32, {}, write)
+    code, out, err = called("push", "mirror")
+    assert (code, out) == (0, "")
+    assert err.endswith("mirror: versions brought: 1 (1 files, 13 B); there already: 0\n")
+    monkeypatch.setenv("SATIETY_STORE", "elsewhere")
+    said = json.loads(called("pull", "mirror", "--json")[1])
+    assert (said["versions"], said["there"], said["objects"]) == (1, 0, 1)
+    assert Store(Path("elsewhere")).slot("quickstart", "raw_corpus").peek() == "a" * 32
+    assert called("push", "mirror", "quickstar")[0] == 2 and called("pull", "mirror", "not-yet-here")[0] == 0
+    assert called("pull", "nosuch://a/b")[0] == 2
+
+
 def test_wrong_settings_are_exit_2(called: Callable[..., tuple[int, str, str]], recipe_folder: Path) -> None:
     (recipe_folder / "params.yaml").write_text("stor: x\n")
     code, out, err = called("plan", "tiny.yaml")
@@ -338,8 +363,6 @@ def test_a_missing_folder_of_recipes_is_named(tmp_path: Path) -> None:
 def test_results_of_a_recipe_run_by_its_path_are_found_by_its_name(
     recipe_folder: Path, called: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ops.storage import Output, Store
-
     def write(output: Output) -> None:
         output.text("report.html", "<p>")
         output.json("report.json", {})
