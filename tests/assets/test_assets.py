@@ -28,6 +28,7 @@ CHECKS = {
     ("raw_corpus", "rows_accounted"),
     ("raw_corpus", "schema"),
     ("signatures", "rows_accounted"),
+    ("duplicates", "no_source_lost"),
     ("clean_corpus", "rows_accounted"),
     ("clean_corpus", "schema"),
     ("statistics", "no_test_row_in_train"),
