@@ -52,7 +52,7 @@ endif
 $(STAMP): pyproject.toml constraints.txt
 	@rm -f $@
 	@PYTHON="$(PYTHON)" sh scripts/venv.sh $(VENV)
-	@echo "Installing into $(VENV): once, about 2.3 GB, some minutes."
+	@echo "Installing into $(VENV): once, about 2.7 GB, some minutes."
 	@$(BIN)/python -m pip install --no-input --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@$(BIN)/python -m pip check --disable-pip-version-check
 	@printf '%s\n' "$(CURDIR)" > $@
