@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.servers import RANGE, REPOSITORY, Servers, servers
+from tests.series import MONTHS, series_recipe
 from tests.tiny import tiny_recipe, write_rows
 
 FIRST_FILE, SECOND_FILE = "first.csv", "second.csv"
@@ -24,17 +25,19 @@ class Live:
         recipes: folder of the recipes.
         job: run of the job `tiny` over all partitions.
         backfill: backfill of two partitioned assets of `other`.
+        months: backfill of the source over two of the four months of `dust`.
     """
 
     web: Servers
     recipes: Path
     job: str
     backfill: str
+    months: str
 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    """`tiny` and `other` are quick, `slow` trains for hours on two ranks, `mailbox` watches its folder of files."""
+    """`tiny` and `other` are quick, `slow` trains for hours on two ranks, `mailbox` has files, `dust` months."""
     folder = tmp_path_factory.mktemp("e2e")
     recipes = folder / "recipes"
     tiny_recipe(recipes)
@@ -50,9 +53,11 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         automation={"watch": "inbox"},
     )
     path.with_suffix(".csv").unlink()
+    series_recipe(recipes)
     with servers(folder, recipes) as web:
         backfill = web.backfill(["other/raw_corpus", "other/signatures"], ["0", "1", "2"])
+        months = web.backfill(["dust/raw_corpus"], MONTHS[1:3])
         job = web.launch("tiny", RANGE)
         started = web.ask(START_SENSOR, s={**REPOSITORY, "sensorName": "mailbox_folder"})
         assert started["__typename"] == "Sensor"
-        yield Live(web, recipes, job, backfill)
+        yield Live(web, recipes, job, backfill, months)

@@ -13,6 +13,7 @@ from pipelines.recipe import load_file
 from tests.e2e.browser import look
 from tests.e2e.conftest import FIRST_FILE, SECOND_FILE, Live
 from tests.e2e.servers import RANGE, REPOSITORY, processes_with, until
+from tests.series import MONTHS
 from tests.tiny import CLEAN, PARTITIONS, REJECTED, ROWS, write_rows
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -97,7 +98,7 @@ def finished(live: Live) -> Live:
 
 def test_everything_is_loaded(live: Live) -> None:
     found = live.web.ask(LOCATION, repository=REPOSITORY)
-    recipes = {"quickstart", "digits", "tiny", "other", "slow", "mailbox"}
+    recipes = {"quickstart", "digits", "air_quality", "tiny", "other", "slow", "mailbox", "dust"}
     assert {group["groupName"] for group in found["assetGroups"]} == recipes
     jobs = {job["name"] for job in found["pipelines"] if not job["name"].startswith("__")}
     assert jobs == {f"{recipe}{half}" for recipe in recipes for half in ("", "_data", "_training")}
@@ -245,6 +246,20 @@ def test_a_backfill_over_partitions_is_one_run(finished: Live) -> None:
             version = finished.web.store.slot("other", name, key).current()
             assert version is not None
             assert metadata(newest[key])["digest"] == version.digest
+
+
+def test_a_backfill_over_a_range_of_months_builds_these_and_no_others(live: Live) -> None:
+    def look() -> dict[str, Any] | None:
+        found = live.web.ask(BACKFILL, id=live.months)
+        return found if found["status"].startswith(("COMPLETED", "FAILED", "CANCELED")) else None
+
+    done = until(look, 240, "the backfill of months")
+    assert done["status"] == "COMPLETED_SUCCESS"
+    (run,) = done["runs"]
+    ends = [tags(run)[f"dagster/asset_partition_range_{end}"] for end in ("start", "end")]
+    assert run["status"] == "SUCCESS" and ends == ["2020-02", "2020-03"]
+    versions = [live.web.store.slot("dust", "raw_corpus", month).current() for month in MONTHS]
+    assert [version is not None for version in versions] == [False, True, True, False]
 
 
 def test_terminate_ends_all_ranks_and_the_next_run_resumes(finished: Live) -> None:
