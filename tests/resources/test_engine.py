@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from ops.errors import BadData, Temporary
-from resources.engine import ONE_CORE, LocalEngine
+from resources.child import ONE_CORE
+from resources.engine import LocalEngine
 
 ROOT = Path(__file__).parents[2]
 # Functions that workers can import by name; the tests' own modules are not on their path.

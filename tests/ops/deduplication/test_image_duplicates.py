@@ -45,9 +45,9 @@ def test_copies_of_all_sorts_are_found_and_the_largest_stays() -> None:
     found = decided(images)
     assert set(found) == {name for name in images if not name.endswith("/z")}
     for name, (reason, evidence) in found.items():
-        seed, edit = name.split("/")
+        group, edit = name.split("/")
         assert reason == edits(picture(0))[edit][0], name
-        assert evidence.startswith(f"{seed}/z (0.9") or evidence.startswith(f"{seed}/z (1.0"), (name, evidence)
+        assert evidence.startswith((f"{group}/z (0.9", f"{group}/z (1.0")), (name, evidence)
 
 
 def test_flips_and_crops_can_mean_something() -> None:
