@@ -137,6 +137,8 @@ def _context(report: Report, fig: Any) -> dict[str, Any]:
     if report.curves.train_loss or report.curves.valid_loss or report.curves.valid_accuracy:
         sections.append(("training", "Training"))
     sections.append(("data", "Data"))
+    if report.contact_sheet is not None:
+        sections.append(("augmentation", "Augmentation"))
     if report.samples or report.mistakes:
         sections.append(("samples", "Samples"))
     sections += [("cost", "Cost"), ("provenance", "Provenance"), ("limits", "Limits")]

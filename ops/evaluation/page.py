@@ -217,6 +217,33 @@ PARTITIONS = """{%- if r.partitions %}
 
 """
 
+_AUGMENTATION = """{%- if r.contact_sheet %}
+<section id="augmentation">
+<h2>Augmentation</h2>
+<p class="lead">Training rows beside their altered copies ({% for step in r.contact_sheet.steps %}{{ ", " if not loop.first }}{{ step|replace("_", " ") }}{% endfor %}),
+{{ fig("contact_sheet.copies", "count") }} of each: a copy that you would not give the same class hurts.</p>
+{%- if r.contact_sheet.image %}
+<div class="card"><img class="sheet" src="{{ r.contact_sheet.image }}" alt="Contact sheet: originals on the left, then their copies"
+ width="{{ r.contact_sheet.width }}" height="{{ r.contact_sheet.height }}">
+<details><summary>Ids of the originals, from top to bottom</summary>
+<ol>{% for row in r.contact_sheet.rows %}<li>{{ user(row.id) }}</li>{% endfor %}</ol></details></div>
+{%- else %}
+<div class="card scroll" tabindex="0" role="group" aria-label="Texts and their copies">
+<table>
+<thead><tr><th scope="col">Original</th>{% for _ in range(r.contact_sheet.copies) %}<th scope="col">Copy {{ loop.index }}</th>{% endfor %}</tr></thead>
+<tbody>
+{%- for row in r.contact_sheet.rows %}
+<tr><td class="sheet-text" dir="auto">{{ row.text }}<br><span class="id">{{ user(row.id) }}</span></td>
+{%- for copy in row.copies %}<td class="sheet-text" dir="auto">{{ copy }}</td>{% endfor %}</tr>
+{%- endfor %}
+</tbody></table></div>
+{%- if "bpe_dropout" in r.contact_sheet.steps %}<p class="note">Where a copy reads like its text, its tokens are others (bpe_dropout).</p>{% endif %}
+{%- endif %}
+</section>
+{%- endif %}
+
+"""
+
 _SAMPLES = """{%- if r.samples or r.mistakes %}
 <section id="samples">
 <h2>Samples</h2>
@@ -295,4 +322,4 @@ script runs. Every figure marked up as data names its place in report.json.</p><
 </html>
 """
 
-TEMPLATE = TOP + _KIND + VERDICT + _RESULT + TRAINING + DATA + _BALANCE + PARTITIONS + _SAMPLES + END
+TEMPLATE = TOP + _KIND + VERDICT + _RESULT + TRAINING + DATA + _BALANCE + PARTITIONS + _AUGMENTATION + _SAMPLES + END

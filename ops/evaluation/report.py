@@ -20,6 +20,7 @@ from ops.evaluation.metrics import Counts, Labels, Scores, check_labels
 from ops.evaluation.samples import choose_mistakes, choose_rows, sample
 from ops.evaluation.schema import (
     ClassRow,
+    ContactSheet,
     CostRow,
     Difference,
     Estimate,
@@ -76,6 +77,7 @@ def build_report(
     mistakes: int = 6,
     notes: Sequence[str] = (),
     learned: Sequence[Learned] = (),
+    contact_sheet: ContactSheet | None = None,
 ) -> Report:
     """Judge a model on its test rows and gather what a reader needs to know.
 
@@ -96,6 +98,7 @@ def build_report(
         mistakes: how many wrong test rows to show.
         notes: further remarks for the reader.
         learned: what steps learned from the training rows.
+        contact_sheet: some training rows and their altered copies.
 
     Raises:
         BadData: labels, counts or rows that do not fit each other.
@@ -122,6 +125,7 @@ def build_report(
         partitions=by_partition(flows),
         learned=list(learned),
         splits=_splits(balance),
+        contact_sheet=contact_sheet,
         samples=_samples(names, test, choose_rows(test.truth, samples, subject.seed)),
         mistakes=_samples(names, test, choose_mistakes(test.truth, test.predicted, mistakes, subject.seed)),
         costs=costs,

@@ -292,6 +292,41 @@ class Learned(Config):
     """A small table, each row by the names of its columns."""
 
 
+class SheetRow(Config):
+    """One training row of the contact sheet."""
+
+    id: str
+    """The row's id."""
+
+    text: str | None = None
+    """Beginning of the text, where the input is text."""
+
+    copies: list[str] = Field(default_factory=list)
+    """Beginnings of its altered copies, where the input is text."""
+
+
+class ContactSheet(Config):
+    """Some training rows beside the copies that augmentation made of them."""
+
+    steps: list[str]
+    """Kinds of the changes, in order."""
+
+    copies: int
+    """Copies of each row that are shown."""
+
+    rows: list[SheetRow]
+    """The rows, from top to bottom."""
+
+    image: str | None = None
+    """A PNG as a data URI, where the input is an image: each row's original, then its copies."""
+
+    width: int = 0
+    """Its pixels from left to right."""
+
+    height: int = 0
+    """Its pixels from top to bottom."""
+
+
 class Report(Config):
     """Everything about one trained model that a reader needs to judge it."""
 
@@ -342,6 +377,9 @@ class Report(Config):
 
     splits: list[Split]
     """Class balance by split."""
+
+    contact_sheet: ContactSheet | None = None
+    """Some training rows and their altered copies, where there are copies."""
 
     samples: list[Sample]
     """Some rows of the test split."""

@@ -136,6 +136,7 @@ tr.model>*{font-weight:600} .chips{list-style:none;margin:0;padding:0;display:fl
 display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:7;overflow:hidden}
 .sample img{display:block;width:96px;height:96px;object-fit:contain;image-rendering:pixelated;margin:2px auto 12px;border-radius:6px;
 background:var(--grid)}
+.sheet{display:block;max-width:100%;height:auto;image-rendering:pixelated;margin:0 0 10px;border-radius:6px} .sheet-text{white-space:pre-line}
 .sample .labels{margin-top:auto;font-size:13px;display:flex;flex-wrap:wrap;gap:4px 12px} .sample .labels span{color:var(--soft)}
 .sample b{color:var(--ink);font-weight:600} .sample b.right{color:var(--model)} .sample b.wrong{color:var(--loss)}
 .sample .id{display:block;margin-top:6px;font-size:12px;color:var(--soft);overflow-wrap:anywhere}

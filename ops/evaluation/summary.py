@@ -8,7 +8,7 @@ from typing import Any
 
 from ops.evaluation.cost import Cost, si, whole
 from ops.evaluation.html import charts
-from ops.evaluation.schema import Report
+from ops.evaluation.schema import ContactSheet, Report, SheetRow
 from ops.evaluation.verdict import figure, signed, signed_span, span
 
 # Marks anywhere; headings, rules and bullets in front; `www.`, which many renderers make a link.
@@ -32,6 +32,20 @@ def markdown(report: Report) -> str:
     drawn = charts(report)
     parts += [f"![{md(chart.title)}]({chart.data_uri()})" for name in _SHOWN if (chart := drawn[name]) is not None]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def sheet_markdown(sheet: ContactSheet) -> str:
+    """Markdown with a contact sheet: a picture with the ids of its rows, or a table of texts."""
+    steps = md(", ".join(sheet.steps))
+    if sheet.image is not None:
+        ids = "\n".join(f"{number}. {md(row.id)}" for number, row in enumerate(sheet.rows, 1))
+        return f"Originals on the left, then their copies ({steps}).\n\n![Contact sheet]({sheet.image})\n\n{ids}\n"
+    head = ("Row", "Original", *(f"Copy {number}" for number in range(1, sheet.copies + 1)))
+    return f"Texts and their copies ({steps}).\n\n" + md_table(head, [_texts(row, sheet.copies) for row in sheet.rows])
+
+
+def _texts(row: SheetRow, copies: int) -> list[str]:
+    return [row.id, row.text or "", *row.copies, *[""] * (copies - len(row.copies))]
 
 
 def asset_metadata(report: Report) -> dict[str, str | int | float]:

@@ -116,6 +116,7 @@ def _check_settings(build: Build) -> None:
 
 
 def _report(build: Build) -> Report:
+    from ops.evaluation.contact_sheet import sheet_of
     from ops.evaluation.report import build_report
 
     recipe, model = build.recipe, build.one("model")
@@ -136,6 +137,7 @@ def _report(build: Build) -> Report:
         samples=recipe.evaluation.samples,
         mistakes=recipe.evaluation.samples,
         learned=_learned(build),
+        contact_sheet=sheet_of(recipe, build.every("shards")),
     )
 
 

@@ -161,3 +161,12 @@ def test_a_rerun_says_that_nothing_was_built(text: Materialized) -> None:
     shown = text.metadata("clean_corpus", "0")
     assert (shown["partitions_built"], shown["partitions_reused"]) == (PARTITIONS, 0)
     assert text.metadata("model")["partitions_built"] == 1
+
+
+def test_images_show_a_contact_sheet_of_their_copies(text: Materialized, image: Materialized) -> None:
+    shown = image.metadata("shards")["contact_sheet"]
+    assert "](data:image/png;base64," in shown and "(scale)" in shown
+    report = json.loads((image.version("report").path / "report.json").read_bytes())
+    assert report["contact_sheet"]["image"] in shown
+    assert all(f"{number}. " in shown for number in range(1, len(report["contact_sheet"]["rows"]) + 1))
+    assert "contact_sheet" not in text.metadata("shards")
