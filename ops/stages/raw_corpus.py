@@ -53,11 +53,51 @@ def _external(recipe: Recipe, partition: str) -> str:
     return seen[key]
 
 
+KEPT_BYTES = 64 << 20
+"""Rows of a source that a process keeps for its next partition, at most; a larger source is read for each anew."""
+
+_kept: dict[str, list[Batch]] = {}
+"""The batches of the source that was read last, by its settings and content."""
+
+
+class _Reader:
+    """The batches of a partition; those of a small source that has several are read once in each process."""
+
+    def __init__(self, build: Build, natural: str | None) -> None:
+        self._source, self._natural = build.recipe.source, natural
+        several = natural is None and len(build.recipe.partition_keys()) > 1
+        parts = {"source": build.recipe.part("source"), "content": build.external}
+        self._name = sha256_json(parts) if several else None
+        self._read: list[Batch] = []
+
+    def __iter__(self) -> Iterator[Batch]:
+        there = _kept.get(self._name) if self._name is not None else None
+        if there is not None:
+            yield from there
+            return
+        size = 0.0
+        for batch in self._source.read(self._natural):
+            size += batch.table.estimated_size() + batch.rejects.estimated_size()
+            if size > KEPT_BYTES:
+                self._name = None
+                self._read.clear()
+            if self._name is not None:
+                self._read.append(batch)
+            yield batch
+
+    def keep(self) -> None:
+        """Keep what was read, when it is sure that it is the content that was asked for."""
+        if self._name is not None and self._name not in _kept:
+            _kept.clear()
+            _kept[self._name] = self._read
+
+
 def _build(build: Build) -> Counts:
     recipe, partition = build.recipe, build.partition
+    reader = _Reader(build, _natural_key(recipe, partition))
     tables: list[pl.DataFrame] = []
     rejects: list[pl.DataFrame] = []
-    for batch in recipe.source.read(_natural_key(recipe, partition)):
+    for batch in reader:
         if recipe.partitions.monthly is not None:
             table, rejected = _month(batch, recipe.partitions.monthly, partition)
         else:
@@ -73,6 +113,7 @@ def _build(build: Build) -> Counts:
     build.output.parquet("rejects.parquet", rejected)
     if recipe.source.external(_natural_key(recipe, partition)) != build.external:
         raise Temporary("the source changed while it was read", hint="run again when nothing writes to it any more")
+    reader.keep()
     reasons = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
     return Counts(rows_in=table.height + rejected.height, rows_out=table.height, rejected=reasons)
 

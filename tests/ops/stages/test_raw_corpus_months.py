@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
+import pytest
 import yaml
 
 from ops.recipe import Recipe
+from ops.sources.base import Batch
+from ops.sources.csv import Csv
+from ops.stages import raw_corpus
 from ops.stages.run import Built
 from ops.stages.spec import ALL
 from tests.chain import worlds
@@ -94,3 +99,33 @@ def test_the_whole_data_half_goes_over_months_with_an_empty_one(tmp_path: Path) 
     built = worlds.build(recipe, world.store)
     assert built["token_cache", "2021-05"].version.manifest.facts["elements"] == 0
     assert sum(built["statistics", ALL].version.json("statistics.json")["counts"]["train"].values()) > 50
+
+
+def test_a_small_source_is_read_once_and_a_large_one_for_each_month(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str | None] = []
+    whole = Csv.read
+
+    def counted(source: Csv, partition: str | None = None) -> Iterator[Batch]:
+        read.append(partition)
+        return whole(source, partition)
+
+    monkeypatch.setattr(Csv, "read", counted)
+    monkeypatch.setattr(raw_corpus, "_kept", {})
+    given = lines_of([row for row in rows() if row[1] is not None])
+    world, recipe = make(tmp_path / "small", given)
+    small = raw(world, recipe)
+    assert read == [None]
+    world.path.with_suffix(".csv").write_text("\n".join(["text,label,day", *given[:-1]]) + "\n")
+    changed = raw(world, recipe)
+    assert read == [None] * 2, "other content is read anew"
+    assert changed["2021-03"].version.digest != small["2021-03"].version.digest
+    monkeypatch.setattr(raw_corpus, "KEPT_BYTES", 10)
+    world, recipe = make(tmp_path / "large", given)
+    monkeypatch.setattr(raw_corpus, "_kept", {})
+    large = raw(world, recipe)
+    assert read == [None] * 6
+    assert {key: built.version.digest for key, built in large.items()} == {
+        key: built.version.digest for key, built in small.items()
+    }
