@@ -11,7 +11,7 @@ from ops.recipe import Recipe
 from ops.stages.series import ordered_rows, series_task
 from ops.stages.spec import Build, Input, Stage
 from ops.steps import Facts, Outcome, apply_steps
-from ops.storage import Counts
+from ops.storage import Counts, Version
 
 _NAME, _NUMBER = "__name", "__number"
 
@@ -50,7 +50,8 @@ def _rows_of_series(build: Build) -> Counts:
 
 def _rows_of_classes(build: Build) -> Counts:
     recipe, task = build.recipe, build.recipe.task
-    table = build.one("clean_corpus").parquet("data.parquet", _columns(recipe))
+    clean = build.one("clean_corpus")
+    table = clean.parquet("data.parquet", _columns(recipe, clean))
     statistics = build.one("statistics").json("statistics.json")
     facts = Facts(build.partition, recipe.seed, statistics=statistics, fitted=statistics.get("fitted"))
     there = Outcome.split(table, keep=pl.col(task.input).is_not_null(), step="input", reason="missing")
@@ -94,9 +95,11 @@ def _augmented_sounds(recipe: Recipe, rows: pl.DataFrame, facts: Facts) -> Outco
     return recipe.augmentation.apply(waves, facts, recipe.task.input, lambda t: apply_steps(t, rest, facts).kept)
 
 
-def _columns(recipe: Recipe) -> list[str]:
+def _columns(recipe: Recipe, clean: Version) -> list[str]:
     """What the model reads and predicts, and boxes, which follow every change of their image."""
-    boxes = [BOXES] if recipe.task.modality == "image" and BOXES in recipe.source.columns else []
+    entry = clean.manifest.entry("data.parquet")
+    there = dict(entry.schema or {}) if entry is not None else {}
+    boxes = [BOXES] if recipe.task.modality == "image" and BOXES in there else []
     return list(dict.fromkeys(["id", recipe.task.input, recipe.task.label, "split", *boxes]))
 
 
