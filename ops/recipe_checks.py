@@ -200,6 +200,10 @@ def _task(recipe: Recipe) -> Iterator[Problem]:
         yield ("augmentation",), f"copies cannot stand in a series, which {task.kind} reads in order"
     if task.modality == "table" and recipe.training.label_smoothing:
         yield ("training", "label_smoothing"), f"{task.kind} has no classes to spread a target over"
+    mixing = recipe.training.mixing
+    if mixing is not None and task.modality != "image":
+        reads = "numbers of tokens, which have nothing between them" if task.modality == "text" else task.modality
+        yield ("training", "mixing"), f"{mixing.kind} mixes pixels, and {task.kind} reads {reads}"
     if task.modality == "text" and recipe.tokenizer is None:
         yield ("task", "kind"), f"{task.kind} needs a tokenizer"
     if task.modality != "text" and recipe.tokenizer is not None:

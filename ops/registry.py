@@ -18,7 +18,6 @@ from ops.config import Config
 # Kinds that the design has and this version has not: asked for, they are named as such rather than as misspelt.
 PLANNED: dict[str, str] = {
     "semantic_duplicates": "removal of texts that mean the same",
-    "mixup": "Mixup and CutMix",
     "translation": "the translation task",
     "question_answering": "the question answering task",
     "detection": "the detection task",

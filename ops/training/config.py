@@ -26,6 +26,23 @@ class Loader(Config):
     """Mebibytes of the token cache that each process reads into memory; partitions that do not fit are mapped."""
 
 
+class Mixing(Config):
+    """Pairs of images of a batch in one, with both labels: Mixup (Zhang et al., 2018) or CutMix (Yun et al., 2019).
+
+    A share s is drawn from Beta(alpha, alpha) for each batch, and a partner for each of its images. Mixup blends the
+    pixels, s of the image and 1 - s of its partner; CutMix pastes a window with 1 - s of the partner's pixels. The loss
+    is s times that of the image's label and 1 - s times that of its partner's. What is drawn depends on seed and step
+    alone.
+    """
+
+    kind: Literal["mixup", "cutmix"]
+    """Blend pixels, or paste a window."""
+    alpha: Annotated[float, Field(gt=0.0, le=100.0)] = 1.0
+    """With 1 all shares are equally likely; below 1 most images stay nearly as they are, above 1 most are halved."""
+    probability: Annotated[float, Field(ge=0.0, le=1.0)] = 1.0
+    """Share of the batches that are mixed."""
+
+
 class TrainingConfig(Config):
     """How a model is trained."""
 
@@ -59,6 +76,8 @@ class TrainingConfig(Config):
     """Longest gradient; a longer one is scaled down. Null switches it off."""
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """Share of the target that is spread over all classes."""
+    mixing: Mixing | None = None
+    """Mix images of a batch in pairs; null leaves them as they are."""
     log_every: Annotated[int, Field(ge=1)] = 10
     """Steps between two lines of metrics; each is the mean since the last."""
     evaluate_every: Annotated[int, Field(ge=1)] | None = None

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ops.nn.spec import Spec
 from ops.tasks.base import Task
-from ops.training.config import Loader
+from ops.training.config import Loader, Mixing
 from ops.training.data import Examples
+from ops.training.mixing import Mix, check_mixing, draw_mix
 from ops.training.order import Order, Rows
 
 Key = TypeVar("Key")
@@ -30,6 +31,8 @@ class Batch:
         inputs: what the model's `forward` takes.
         labels: (B,) int64 of classes, or floats (B, ...).
         weights: (B,) 1, or 0 for an example that only stands in.
+        others: labels of the examples that are mixed in; nothing where none are.
+        share: what the labels count where others count the rest.
     """
 
     count: int
@@ -37,6 +40,12 @@ class Batch:
     inputs: tuple[Tensor, ...]
     labels: Tensor
     weights: Tensor
+    others: Tensor | None = None
+    share: float = 1.0
+
+
+Plan = tuple[Rows, int, Mix | None]
+"""Examples of one process; how many the global batch has, negative where they only stand in; what is mixed in."""
 
 
 class Ahead(Generic[Key, Made]):
@@ -84,7 +93,9 @@ def batches(
     settings: Loader,
     rank: int = 0,
     world: int = 1,
-) -> Ahead[tuple[Rows, int], Batch]:
+    mixing: Mixing | None = None,
+    seed: int = 0,
+) -> Ahead[Plan, Batch]:
     """The batches of one process by step.
 
     Args:
@@ -96,20 +107,32 @@ def batches(
         settings: how they are read.
         rank: number of this process.
         world: number of processes.
+        mixing: whether and how examples are mixed in pairs.
+        seed: the run's seed.
+
+    Raises:
+        ConfigError: the examples cannot be mixed.
     """
+    check_mixing(mixing, spec)
 
-    def plan(step: int) -> tuple[Rows, int]:
+    def plan(step: int) -> Plan:
         rows = order.rows(step)
-        mine = rows[rank::world]
+        mine, mix = rows[rank::world], draw_mix(mixing, seed, step, rows, spec)
+        mix = mix.part(rank, world) if mix is not None else None
         # Fewer examples than processes: each still takes part, with one example that does not count.
-        return (mine, len(rows)) if len(mine) else (rows[:1], -len(rows))
+        return (mine, len(rows), mix) if len(mine) else (rows[:1], -len(rows), mix)
 
-    def make(planned: tuple[Rows, int]) -> Batch:
-        rows, count = planned
+    def make(planned: Plan) -> Batch:
+        rows, count, mix = planned
         values = examples.values(rows)
         inputs = task.collate(values, examples.length[rows], spec)
         weights = torch.full((len(rows),), float(count > 0))
         labels = torch.from_numpy(examples.label[rows])
-        return Batch(abs(count), values.shape[1], inputs, labels, weights)
+        if mix is None:
+            return Batch(abs(count), values.shape[1], inputs, labels, weights)
+        (images,) = inputs
+        (others,) = task.collate(examples.values(mix.partners), examples.length[mix.partners], spec)
+        mixed, second = mix.apply(images, others), torch.from_numpy(examples.label[mix.partners])
+        return Batch(abs(count), values.shape[1], (mixed,), labels, weights, second, mix.share)
 
     return Ahead(plan, make, total, settings)

@@ -89,7 +89,7 @@ class Trainer:
         self._total = self._config.steps or per_epoch * (self._config.epochs or 1)
         self._batches = batches(
             self._data["train"], self._order, self._task, self._spec, self._total, self._config.loader,
-            group.rank, group.world,
+            group.rank, group.world, self._config.mixing, run.seed,
         )  # fmt: skip
         self._evaluate_every = self._config.evaluate_every or per_epoch
         self._progress = Progress()
@@ -155,13 +155,21 @@ class Trainer:
     def _backward(self, batch: Batch) -> Tensor:
         """Gradients of the mean loss of the global batch; returns this process's share of the sum of losses."""
         logits = self._wrapped(*batch.inputs)
-        loss = self._task.loss(logits, batch.labels, batch.weights, self._config.label_smoothing)
+        loss = self._loss(logits, batch)
         self._optimizers.zero_grad()
         # DDP divides by the number of processes; what counts is the number of examples in the global batch.
         torch.autograd.backward(loss * (self._group.world / batch.count))
         operations = FORWARD_AND_BACKWARD * len(batch.labels) * self._flops(batch.width)
         self._spending.count(int(batch.weights.sum()), operations)
         return loss.detach()
+
+    def _loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Sum of the losses of this process's examples; of mixed ones with both labels, by their shares."""
+        smoothing = self._config.label_smoothing
+        if batch.others is None:
+            return self._task.loss(logits, batch.labels, batch.weights, smoothing)
+        first = self._task.loss(logits, batch.labels, batch.weights * batch.share, smoothing)
+        return first + self._task.loss(logits, batch.others, batch.weights * (1.0 - batch.share), smoothing)
 
     def _note(self, learning_rate: float, norm: float) -> None:
         """Write a line of metrics: the mean loss since the last one."""

@@ -36,6 +36,7 @@ WRONG: list[tuple[str, dict[str, Any], tuple[str | int, ...], str]] = [
         ("augmentation", "steps", 0, "kind"),
         "bpe_dropout is for the tokenizer bpe",
     ),
+    ("text", {"training": {"mixing": {"kind": "mixup"}}}, ("training", "mixing"), "reads numbers of tokens"),
     ("image", {"augmentation": {"steps": [{"kind": "eda"}]}}, ("augmentation", "steps", 0, "kind"), "work on image"),
     ("text", {"cleaning": [{"kind": "image_decodable"}]}, ("cleaning", 0, "kind"), "does not work on text"),
     ("image", {"cleaning": [LENGTH]}, ("cleaning", 0, "kind"), "step 'length' does not work on image"),

@@ -42,6 +42,35 @@ def cache_entry(folder: Path) -> dict[str, Any]:
     return {"partition": folder.name, "path": str(folder), "files": files}
 
 
+def image_run(folder: Path, training: dict[str, Any] | None = None, **settings: Any) -> Path:
+    """A run.json of an image task: which half of 4 x 6 grey pixels is bright."""
+    rng = np.random.default_rng(5)
+    examples: list[tuple[list[int], int | None, str, int]] = []
+    for row in range(60):
+        label = int(rng.integers(2))
+        pixels = rng.integers(0, 120, (4, 6))
+        pixels[:, :3] += 120 * label
+        pixels[:, 3:] += 120 * (1 - label)
+        examples.append((pixels.ravel().tolist(), label, ("train", "train", "train", "valid", "test")[row % 5], 0))
+    run = {
+        "task": {"kind": "image_classification", "input": "image", "label": "label"},
+        "model": {"kind": "vision_transformer", "patch": 2, "dim": 8, "depth": 1, "heads": 2, "dropout": 0.0},
+        "training": {"steps": 7, "batch_size": 9, "checkpoint_every": 2, "log_every": 2, **(training or {})},
+        "seed": 3,
+        "classes": ["right", "left"],
+        "inputs": [write_cache(folder / "cache" / "a", examples, "u1")],
+        "input": {"kind": "image", "height": 4, "width": 6, "channels": 1},
+        "work": str(folder / "work"),
+        "world_size": 1,
+        "resume": True,
+        **settings,
+    }
+    path = folder / "work" / "run.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(run))
+    return path
+
+
 def text_run(folder: Path, training: dict[str, Any] | None = None, **settings: Any) -> Path:
     """A run.json of a text task that can be learned: the class is the word that occurs most."""
     rng = np.random.default_rng(5)
