@@ -44,7 +44,7 @@ def problems(recipe: Recipe, *, partial: bool = False) -> list[Problem]:
         recipe: the recipe.
         partial: whether it lacks keys that are wrong by themselves; a check that needs one of those is left out.
     """
-    checks = (_kinds, _columns, _types, _unread_columns, _alike, _shares, _task, _partitions, _keys, _fitted)
+    checks = (_kinds, _order, _columns, _types, _unread_columns, _alike, _shares, _task, _partitions, _keys, _fitted)
     found: list[Problem] = []
     for check in checks:
         try:
@@ -105,6 +105,21 @@ def _fitted(recipe: Recipe) -> Iterator[Problem]:
             if step.fit_key in seen:
                 yield (*path, "kind"), f"the very same {step.kind} is there twice"
             seen.add(step.fit_key)
+
+
+def _order(recipe: Recipe) -> Iterator[Problem]:
+    """Steps that compare rows, between steps that decide by scores or over the corpus.
+
+    What comes behind them is scored and signed without what the steps before them drop (`ops/stages/scores.py`), so
+    they would see other rows there than in the clean corpus, and keep and drop others.
+    """
+    whole = [*recipe.deduplication, *recipe.scoring]
+    for path, step in _steps(recipe, "cleaning"):
+        place = int(path[1])
+        if step.compares_rows and whole and min(whole) < place < max(whole):
+            behind = recipe.cleaning[max(whole)].kind
+            said = f"{step.kind} compares rows with each other; put it before {recipe.cleaning[min(whole)].kind}"
+            yield (*path, "kind"), f"{said} or behind {behind}, not between them"
 
 
 def _columns(recipe: Recipe) -> Iterator[Problem]:

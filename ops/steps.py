@@ -97,6 +97,11 @@ class Step(Config):
     if TYPE_CHECKING:
         kind: Any = None
 
+    @property
+    def compares_rows(self) -> bool:
+        """Whether what becomes of a row depends on the other rows of the table, and so on what was dropped before."""
+        return False
+
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the outcome for one partition's table; a pure function of its arguments."""
         raise TypeError(f"{type(self).__name__} has no apply")

@@ -98,6 +98,11 @@ class Consistency(Step):
             raise ValueError("give columns with rules, unique, or both")
         return self
 
+    @property
+    def compares_rows(self) -> bool:
+        """With `unique`, the first row of several counts."""
+        return bool(self.unique)
+
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the rows that keep all rules."""
         require(table, [*self.columns, *(name for names in self.unique for name in names)], step=self.kind)

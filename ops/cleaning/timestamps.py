@@ -90,6 +90,11 @@ class Timestamps(Step):
             )
         return self
 
+    @property
+    def compares_rows(self) -> bool:
+        """Order, duplicates and gaps are of rows beside each other."""
+        return True
+
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the rows with their moments, in order."""
         require(table, [*self.columns, *self.groups], step=self.kind)

@@ -236,3 +236,28 @@ def test_what_dagster_refuses_in_a_key_is_known() -> None:
     from dagster._core.definitions.partitions.utils.base import INVALID_PARTITION_SUBSTRINGS
 
     assert set(NOT_IN_KEYS) == set(INVALID_PARTITION_SUBSTRINGS)
+
+
+UNIQUE = {"kind": "consistency", "unique": [["label"]]}
+EXACT, NEAR = {"kind": "exact_duplicates"}, {"kind": "near_duplicates"}
+LANGUAGE = {"kind": "language", "languages": ["en"]}
+
+
+@pytest.mark.parametrize(
+    ("cleaning", "wrong"),
+    [
+        ([UNIQUE, EXACT, NEAR], None),
+        ([EXACT, NEAR, UNIQUE], None),
+        ([LANGUAGE, UNIQUE], None),
+        ([EXACT, {"kind": "consistency", "columns": {"label": {"required": True}}}, NEAR], None),
+        ([EXACT, UNIQUE, NEAR], 1),
+        ([LANGUAGE, {"kind": "whitespace"}, UNIQUE, EXACT], 2),
+        ([EXACT, UNIQUE, LANGUAGE], 1),
+    ],
+)
+def test_steps_that_compare_rows_stand_before_or_behind_those_over_the_corpus(
+    cleaning: list[dict[str, Any]], wrong: int | None, tmp_path: Path
+) -> None:
+    """Between them they would see other rows when what follows is scored or signed than in the clean corpus."""
+    found = [path for path, text in recipe(tmp_path, cleaning=cleaning).problems() if "compares rows" in text]
+    assert found == ([] if wrong is None else [("cleaning", wrong, "kind")])
