@@ -59,7 +59,8 @@ _WEAK_PHONE = r"\b[0-9]{2,5}(?:[ \-][0-9]{2,7}){1,4}\b|\b[0-9]{7,12}\b"
 
 _LIKELY_KEY = r"(?i)AKIA|ASIA|gh[opsru]_|pat[_\-]|xox|AIza|hf_|npm_|pypi-|[rs]k[_\-]|eyJ|PRIVATE KEY"
 _KEYS = (
-    r"-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*-----END [A-Z ]*PRIVATE KEY-----",
+    # From one marker to the next, so that a key that is cut off takes no text behind it.
+    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?:-{0,4}[^-])*-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----",
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
     r"|\bgh[opsru]_[0-9A-Za-z]{36,}\b|\bgithub_pat_[0-9A-Za-z_]{22,}\b|\bglpat-[0-9A-Za-z_\-]{20,}"
     r"|\bxox[abeoprs]-[0-9A-Za-z\-]{10,}|\bAIza[0-9A-Za-z_\-]{35}|\bhf_[0-9A-Za-z]{30,}\b|\bnpm_[0-9A-Za-z]{36}\b"
@@ -67,7 +68,9 @@ _KEYS = (
     r"|\beyJ[0-9A-Za-z_\-]{8,}\.eyJ[0-9A-Za-z_\-]{8,}\.[0-9A-Za-z_\-]{8,}",
 )
 _NAMED_KEY = (
-    r"(?i:\b(?:api|access|secret|auth|private)[_\- ]?(?:key|token)[\"']?\s*[:=]\s*[\"']?)"
+    # The name may be the end of a longer one (`OPENAI_API_KEY`, `awsSecretAccessKey`) and have a number.
+    r"(?i:(?:api|access|secret|auth|private|account|client|encryption|signing)"
+    r"[_\- ]?(?:access[_\- ]?)?(?:key|token|secret)(?:_id|_?[0-9]{1,2})?[\"']?\s*(?::=|=>|[:=])\s*[\"']?)"
     r"(?P<value>[0-9A-Za-z_\-/+]{20,}={0,2})"
 )
 
@@ -147,7 +150,7 @@ PATTERNS: dict[str, tuple[Pattern, ...]] = {
         ),
     ),
     "email": (Pattern("@", (r"\b[\w.%+\-]*[\w%+\-]@(?:[\w\-]+\.)+[\p{L}]{2,}\b",)),),
-    "key": (Pattern(_LIKELY_KEY, _KEYS), Pattern(r"(?i)key|token", (_NAMED_KEY,), _is_named_key)),
+    "key": (Pattern(_LIKELY_KEY, _KEYS), Pattern(r"(?i)key|token|secret", (_NAMED_KEY,), _is_named_key)),
     "ipv6": (Pattern(r"[0-9A-Fa-f]:[0-9A-Fa-f:]{2}", (r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*",), _is_ipv6),),
     "ipv4": (Pattern(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]", (rf"\b(?:{_OCTET}\.){{3}}{_OCTET}\b",), _is_ipv4),),
     "iban": (

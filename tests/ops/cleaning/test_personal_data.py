@@ -22,6 +22,10 @@ ALL = PersonalData(kinds=["url", "email", "key", "ipv6", "ipv4", "iban", "card",
 KEYS = ["AKIA" + "IOSFODNN7EXAMPLE", "gh" + "p_" + "0aB1" * 9, "sk-" + "abc123" * 5, "hf_" + "x1Y2" * 9]
 PRIVATE = "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIB\nzz==\n-----END RSA PRIVATE " + "KEY-----"
 
+LOCKED = PRIVATE.replace("\nMIIB", "\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00FF\n\nMIIB--B")
+ARMOURED = PRIVATE.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK")
+SECRET = "abcd1234" * 3
+
 
 def table(texts: list[str | None]) -> pl.DataFrame:
     return pl.DataFrame({"id": [str(k) for k in range(len(texts))], "text": texts}, schema={"id": str, "text": str})
@@ -48,6 +52,12 @@ def masked(text: str, step: PersonalData = ALL) -> str:
         ('api_key = "' + "a1b2c3d4" * 3 + '"', 'api_key = "[KEY]"'),
         (f"{KEYS[0]} {KEYS[1]} {KEYS[2]} {KEYS[3]}", "[KEY] [KEY] [KEY] [KEY]"),
         (f"a {PRIVATE} b", "a [KEY] b"),
+        (f"a {LOCKED} b {ARMOURED} c", "a [KEY] b [KEY] c"),
+        (f"{PRIVATE[:40]} cut off, then {PRIVATE}", f"{PRIVATE[:40]} cut off, then [KEY]"),
+        (f"OPENAI_API_KEY={SECRET} my_api_key: {SECRET}", "OPENAI_API_KEY=[KEY] my_api_key: [KEY]"),
+        (f"aws_secret_access_key = {SECRET[:-1]}/+AWS_ACCESS", "aws_secret_access_key = [KEY]"),
+        (f"AZURE_SECRET_KEY='{SECRET}', openaiApiKey:\"{SECRET}\"", "AZURE_SECRET_KEY='[KEY]', openaiApiKey:\"[KEY]\""),
+        (f'"client_secret" : "{SECRET}", API_KEY_2 => {SECRET}', '"client_secret" : "[KEY]", API_KEY_2 => [KEY]'),
     ],
 )
 def test_found(text: str, expected: str) -> None:
@@ -89,6 +99,13 @@ def test_nothing_else_is_touched(texts: list[str | None]) -> None:
         assert (before is None) == (after is None)
         if before is not None and before != after:
             assert set(after) - set(before) <= set("[]URLEMAIKYPV46BNCDSHO_")
+
+
+@pytest.mark.parametrize(
+    "piece", [PRIVATE[:31], PRIVATE[:40], "api_key=", "secret_access_", "o'", "a@", "tel=0", "DE12 "]
+)
+def test_a_large_bad_text_takes_no_time(piece: str) -> None:
+    assert masked(piece * 100_000) == piece * 100_000
 
 
 def test_counts_pseudonyms_and_drops() -> None:
