@@ -6,6 +6,8 @@ and CR end a record. A line without a byte in it is no record.
 
 Where the grammar is broken, exactly the physical line in which the record begins is rejected, and reading goes on with
 the next: one forgotten quote sign must not swallow the rest of the file.
+
+The longest record that is allowed changes nothing of this: a longer one ends where it ends, and is rejected as one.
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ops.sources.window import Positions, Window, count_line_ends
+
+LOOK_AHEAD = 2
+"""Bytes behind a record that tell where it ends: `\\r` may be followed by `\\n`, a quote sign by another."""
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 
@@ -46,17 +51,17 @@ class Dialect:
     limit: int
 
     @cached_property
-    def _field_end(self) -> re.Pattern[bytes]:
+    def field_end(self) -> re.Pattern[bytes]:
+        """What ends a field that is not quoted."""
         return re.compile(b"[" + re.escape(self.separator) + rb"\n\r]")
 
     def record(self, data: bytes, start: int, final: bool) -> Record | None:
         """The record that begins at `start`; null when the bytes at hand do not tell where it ends."""
         cells: list[bytes] = []
-        limit = start + self.limit
         position = start
         while True:
             if self.quote and data.startswith(self.quote, position):
-                closed = self._quoted(data, position, limit, final)
+                closed = self._quoted(data, position, final)
                 if closed is None:
                     return None
                 cell, position, reason = closed
@@ -64,9 +69,7 @@ class Dialect:
                     return self._broken(data, start, final, reason, f"in field {len(cells) + 1}")
                 cells.append(cell)
             else:
-                found = self._field_end.search(data, position, limit + 1)
-                if found is None and len(data) > limit:
-                    return self._broken(data, start, final, "too_large", f"{self.limit} bytes are allowed")
+                found = self.field_end.search(data, position)
                 if found is None and not final:
                     return None
                 end = len(data) if found is None else found.start()
@@ -81,14 +84,14 @@ class Dialect:
         width = 2 if data.startswith(b"\r\n", position) else len(sign)
         return Record(position + width, cells)
 
-    def _quoted(self, data: bytes, start: int, limit: int, final: bool) -> tuple[bytes, int, str] | None:
+    def _quoted(self, data: bytes, start: int, final: bool) -> tuple[bytes, int, str] | None:
         """Cell, position behind the closing sign, and the reason if it is broken."""
         parts: list[bytes] = []
         position = start + 1
         while True:
-            close = data.find(self.quote, position, limit + 1)
+            close = data.find(self.quote, position)
             if close < 0:
-                return (b"", start, "unclosed_quote") if final or len(data) > limit else None
+                return (b"", start, "unclosed_quote") if final else None
             behind = data[close + 1 : close + 2]
             if not behind and not final:
                 return None
@@ -193,6 +196,8 @@ def first_record(window: Window, dialect: Dialect) -> tuple[list[bytes] | None, 
     """Take the first record (the header) out of the window, with its line; null where there is none or it is broken."""
     while True:
         record = dialect.record(window.data, 0, window.final)
+        if (len(window.data) if record is None else record.end) > dialect.limit + LOOK_AHEAD:
+            return None, window.line
         if record is None:
             # As much again: a header of a million names is not parsed once for each block.
             window.fill(max(window.block, len(window.data)))

@@ -12,8 +12,9 @@ from pydantic import field_validator, model_validator
 from ops.errors import BadData
 from ops.sources.base import Batch
 from ops.sources.containers import InputFile
-from ops.sources.delimited import Dialect, Frames, first_record, frame
+from ops.sources.delimited import LOOK_AHEAD, Dialect, Frames, first_record, frame
 from ops.sources.encodings import Encoding, check_encoding
+from ops.sources.overlong import pass_record
 from ops.sources.rejects import EXCERPT_BYTES, Reject, reject_frame
 from ops.sources.tabular import TableSource, check_names, table_text
 from ops.sources.values import first_faults, parse_text
@@ -194,12 +195,20 @@ class DelimitedSource(TableSource):
 
     def _no_progress(self, window: Window, name: str) -> Batch | None:
         record = self.dialect.record(window.data, 0, window.final)
-        if record is None:
+        if record is None and len(window.data) <= self.max_record_bytes + LOOK_AHEAD:
             window.fill(max(window.block, len(window.data)))
             return None
-        line, offset = window.line, window.offset(0)
-        excerpt = window.skip_line()
-        rejects = reject_frame([Reject(name, line, offset, record.reason, record.detail, excerpt)])
+        line, offset, excerpt = window.line, window.offset(0), window.data[:EXCERPT_BYTES]
+        if record is None:
+            size, reason, detail = pass_record(window, self.dialect)
+        else:
+            size, reason, detail = 0, record.reason, record.detail
+        if reason:
+            window.skip_line()
+            excerpt = excerpt.splitlines()[0]
+        else:
+            reason, detail = "too_large", f"{size} bytes, {self.max_record_bytes} are allowed"
+        rejects = reject_frame([Reject(name, line, offset, reason, detail, excerpt)])
         return Batch(self._batch(_nothing(list(self.declared)), window, name).table, rejects)
 
     def _batch(self, stretch: Stretch, window: Window, name: str, fields: list[str | None] | None = None) -> Batch:

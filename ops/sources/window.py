@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
@@ -18,6 +18,7 @@ from ops.errors import BadData
 from ops.sources.base import BATCH_BYTES
 from ops.sources.containers import InputFile
 from ops.sources.encodings import MARKS, Encoding, detect, width
+from ops.sources.rewind import Rewindable
 
 Positions = NDArray[np.int64]
 
@@ -41,7 +42,7 @@ class Window:
         self.final = False
         self.block = block
         self.name = name
-        self._stream = stream
+        self._stream = Rewindable(stream)
         self._offset = 0
         self._read = 0
         self._known: tuple[int, int] | None = None
@@ -79,6 +80,25 @@ class Window:
         self._offset += size
         self._known = None
         self.line += lines
+
+    @contextmanager
+    def attempt(self) -> Iterator[Callable[[], None]]:
+        """Read on within the block; calling what it gives takes the window back to where it was before the block."""
+        decoder = self._decoder.getstate() if self._decoder is not None else None
+        before = self.data, self.line, self.final, self._offset, self._read
+        self._stream.mark()
+
+        def back() -> None:
+            self._stream.rewind()
+            self.data, self.line, self.final, self._offset, self._read = before
+            self._known = None
+            if self._decoder is not None and decoder is not None:
+                self._decoder.setstate(decoder)
+
+        try:
+            yield back
+        finally:
+            self._stream.release()
 
     def offset(self, position: int) -> int | None:
         """Byte in the file of a position in `data`; null where the encoding does not tell (ISO 2022, UTF-7)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 
-def reference(data: bytes, width: int, quote: int | None) -> list[tuple[Any, ...]]:
+def reference(data: bytes, width: int, quote: int | None, limit: int = 1 << 30) -> list[tuple[Any, ...]]:
     """The grammar once more, byte by byte: ("row", line, cells) and ("reject", line, offset, reason)."""
     found: list[tuple[Any, ...]] = []
     position, line = 0, 1
@@ -57,6 +57,8 @@ def reference(data: bytes, width: int, quote: int | None) -> list[tuple[Any, ...
                 reason = "bad_utf8"
             if b"\0" in body:
                 reason = "nul_byte"
+            if len(body) > limit:
+                reason = "too_large"
             if reason is None and len(cells) != width:
                 reason = "wrong_column_count"
         if reason is not None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import tracemalloc
+from io import BytesIO
 from typing import Any
 
 import polars as pl
@@ -15,8 +17,9 @@ from ops.sources import delimited_source
 from ops.sources.csv import Csv
 from ops.sources.delimited import frame
 from ops.sources.tsv import Tsv
+from ops.sources.window import Window
 from tests.ops.sources.grammar import reference
-from tests.ops.sources.reading import read_bytes
+from tests.ops.sources.reading import read_bytes, whole
 
 TEXT = st.text(
     alphabet=st.one_of(
@@ -95,6 +98,9 @@ def test_blocks_and_the_careful_path_make_no_difference(
         two = read_bytes(tight, data, 5)
         at.setattr(delimited_source, "frame", _no_frames)
         three = read_bytes(tight, data, 64)
+    found: list[tuple[Any, ...]] = [("row", row[-1], *row[:-2]) for row in one.table.rows()]
+    found += [("reject", *row) for row in one.rejects.select("line", "offset", "reason").rows()]
+    assert sorted(found, key=repr) == sorted(reference(data, width, ord('"'), limit), key=repr)
     for other in (two, three):
         assert one.table.equals(other.table)
         assert one.rejects.drop("detail", "excerpt").equals(other.rejects.drop("detail", "excerpt"))
@@ -123,8 +129,73 @@ def test_a_line_larger_than_the_window_is_skipped_without_being_held() -> None:
     batch = read_bytes(source(2, max_record_bytes=1000), data, block=512)
     assert batch.table.drop("file", "line").rows() == [("a", "b"), ("c", "d"), ("e", "f")]
     assert batch.table["line"].to_list() == [1, 3, 5]
-    assert batch.rejects["reason"].to_list() == ["too_large", "unclosed_quote"]
+    assert batch.rejects["reason"].to_list() == ["too_large", "too_large"]
     assert batch.rejects["offset"].to_list() == [4, 4 + 100_001 + 4]
+
+
+class Pipe(BytesIO):
+    """What can be read only once, as the content of a compressed file."""
+
+    def seekable(self) -> bool:
+        return False
+
+    def seek(self, *arguments: Any) -> int:
+        raise OSError("it cannot seek")
+
+
+@pytest.mark.parametrize("stream", [BytesIO, Pipe])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_quoted_cell_beyond_the_limit_is_one_reject_and_its_lines_are_no_records(
+    stream: type[BytesIO], encoding: Any
+) -> None:
+    cell = '"' + 'inside,"",x\r\n' * 100_000 + '"'
+    text = f'a,b\r\n1,{cell}\r\n2,"{cell[1:-1]}"" and more",\n3,c\n4,"never closed\n' + "5,d\n" * 300_000
+    tight = source(2, max_record_bytes=1000, encoding=encoding)
+    window = Window(stream(text.encode(encoding)), "f", encoding, 4096)
+    batch = whole(tight.read_window(window, "f"))
+    assert batch.table.drop("file", "line").unique(maintain_order=True).rows() == [("a", "b"), ("3", "c"), ("5", "d")]
+    assert batch.table.height == 300_002
+    first = 3 + 2 * 100_000
+    assert batch.rejects.select("line", "reason").rows() == [
+        (2, "too_large"),
+        (2 + 100_001, "too_large"),
+        (first + 2, "unclosed_quote"),
+    ]
+    assert batch.rejects["detail"][0] == f"{2 + len(cell)} bytes, 1000 are allowed"
+    assert batch.rejects["excerpt"][2].strip() == b'4,"never closed'
+    mark = 2 if encoding == "utf-16" else 0
+    scale = 2 if encoding == "utf-16" else 1
+    places = [text.index("1,"), text.index("\n2,") + 1, text.index("4,")]
+    assert batch.rejects["offset"].to_list() == [mark + scale * place for place in places]
+
+
+def test_what_is_passed_over_is_not_held() -> None:
+    class Endless:
+        """A quoted cell of 400 MB, and one whose quote never closes."""
+
+        def __init__(self) -> None:
+            self.left = 400
+
+        def seekable(self) -> bool:
+            return False
+
+        def read(self, size: int) -> bytes:
+            self.left -= 1
+            return b"x,y\n" * (size // 4) if self.left > 0 else b'"\n1,z' if self.left == 0 else b""
+
+    stream: Any = Endless()
+    tracemalloc.start()
+    try:
+        tight = source(2, max_record_bytes=1 << 20)
+        window = Window(stream, "f", "utf-8", 1 << 20)
+        window.data = b'0,"' + window.data
+        batch = whole(tight.read_window(window, "f"))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert batch.table.drop("file").rows() == [("1", "z", 399 * (1 << 18) + 2)]
+    assert batch.rejects["reason"].to_list() == ["too_large"]
+    assert peak < 40 << 20
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
