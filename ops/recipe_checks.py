@@ -92,11 +92,7 @@ def _fitted(recipe: Recipe) -> Iterator[Problem]:
         if cleaning and place > min(cleaning) and (place in recipe.scoring or place in recipe.deduplication):
             first = cleaning[min(cleaning)].kind
             yield ("cleaning", place, "kind"), f"{step.kind} must come before {first}, which is fitted on what it keeps"
-    split = recipe.split
-    by = {split.time} if split.time else set(split.groups or split.columns or [recipe.task.input])
-    for path, name in _named(recipe, "cleaning"):
-        if path[1] in cleaning and name in by:
-            yield path, f"the split goes by column {name!r}, so no step that is fitted on training rows may change it"
+    yield from _moved(recipe)
     for part in ("cleaning", "normalization"):
         seen: set[str] = set()
         for path, step in _steps(recipe, part):
@@ -105,6 +101,23 @@ def _fitted(recipe: Recipe) -> Iterator[Problem]:
             if step.fit_key in seen:
                 yield (*path, "kind"), f"the very same {step.kind} is there twice"
             seen.add(step.fit_key)
+
+
+def _moved(recipe: Recipe) -> Iterator[Problem]:
+    """Steps that would move rows between train and test behind a step that has learned from the training rows."""
+    split, fitting = recipe.split, recipe.fitting
+    # With groups, rows that have none are divided by their content.
+    by = {split.time} if split.time else {*(split.groups or ()), *(split.columns or [recipe.task.input])}
+    for place, step in enumerate(recipe.cleaning):
+        if not fitting or place < min(fitting):
+            continue
+        first = recipe.cleaning[min(fitting)].kind
+        for name in sorted(by & step.writes):
+            if place in fitting:
+                said = "so no step that is fitted on training rows may change it"
+            else:
+                said = f"so {step.kind}, which writes it, must come before {first}, which is fitted on training rows"
+            yield ("cleaning", place, "kind"), f"the split goes by column {name!r}, {said}"
 
 
 def _order(recipe: Recipe) -> Iterator[Problem]:

@@ -102,6 +102,12 @@ class Step(Config):
         """Whether what becomes of a row depends on the other rows of the table, and so on what was dropped before."""
         return False
 
+    @property
+    def writes(self) -> frozenset[str]:
+        """The columns whose values a row may have others of behind the step; a step that only drops rows has none."""
+        named = [getattr(self, key, None) or () for key in ("column", "columns", "output")]
+        return frozenset(name for names in named for name in ([names] if isinstance(names, str) else names))
+
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the outcome for one partition's table; a pure function of its arguments."""
         raise TypeError(f"{type(self).__name__} has no apply")

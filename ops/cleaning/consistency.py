@@ -103,6 +103,11 @@ class Consistency(Step):
         """With `unique`, the first row of several counts."""
         return bool(self.unique)
 
+    @property
+    def writes(self) -> frozenset[str]:
+        """None: rows are dropped or stay as they are."""
+        return frozenset()
+
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the rows that keep all rules."""
         require(table, [*self.columns, *(name for names in self.unique for name in names)], step=self.kind)

@@ -30,6 +30,11 @@ class ImageDecodable(Step):
 
     applies_to: ClassVar[frozenset[str]] = frozenset({"image"})
 
+    @property
+    def writes(self) -> frozenset[str]:
+        """None: rows are dropped or stay as they are."""
+        return frozenset()
+
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the rows whose image decodes; the evidence is the size or the decoder's message."""
         require(table, [self.column], step=self.kind, types=BYTES)

@@ -35,6 +35,11 @@ class Length(Step):
             raise ValueError(f"minimum {self.minimum} is above maximum {self.maximum}")
         return self
 
+    @property
+    def writes(self) -> frozenset[str]:
+        """None: rows are dropped or stay as they are."""
+        return frozenset()
+
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the rows within the bounds; the others with reason too_short or too_long."""
         require(table, [self.column], step=self.kind, types=TEXT)

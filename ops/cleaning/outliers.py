@@ -64,6 +64,11 @@ class Outliers(FittedStep):
         """The columns."""
         return self.columns
 
+    @property
+    def writes(self) -> frozenset[str]:
+        """The columns, where values become null."""
+        return frozenset(self.columns if self.action == "null" else ())
+
     def fit(self, train: pl.DataFrame, seed: int) -> dict[str, Any]:
         """Summaries of the columns; for methods by row the sample and the limit."""
         import numpy as np

@@ -38,6 +38,11 @@ class References(Step):
 
     _base: Path = PrivateAttr(default_factory=Path)
 
+    @property
+    def writes(self) -> frozenset[str]:
+        """None: rows are dropped or stay as they are."""
+        return frozenset()
+
     def resolve(self, base: Path) -> Self:
         """A copy that takes relative paths from `base`."""
         copy = self.model_copy()

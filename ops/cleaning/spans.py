@@ -32,6 +32,11 @@ class Spans(Step):
 
     applies_to: ClassVar[frozenset[str]] = frozenset({"text"})
 
+    @property
+    def writes(self) -> frozenset[str]:
+        """The answers."""
+        return frozenset([self.answers])
+
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the rows with an answer where it stands; changed counts rows by `moved` and `removed` answers."""
         require(table, [self.context], step=self.kind, types=TEXT)

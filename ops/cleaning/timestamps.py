@@ -95,6 +95,11 @@ class Timestamps(Step):
         """Order, duplicates and gaps are of rows beside each other."""
         return True
 
+    @property
+    def writes(self) -> frozenset[str]:
+        """The new column."""
+        return frozenset([self.output])
+
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the rows with their moments, in order."""
         require(table, [*self.columns, *self.groups], step=self.kind)

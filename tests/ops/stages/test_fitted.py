@@ -98,6 +98,20 @@ def test_the_report_shows_the_errors_of_all_methods(tmp_path: Path) -> None:
     assert any(origin["stage"] == "fitted" for origin in report.json("report.json")["inputs"])
 
 
+def test_what_the_split_goes_by_is_written_before_anything_is_learned(tmp_path: Path) -> None:
+    world, fitted = worlds.make(tmp_path), "{kind: impute, columns: [stars], method: median}"
+    times = "{kind: timestamps, columns: [stars], format: '%s', zone: UTC}"
+    late = "split={time: time, valid_from: '1970-01-01T00:04', test_from: '1970-01-01T00:05'}"
+    with pytest.raises(Exception, match="column 'time', so timestamps, which writes it, must come before impute"):
+        world.recipe(f"cleaning=[{fitted}, {times}]", late)
+    world.recipe(f"cleaning=[{times}, {fitted}]", late)
+    grouped = "split={groups: [label]}"
+    with pytest.raises(Exception, match="column 'text', so mask, which writes it, must come before impute"):
+        world.recipe(f"cleaning=[{fitted}, {{kind: mask, words: [x]}}]", grouped)
+    # Read, and not written: a series by station, whole stations on one side.
+    world.recipe("cleaning=[{kind: impute, columns: [stars], groups: [label]}, {kind: length, minimum: 1}]", grouped)
+
+
 @pytest.mark.parametrize(
     ("steps", "message"),
     [
@@ -105,6 +119,10 @@ def test_the_report_shows_the_errors_of_all_methods(tmp_path: Path) -> None:
         ("{kind: impute, columns: [stars]}, {kind: language, languages: [en]}", "language must come before impute"),
         ("{kind: impute, columns: [stars]}, {kind: impute, columns: [stars]}", "the very same impute is there twice"),
         ("{kind: impute, columns: [text]}", "the split goes by column 'text'"),
+        (
+            "{kind: outliers, columns: [stars], method: zscore}, {kind: html_to_text}",
+            "the split goes by column 'text', so html_to_text, which writes it, must come before outliers",
+        ),
         ("{kind: impute, columns: [starz]}", "no column 'starz'"),
         ("{kind: impute, columns: [stars], order: hour}", "no column 'hour'"),
     ],
