@@ -33,8 +33,8 @@ _EXTENSION = r"(?:[ ]?(?:x|ext\.?)[ ]?[0-9]{1,6})?"
 
 _CUE = r"(?:phone|telephone|telefon|tel|fon|mobile|mobil|cell|fax|m[oó]vil|t[eé]l|handy|hotline|whatsapp|sms)"
 _CUE_BEFORE = (
-    rf"(?i)\b(?:{_CUE}|call|calling|dial|ring|text|reach|answering)\b\.?"
-    r"(?:\s+(?:me|us|him|her|them|at|on|is|was|number|no|nr)\b\.?){0,3}[\s:#\-(]{0,3}$"
+    rf"(?i)(?:\b|_)(?:{_CUE}|call|calling|dial|ring|text|reach|answering)(?:\b|_)\.?"
+    r"(?:[\s_]*(?:me|us|him|her|them|at|on|is|was|number|no|nr)\b\.?){0,3}[\s:#\-(=\"']{0,4}$"
 )
 _CUE_AFTER = rf"(?i)^[\s\-(,]{{0,3}}(?:{_CUE}|office)\b"
 """What says that groups of digits are a telephone number, before and behind them."""
@@ -42,7 +42,7 @@ _CUE_AFTER = rf"(?i)^[\s\-(,]{{0,3}}(?:{_CUE}|office)\b"
 _STRONG_PHONE = "|".join(
     [
         # International, with + or 00 and groups.
-        r"\+[1-9][0-9]{0,2}[ .\-]?(?:\([0-9]{1,4}\)[ .\-]?)?[0-9]{1,8}(?:[ .\-][0-9]{2,5}){0,4}" + _EXTENSION + r"\b",
+        r"\+[1-9][0-9]{0,2}[ .\-]?(?:\([0-9]{1,4}\)[ .\-]?)?[0-9]{1,8}(?:[ .\-][0-9]{2,8}){0,4}" + _EXTENSION + r"\b",
         r"\b00[1-9][0-9]{0,2}[ .\-]?(?:\([0-9]{1,4}\)[ .\-]?)?[0-9]{1,5}(?:[ .\-][0-9]{2,5}){1,4}" + _EXTENSION + r"\b",
         r"\+[0-9]{8,15}" + _EXTENSION + r"\b",
         # An area code in parentheses.
@@ -55,7 +55,16 @@ _STRONG_PHONE = "|".join(
         r"\b0[1-9][0-9]{0,3}[ \-][0-9]{2,8}(?:[ \-][0-9]{2,5}){0,4}\b",
     ]
 )
-_WEAK_PHONE = r"\b[0-9]{2,5}(?:[ \-][0-9]{2,7}){1,4}\b|\b[0-9]{7,12}\b"
+_WEAK_PHONE = (
+    r"\b0[1-9][0-9]{1,4}[ ]?/[ ]?[0-9]{3,8}(?:[ \-][0-9]{2,5}){0,3}\b|\+[1-9][0-9]{0,2}/[0-9]{2,5}/[0-9]{3,8}\b"
+    r"|\b[0-9]{2,5}(?:[ \-][0-9]{2,7}){1,4}\b|\b[0-9]{7,12}\b"
+)
+
+_EMAIL = (
+    # An apostrophe as in o'brien; not that of `b'ann@...'`.
+    r"\b(?:(?:[A-Za-z&&[^BbFfRrUu]]|[\w.%+\-]{2,})')?[\w.%+\-]*[\w%+\-]"
+    r"@(?:[\w\-]+\.)+(?:(?i:xn--[0-9a-z\-]*[0-9a-z])|\p{L}{2,})\b"
+)
 
 _LIKELY_KEY = r"(?i)AKIA|ASIA|gh[opsru]_|pat[_\-]|xox|AIza|hf_|npm_|pypi-|[rs]k[_\-]|eyJ|PRIVATE KEY"
 _KEYS = (
@@ -73,6 +82,25 @@ _NAMED_KEY = (
     r"[_\- ]?(?:access[_\- ]?)?(?:key|token|secret)(?:_id|_?[0-9]{1,2})?[\"']?\s*(?::=|=>|[:=])\s*[\"']?)"
     r"(?P<value>[0-9A-Za-z_\-/+]{20,}={0,2})"
 )
+
+
+_IBAN_LENGTHS = {
+    15: "NO", 16: "BE", 18: "DK FI FK FO GL NL SD", 19: "MK SI", 20: "AT AZ BA EE KZ LT LU MN XK", 21: "CH HR LI LV",
+    22: "BG BH CR DE GB GE IE ME RS VA", 23: "AE GI IL IQ OM SO TL", 24: "AD CZ ES MD PK RO SA SE SK TN VG",
+    25: "LY PT ST", 26: "IS TR", 27: "BI DJ FR GR IT MC MR SM", 28: "AL BY CY DO GT HN HU LB NI PL SV",
+    29: "BR EG PS QA UA", 30: "JO KW MU YE", 31: "MT SC", 32: "LC", 33: "RU",
+}  # fmt: skip
+"""Characters of an IBAN by country: the registry of ISO 13616."""
+
+
+def _iban() -> str:
+    """In groups of four or without spaces, as long as its country has it."""
+    forms = [
+        rf"(?:{countries.replace(' ', '|')})[0-9]{{2}}(?: ?[0-9A-Z]{{4}}){{{(length - 4) // 4}}}"
+        + (rf" ?[0-9A-Z]{{{length % 4}}}" if length % 4 else "")
+        for length, countries in _IBAN_LENGTHS.items()
+    ]
+    return rf"(?i)\b(?:{'|'.join(forms)})\b"
 
 
 def _digits() -> pl.Expr:
@@ -96,7 +124,9 @@ def _is_strong_phone(table: pl.DataFrame) -> pl.Series:
     other = value.str.contains(r"^0[0-9]{3}-[0-9]{4}$|^\+214748364|(?:[ \-]00){2}")
     dated = dated | other
     enough = table.select(_digits().is_between(8, 15) & ~dated).to_series()
-    return enough & _free(table, r".,\-/=")
+    # Behind another name than that of a telephone, `=` says that it is the number of something else.
+    named = pl.col("before").str.replace(rf"(?i){_CUE}(?:_?(?:number|no|nr))?=$", "=")
+    return enough & _free(table.with_columns(named), r".,\-/=")
 
 
 def _is_weak_phone(table: pl.DataFrame) -> pl.Series:
@@ -105,7 +135,7 @@ def _is_weak_phone(table: pl.DataFrame) -> pl.Series:
     dated = pl.col("value").str.contains(
         r"^(?:19|20)[0-9]{2}[\- ](?:0[1-9]|1[0-2])\b|^[0-9]{1,2}[\- ][0-9]{1,2}[\- ](?:19|20)[0-9]{2}$"
     )
-    return table.select(_digits().is_between(6, 12) & said & ~dated).to_series() & _free(table, r".,/=")
+    return table.select(_digits().is_between(6, 12) & said & ~dated).to_series() & _free(table, r".,/")
 
 
 def _is_card(table: pl.DataFrame) -> pl.Series:
@@ -149,17 +179,14 @@ PATTERNS: dict[str, tuple[Pattern, ...]] = {
             (r"(?i)\b(?:https?|ftp)://[^\s<>\"]*[^\s<>\"'.,;:!?)\]}]|\bwww\.[\w\-]+\.[^\s<>\"]*[^\s<>\"'.,;:!?)\]}]",),
         ),
     ),
-    "email": (Pattern("@", (r"\b[\w.%+\-]*[\w%+\-]@(?:[\w\-]+\.)+[\p{L}]{2,}\b",)),),
+    "email": (Pattern("@", (_EMAIL,)),),
     "key": (Pattern(_LIKELY_KEY, _KEYS), Pattern(r"(?i)key|token|secret", (_NAMED_KEY,), _is_named_key)),
     "ipv6": (Pattern(r"[0-9A-Fa-f]:[0-9A-Fa-f:]{2}", (r"[0-9A-Fa-f:]*:[0-9A-Fa-f:]*:[0-9A-Fa-f:]*",), _is_ipv6),),
     "ipv4": (Pattern(r"[0-9]\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]", (rf"\b(?:{_OCTET}\.){{3}}{_OCTET}\b",), _is_ipv4),),
     "iban": (
         Pattern(
             r"[A-Za-z]{2}[0-9]{2} ?[0-9A-Za-z]{4}",
-            (
-                r"(?i)\b[A-Z]{2}[0-9]{2}[0-9A-Z]{11,30}\b",
-                r"\b[A-Z]{2}[0-9]{2}(?: [0-9A-Z]{4}){2,7}(?: [0-9A-Z]{1,4})?\b",
-            ),
+            (_iban(),),
             lambda table: mod97(table["value"]),
         ),
     ),
@@ -174,7 +201,7 @@ PATTERNS: dict[str, tuple[Pattern, ...]] = {
     "us_ssn": (Pattern(r"[0-9]{3}-[0-9]{2}-[0-9]{4}", (r"\b[0-8][0-9]{2}-[0-9]{2}-[0-9]{4}\b",), _is_ssn),),
     "phone": (
         Pattern(r"[0-9][0-9().\- ]{5}", (_STRONG_PHONE,), _is_strong_phone),
-        Pattern(r"[0-9][0-9\- ]{5}", (_WEAK_PHONE,), _is_weak_phone),
+        Pattern(r"[0-9][0-9\-/ ]{5}", (_WEAK_PHONE,), _is_weak_phone),
     ),
 }
 """By kind, in the order in which they are looked for: what an earlier one takes, no later one sees."""

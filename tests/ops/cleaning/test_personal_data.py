@@ -25,6 +25,16 @@ PRIVATE = "-----BEGIN RSA PRIVATE " + "KEY-----\nMIIB\nzz==\n-----END RSA PRIVAT
 LOCKED = PRIVATE.replace("\nMIIB", "\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00FF\n\nMIIB--B")
 ARMOURED = PRIVATE.replace("RSA PRIVATE KEY", "PGP PRIVATE KEY BLOCK")
 SECRET = "abcd1234" * 3
+# MOD 97-10 holds; but DE has 22 characters, and ZZ is nowhere.
+LONG, NOWHERE = "DE%s370400440532013000000", "ZZ%s370400440532013000"
+
+
+def _checked(form: str) -> str:
+    rest = "".join(str(int(sign, 36)) for sign in f"{form[4:]}{form[:2]}00")
+    return form % f"{98 - int(rest) % 97:02}"
+
+
+LONG, NOWHERE = _checked(LONG), _checked(NOWHERE)
 
 
 def table(texts: list[str | None]) -> pl.DataFrame:
@@ -45,7 +55,19 @@ def masked(text: str, step: PersonalData = ALL) -> str:
         ("card 4111 1111 1111 1111 123", "card [CARD] 123"),
         ("card 378282246310005.", "card [CARD]."),
         ("iban GB82 WEST 1234 5698 7654 32 is mine, gb82west12345698765432", "iban [IBAN] is mine, [IBAN]"),
+        (
+            "de89 3704 0044 0532 0130 00 here, be68 5390 0754 7034 from NO93 8601 1117 947",
+            "[IBAN] here, [IBAN] from [IBAN]",
+        ),
         ("ssn 536-32-3065", "ssn [US_SSN]"),
+        ("o'brien@example.org, b'ann@example.org', l'ann@x.org", "[EMAIL], b'[EMAIL]', [EMAIL]"),
+        ("ann@xn--bcher-kva.xn--p1ai, bob@example.XN--P1AI.", "[EMAIL], [EMAIL]."),
+        ("phone=030-1234567 tel=+49 30 1234567", "phone=[PHONE] tel=[PHONE]"),
+        ("Tel.: 030/1234567, Fax 0221 / 123-45", "Tel.: [PHONE], Fax [PHONE]"),
+        (
+            '{"phone": "7858949", "work_phone_number": \'785 8949\'} mobile=7858949',
+            '{"phone": "[PHONE]", "work_phone_number": \'[PHONE]\'} mobile=[PHONE]',
+        ),
         ("(88) 684-3349 +1-743-438-6774x62406 0348 2102744", "[PHONE] [PHONE] [PHONE]"),
         ("+49 (30) 901820 or 02.27.96.63.08", "[PHONE] or [PHONE]"),
         ("Phone: 785 8949, call me at 2813882583\n61 51 81 fax", "Phone: [PHONE], call me at [PHONE]\n[PHONE] fax"),
@@ -72,7 +94,10 @@ def test_found(text: str, expected: str) -> None:
         "x[::2], a[1::2], std::vector, c10d::barrier, 00:1a:2b:3c:4d:5e",
         "version 1.2.3.4 and 1.2.3.4.5 and 300.1.1.1",
         "card 4111 1111 1111 1112, id 9111111111111111",
+        "0.4111111111111111 4111111111111111.25",
         "GB82 WEST 1234 5698 7654 33",
+        f"{LONG} {LONG.lower()} of no country: {NOWHERE}",
+        "id=030-1234567 pages, tel 01/2024, 030/1234567 pages, x=+49-30-1234567",
         "Journal 21 (2018) 92-100, ISSN 0962-4929, 2147483647 +2147483647",
         "785 8949 people, 2010 2011, 12 000 000",
         "@decorator a@b user@host", "000-12-3456", "api_key = your-own-key-goes-right-here",
