@@ -16,6 +16,11 @@ def missing(values: pl.Series) -> pl.Series:
     return values.is_null() | values.is_nan().fill_null(False) if values.dtype.is_float() else values.is_null()
 
 
+def finite(values: pl.Series) -> pl.Series:
+    """Where there is a value to learn from: neither missing nor infinite."""
+    return values.is_finite().fill_null(False) if values.dtype.is_float() else values.is_not_null()
+
+
 def group_numbers(table: pl.DataFrame, groups: list[str]) -> NDArray[np.int64]:
     """For each row the number of its group, in the order in which groups first occur."""
     import numpy as np

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from ops.cleaning.gaps import group_numbers, missing, run_lengths
+from ops.cleaning.gaps import finite, group_numbers, missing, run_lengths
 from ops.cleaning.sampling import sampled
+from ops.errors import BadData
+from ops.moments import mean_and_deviation, shrink
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +29,10 @@ MODELS: tuple[Method, ...] = ("knn", "iterative")
 """They look at the other columns of the row."""
 WORDS: tuple[Method, ...] = ("constant", "mode", "forward_fill")
 """They work on values that are no numbers."""
+
+
+_FAR = 1e6
+"""Standard deviations beyond which everything is as far: a square of more might overflow."""
 
 
 def is_number(dtype: pl.DataType) -> bool:
@@ -52,20 +58,23 @@ def learn(train: pl.DataFrame, columns: Sequence[str], predictors: Sequence[str]
 
 def _summary(values: pl.Series) -> dict[str, Any]:
     # Sorted, so that the last bit of a sum does not depend on the order of the partitions.
-    known = values.filter(~missing(values)).sort()
+    known = values.filter(finite(values)).sort()
     if known.is_empty():
         return {"mode": None}
     counts = known.value_counts().sort("count", values.name, descending=[True, False])
     summary: dict[str, Any] = {"mode": counts[values.name][0]}
     if is_number(values.dtype):
-        exact = known.cast(pl.Float64)
-        summary |= {"mean": exact.mean(), "median": exact.median()}
+        exact = known.cast(pl.Float64).to_numpy()
+        factor = float(shrink(exact[0], exact[-1]))
+        middle = pl.Series(exact * factor).median()
+        summary |= {"mean": mean_and_deviation(exact)[0], "median": float(middle) / factor}  # type: ignore[arg-type]
     return summary
 
 
 def matrix(table: pl.DataFrame, columns: Sequence[str]) -> NDArray[np.float64]:
-    """(rows, columns) float64, NaN where a value is missing."""
-    return table.select(pl.col(list(columns)).cast(pl.Float64).fill_null(float("nan"))).to_numpy()
+    """(rows, columns) float64, NaN where a value is missing or infinite."""
+    numbers = pl.col(list(columns)).cast(pl.Float64)
+    return table.select(pl.when(numbers.is_finite()).then(numbers).otherwise(float("nan")).name.keep()).to_numpy()
 
 
 @dataclass
@@ -102,7 +111,7 @@ class Filling:
     def filled(self, column: str, method: Method) -> pl.Series:
         """The column with missing values filled by a method; null where the method has nothing to say."""
         values = self.table[column]
-        known = self.table[column].set(missing(values), None)
+        known = values.set(~finite(values), None)
         if method in CONSTANTS:
             constant = self.value if method == "constant" else self.learned["columns"][column].get(method)
             return _constant(known, constant)
@@ -116,7 +125,9 @@ class Filling:
         fill = pl.Series(known.name, found).fill_nan(None)
         if known.dtype.is_integer():
             low, high = (pl.select(bound).item() for bound in (known.dtype.min(), known.dtype.max()))  # type: ignore[attr-defined]
-            fill = fill.round().clip(float(low), float(high)).cast(known.dtype, strict=False)
+            whole = fill.round().clip(float(low), float(high))
+            # float(high) may be one more than the type holds.
+            fill = whole.cast(known.dtype, strict=False).set(whole >= float(high), high)
         return known.zip_with(known.is_not_null(), fill.cast(known.dtype))
 
     def _interpolated(self, known: pl.Series, method: Method) -> NDArray[np.float64]:
@@ -131,7 +142,8 @@ class Filling:
             part = slice(int(start), int(stop))
             there = ~np.isnan(y[part])
             if there.any():
-                result[part] = np.interp(x[part], x[part][there], y[part][there])
+                factor = shrink(np.abs(y[part][there]).max())
+                result[part] = np.interp(x[part], x[part][there], y[part][there] * factor) / factor
         return result
 
     def _times(self) -> NDArray[np.float64]:
@@ -153,7 +165,11 @@ class Filling:
             lacking = np.isnan(rows).any(axis=1)
             if lacking.any():
                 rows = rows.copy()
-                rows[lacking] = _modelled(sample, rows[lacking], method, self.neighbours)
+                try:
+                    rows[lacking] = _modelled(sample, rows[lacking], method, self.neighbours)
+                except ValueError as error:
+                    columns = ", ".join(self.predictors)
+                    raise BadData(f"impute: {method} cannot learn from the columns {columns}: {error}") from error
             self._models[method] = rows
         return self._models[method]
 
@@ -162,8 +178,9 @@ def _constant(known: pl.Series, constant: Any) -> pl.Series:
     if constant is None:
         return known
     if known.dtype.is_integer():
-        constant = round(constant)
-    return known.fill_null(pl.Series([constant]).cast(known.dtype)[0])
+        low, high = (pl.select(bound).item() for bound in (known.dtype.min(), known.dtype.max()))  # type: ignore[attr-defined]
+        constant = min(max(round(constant), low), high)
+    return known.fill_null(pl.Series([constant], dtype=known.dtype)[0])
 
 
 def _forward(column: str, groups: list[str]) -> pl.Expr:
@@ -179,12 +196,17 @@ def _modelled(
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Columns without any value, and models that have not converged: both are kept.
+        low, high = np.nanmin(sample, axis=0), np.nanmax(sample, axis=0)
+        empty = np.isnan(low)
+        factor = np.where(empty, 1.0, shrink(low, high))
+        sample, shrunk = sample * factor, rows * factor
         centre, spread = np.nanmean(sample, axis=0), np.nanstd(sample, axis=0)
-        empty = np.isnan(centre)
         centre, spread = np.where(empty, 0.0, centre), np.where(empty | (spread == 0), 1.0, spread)
         known = (sample - centre) / spread
         imputer = _IMPUTERS[method](known, neighbours)
-        filled = imputer.fit(known).transform((rows - centre) / spread) * spread + centre
+        scaled = ((shrunk - centre) / spread).clip(-_FAR, _FAR)
+        filled = (imputer.fit(known).transform(scaled) * spread + centre) / factor
+        filled = np.clip(filled, np.where(empty, -np.inf, low), np.where(empty, np.inf, high))
     filled[:, empty] = np.nan
     return np.where(np.isnan(rows), filled, rows)
 

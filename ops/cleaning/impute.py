@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field, model_validator
 
-from ops.cleaning.gaps import block_mask, cell_mask, missing
+from ops.cleaning.gaps import block_mask, cell_mask, finite, missing
 from ops.cleaning.imputation import MODELS, ORDERED, WORDS, Filling, Method, is_number, learn
 from ops.columns import require
 from ops.errors import BadData, ConfigError
 from ops.fitting import FittedStep
+from ops.moments import shrink
 from ops.steps import Outcome
 
 AUTO: tuple[Method, ...] = ("mean", "median", "mode", "forward_fill", "linear", "time", "knn", "iterative")
@@ -28,6 +31,7 @@ class Impute(FittedStep):
 
     Means, medians, modes and models are learned from the training rows only. Rows are looked at in the order of
     `order` within their `groups`; `forward_fill`, `linear` and `time` see the rows of one partition, of all splits.
+    Infinities stay, and teach nothing.
     Beyond the first and last known value the nearest holds, but for `forward_fill`, which never looks ahead. What a
     method cannot say is filled with the training median, or with the mode where values are no numbers. Columns of
     integers stay so: fills are rounded.
@@ -69,6 +73,8 @@ class Impute(FittedStep):
     def _settings(self) -> Impute:
         if (self.value is None) == (self.method == "constant"):
             raise ValueError("the method constant has a value, and no other has one")
+        if isinstance(self.value, float) and not math.isfinite(self.value):
+            raise ValueError(f"{self.value} is what is missing, no value to fill in")
         if self.method == "time" and self.order is None:
             raise ValueError("interpolation in time needs `order`, the column of times")
         twice = [name for name in (self.order, *self.groups) if name in self.columns]
@@ -87,7 +93,8 @@ class Impute(FittedStep):
         learned = learn(train, self.columns, self._predictors(train), self.sample)
         for name, summary in learned["columns"].items():
             if summary["mode"] is None and self.method != "constant":
-                raise BadData(f"impute: column {name!r} has no value in any training row", hint="use method constant")
+                hint = "use method constant"
+                raise BadData(f"impute: column {name!r} has no value in any training row that is finite", hint=hint)
         if self.method == "auto":
             learned["errors"] = self._judge(train, seed)
             learned["choice"] = {name: _best(learned["errors"], name) for name in self.columns}
@@ -130,6 +137,8 @@ class Impute(FittedStep):
             usual: Method = "median" if is_number(values.dtype) else "mode"
             values = values.zip_with(values.is_not_null(), filling.filled(name, usual))
             counts[usual] = counts.get(usual, 0) + left
+        if not finite(values.filter(gap)).all():
+            raise BadData(f"impute: nothing finite can be filled into column {name!r} by {', '.join(counts)}")
         return values, counts
 
     def _choice(self, learned: Mapping[str, Any], name: str) -> Mapping[Gaps, Method]:
@@ -157,6 +166,10 @@ class Impute(FittedStep):
         keys = [*self.groups, *([] if self.order is None else [self.order])]
         return placed.sort(keys, maintain_order=True) if keys else placed
 
+    def _judged(self, train: pl.DataFrame) -> pl.DataFrame:
+        """The rows by group and order, and where those say nothing by `id`: other partitions give no other order."""
+        return self._sorted(train.sort("id") if "id" in train.columns else train)
+
     def _candidates(self, dtype: pl.DataType, predictors: Sequence[str]) -> list[Method]:
         possible = [method for method in AUTO if is_number(dtype) or method in WORDS]
         if self.order is None:
@@ -165,7 +178,7 @@ class Impute(FittedStep):
 
     def _judge(self, train: pl.DataFrame, seed: int) -> list[dict[str, Any]]:
         """The errors of all methods on hidden values: one row for each column, kind of gap and method."""
-        rows = _stretches(self._sorted(train), JUDGED_ROWS)
+        rows = _stretches(self._judged(train), JUDGED_ROWS)
         patterns: tuple[Gaps, ...] = ("short",) if self.order is None else ("short", "long")
         return [row for gaps in patterns for row in self._errors(rows, gaps, seed)]
 
@@ -185,7 +198,7 @@ class Impute(FittedStep):
 
         # Each column's draw is its own, so that another column more changes none.
         random = np.random.default_rng([seed, gaps == "long", *name.encode()])
-        present = (~missing(rows[name])).to_numpy()
+        present = finite(rows[name]).to_numpy()
         if gaps == "short":
             return cell_mask(present, self.hidden, random)
         return block_mask(present, self.hidden, self.block, random)
@@ -217,14 +230,26 @@ def _fits(value: Any, dtype: pl.DataType) -> bool:
         return isinstance(value, str)
     if dtype == pl.Boolean or isinstance(value, bool):
         return dtype == pl.Boolean and isinstance(value, bool)
-    return isinstance(value, int) or (isinstance(value, float) and (dtype.is_float() or value.is_integer()))
+    if not isinstance(value, int | float) or not (dtype.is_float() or float(value).is_integer()):
+        return False
+    try:
+        return pl.Series([value if dtype.is_float() else int(value)]).cast(dtype).is_finite().all()
+    except (pl.exceptions.PolarsError, OverflowError):
+        return False
 
 
 def _error(truth: pl.Series, found: pl.Series) -> dict[str, float | None]:
     if not is_number(truth.dtype):
         return {"wrong": float((truth != found).mean()), "rmse": None, "mae": None}  # type: ignore[arg-type]
-    apart = (truth.cast(pl.Float64) - found.cast(pl.Float64)).abs().sort()
-    return {"wrong": None, "rmse": float((apart**2).mean()) ** 0.5, "mae": float(apart.mean())}  # type: ignore[arg-type]
+    apart = (truth.cast(pl.Float64) - found.cast(pl.Float64)).abs().sort().to_numpy()
+    factor = float(shrink(apart[-1]))
+    errors = {"rmse": float(((apart * factor) ** 2).mean()) ** 0.5, "mae": float((apart * factor).mean())}
+    # What is beyond all numbers is worse than any, and NaN is too.
+    most = sys.float_info.max
+    return {
+        "wrong": None,
+        **{key: min(error / factor, most) if error == error else most for key, error in errors.items()},
+    }
 
 
 def _best(errors: Sequence[Mapping[str, Any]], column: str) -> dict[Gaps, Method]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from ops.cleaning.sampling import content_hashes
+from ops.moments import mean_and_deviation, shrink, spread_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,16 +30,15 @@ def summary(values: NDArray[np.float64]) -> dict[str, float]:
 
     # Sorted, so that the last bit of a sum does not depend on the order of the partitions.
     known = np.sort(values[np.isfinite(values)])
-    first, median, third = np.quantile(known, (0.25, 0.5, 0.75))
-    found = {
-        "mean": known.mean(),
-        "std": known.std(),
-        "median": median,
-        "mad": np.median(np.abs(known - median)),
-        "first": first,
-        "third": third,
-    }
-    return {name: float(value) for name, value in found.items()}
+    mean, std = mean_and_deviation(known)
+    factor = float(shrink(known[0], known[-1]))
+    small = known * factor
+    first, median, third = np.quantile(small, (0.25, 0.5, 0.75))
+    mad = spread_of(float(np.median(np.abs(small - median))), median, median)
+    found = {"median": median, "mad": mad, "first": first, "third": third}
+    # A deviation may be beyond all numbers, where values lie at both of their ends.
+    most = sys.float_info.max
+    return {"mean": mean, "std": std, **{name: float(min(value / factor, most)) for name, value in found.items()}}
 
 
 def column_scores(
@@ -50,15 +51,19 @@ def column_scores(
     import numpy as np
 
     get = {name: np.array([each[name] for each in summaries]) for name in summaries[0]}
+    factor = shrink(*get.values())
+    get, values = {name: each * factor for name, each in get.items()}, values * factor
+    spread = {"zscore": get["std"], "mad": get["mad"], "iqr": get["third"] - get["first"]}[method]
+    rounding = 8 * np.spacing(np.maximum(np.abs(get["first"]), np.abs(get["third"])))
+    spread = np.where((method == "iqr") & (spread <= rounding), 0.0, spread)
     with np.errstate(invalid="ignore", divide="ignore"):
         if method == "zscore":
-            scores = np.abs(values - get["mean"]) / get["std"]
+            scores = np.abs(values - get["mean"]) / spread
         elif method == "mad":
-            scores = 0.6745 * np.abs(values - get["median"]) / get["mad"]
+            scores = 0.6745 * np.abs(values - get["median"]) / spread
         else:
             beyond = np.maximum(get["first"] - values, values - get["third"])
-            scores = np.maximum(beyond, 0.0) / (get["third"] - get["first"])
-    spread = {"zscore": get["std"], "mad": get["mad"], "iqr": get["third"] - get["first"]}[method]
+            scores = np.maximum(beyond, 0.0) / spread
     return np.where(np.isnan(values) | (spread == 0), 0.0, scores)
 
 
@@ -68,6 +73,8 @@ def standardised(values: NDArray[np.float64], summaries: Sequence[Mapping[str, f
 
     median, mean, std = (np.array([each[name] for each in summaries]) for name in ("median", "mean", "std"))
     plain = np.where(np.isnan(values), median, values)
+    factor = shrink(median, mean, std)
+    plain, mean, std = plain * factor, mean * factor, std * factor
     return np.asarray(np.clip((plain - mean) / np.where(std > 0, std, 1.0), -_FAR, _FAR))
 
 
@@ -126,7 +133,7 @@ class Scorer:
         import numpy as np
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # About equal rows, whose factor may be huge: it is cut below.
+            warnings.simplefilter("ignore")  # About equal rows, whose factor may be huge.
             model = self._density
             # A row of the sample would be its own nearest neighbour; the fit has its factor among the others.
             index = _places(rows, self._sample)
@@ -135,7 +142,8 @@ class Scorer:
             scores[inside] = -model.negative_outlier_factor_[index[inside]]
             if not inside.all():
                 scores[~inside] = -model.score_samples(rows[~inside])
-        return np.asarray(np.nan_to_num(scores, nan=1.0, posinf=_FAR).clip(max=_FAR))
+        # Not cut: beside many equal rows all others have huge factors, and must not tie.
+        return np.asarray(np.nan_to_num(scores, nan=1.0))
 
 
 def _places(rows: NDArray[np.float64], among: NDArray[np.float64]) -> NDArray[np.int64]:

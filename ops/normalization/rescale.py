@@ -50,6 +50,8 @@ class Rescale(FittedStep):
             if self.method != "log" and not (abs(values) < float("inf")).any():
                 raise BadData(f"rescale: column {name!r} has no finite value in any training row")
             found[name] = learned_scale(values, self.method)
+            if found[name]["spread"] == float("inf"):
+                raise BadData(f"rescale: column {name!r} has values too large for {self.method}", hint="use log")
         return {"columns": found}
 
     def use(self, table: pl.DataFrame, learned: Mapping[str, Any]) -> Outcome:

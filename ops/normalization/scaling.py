@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
+
+from ops.moments import mean_and_deviation, shrink, spread_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -13,19 +16,23 @@ Method = Literal["minmax", "zscore", "decimal", "robust", "log"]
 
 
 def learned_scale(values: NDArray[np.float64], method: Method) -> dict[str, Any]:
-    """Centre and spread of the finite ones among values (N,); a spread of zero counts as one."""
+    """Centre and spread of the finite ones among values (N,); a spread of zero, or of rounding, counts as one.
+
+    A spread that float64 cannot hold is infinite.
+    """
     import numpy as np
 
     # Sorted, so that the last bit of a sum does not depend on the order of the partitions.
     known = np.sort(values[np.isfinite(values)])
     centre, spread = 0.0, 1.0
-    if method == "minmax":
-        centre, spread = known[0], known[-1] - known[0]
-    elif method == "zscore":
-        centre, spread = known.mean(), known.std()
-    elif method == "robust":
-        low, centre, high = np.quantile(known, (0.25, 0.5, 0.75))
-        spread = high - low
+    if method == "zscore":
+        centre, spread = mean_and_deviation(known)
+    elif method in ("minmax", "robust"):
+        factor = float(shrink(known[0], known[-1]))
+        low, middle, high = np.quantile(known * factor, (0.0, 0.5, 1.0) if method == "minmax" else (0.25, 0.5, 0.75))
+        centre = (low if method == "minmax" else middle) / factor
+        with np.errstate(over="ignore"):
+            spread = spread_of((high - low) / factor, low / factor, high / factor)
     elif method == "decimal":
         spread = _power_above(max(abs(known[0]), abs(known[-1])))
     return {"log": method == "log", "centre": float(centre), "spread": float(spread) or 1.0}
@@ -34,17 +41,19 @@ def learned_scale(values: NDArray[np.float64], method: Method) -> dict[str, Any]
 def _power_above(largest: float) -> float:
     """The smallest power of ten above a number, at least one."""
     power = 0
-    while 10.0**power <= largest:
+    while power <= sys.float_info.max_10_exp and 10.0**power <= largest:
         power += 1
-    return 10.0**power
+    return 10.0**power if power <= sys.float_info.max_10_exp else float("inf")
 
 
 def scaled(values: NDArray[np.float64], scale: Mapping[str, Any]) -> NDArray[np.float64]:
     """The values on the scale."""
     import numpy as np
 
-    log = scale["log"]
-    found = np.sign(values) * np.log1p(np.abs(values)) if log else (values - scale["centre"]) / scale["spread"]
+    if scale["log"]:
+        return np.asarray(np.sign(values) * np.log1p(np.abs(values)), np.float64)
+    factor = float(shrink(scale["centre"], scale["spread"]))
+    found = (values * factor - scale["centre"] * factor) / (scale["spread"] * factor)
     return np.asarray(found, np.float64)
 
 

@@ -240,6 +240,56 @@ def test_the_order_of_rows_does_not_matter(order: list[int], method: str) -> Non
     assert step.apply(table, Facts("p")).kept.equals(step.apply(table[list(order)], Facts("p")).kept.sort("t"))
 
 
+@pytest.mark.parametrize("settings", [{"predictors": ["y"]}, {"order": "o"}, {"order": "o", "groups": ["g"]}])
+def test_the_choice_does_not_depend_on_the_order_of_rows_that_nothing_orders(settings: dict[str, Any]) -> None:
+    flips = 0
+    for seed in range(8):
+        random = np.random.default_rng(seed)
+        x = np.cumsum(random.normal(size=120))
+        y, g = x + random.normal(size=120), ["a", "b"] * 60
+        x[random.random(120) < 0.1] = np.nan
+        # Two rows at each time, also of one group.
+        table = pl.DataFrame({"id": [str(k) for k in range(120)], "x": x, "y": y, "g": g, "o": np.arange(120) // 4})
+        step = Impute.model_validate({"columns": ["x"], **settings})
+        flips += step.fit(table, 0) != step.fit(table.sample(fraction=1.0, shuffle=True, seed=seed), 0)
+    assert flips == 0
+
+
+ALL = ("mean", "median", "mode", "forward_fill", "linear", "time", "knn", "iterative", "auto")
+
+
+@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("odd", [math.inf, -math.inf, 1e308, -1e308, [math.inf, -math.inf], [1e308, -1e308]])
+def test_infinities_teach_nothing_and_large_numbers_break_nothing(method: str, odd: Any) -> None:
+    strange = odd if isinstance(odd, list) else [odd]
+    rows: list[Number] = [1.0, 2.0, 3.0, 2.0, 1.0, *strange, 6.0, None, 8.0, 9.0, 8.0, None, 8.0]
+    table = pl.DataFrame({"c": rows, "t": range(len(rows)), "y": [float(k) for k in range(len(rows))]})
+    settings = {"predictors": ["y"]} if method in ("knn", "iterative", "auto") else {}
+    found = impute(table, columns=["c"], method=method, order="t", **settings).kept["c"].to_list()
+    gaps = [place for place, value in enumerate(rows) if value is None]
+    assert [v for k, v in enumerate(found) if k not in gaps] == [v for v in rows if v is not None]
+    assert all(math.isfinite(found[place]) for place in gaps)
+    if math.isinf(strange[0]):
+        finite = [None if v is not None and math.isinf(v) else v for v in rows]
+        assert all(1.0 <= found[place] <= 9.0 for place in gaps)
+        if method in ("mean", "median", "mode"):
+            plain = column(finite, method=method)
+            assert [found[place] for place in gaps] == [plain[place] for place in gaps]
+
+
+def test_a_column_of_infinities_only_is_named() -> None:
+    with pytest.raises(BadData, match="impute: column 'c' has no value in any training row that is finite"):
+        column([math.inf, None, -math.inf], method="auto")
+
+
+def test_whole_numbers_at_the_ends_of_their_type() -> None:
+    most = 2**63 - 1
+    for method in ("mean", "median", "mode", "knn", "linear"):
+        assert column([most, None, most], pl.Int64, method=method) == [most] * 3
+        assert column([-most - 1, None, -most - 1], pl.Int64, method=method) == [-most - 1] * 3
+    assert column([255, None], pl.UInt8, method="constant", value=200) == [255, 200]
+
+
 def test_what_was_fitted_is_used() -> None:
     step = Impute(columns=["c"], method="mean")
     table = pl.DataFrame({"id": ["1", "2"], "c": [1.0, None]})
@@ -261,6 +311,12 @@ def test_what_was_fitted_is_used() -> None:
             "column 'c' is Int64, the value 'x' is not",
         ),
         ({"c": [1, None]}, {"method": "constant", "value": 1.5}, ConfigError, "the value 1.5 is not"),
+        (
+            {"c": pl.Series([1, None], dtype=pl.UInt8)},
+            {"method": "constant", "value": 300},
+            ConfigError,
+            "column 'c' is UInt8, the value 300 is not",
+        ),
         ({"c": pl.Series([None, None], dtype=pl.Float64)}, {"method": "mean"}, BadData, "no value in any training row"),
         ({"d": [1]}, {}, ConfigError, "no column 'c'"),
         ({"c": [1.0, None], "t": [1, None]}, {"order": "t"}, BadData, "rows without 't' have no place in the order"),
@@ -278,6 +334,8 @@ def test_what_cannot_be_filled(table: Any, settings: dict[str, Any], error: type
     [
         ({"method": "constant"}, "constant has a value"),
         ({"method": "mean", "value": 1}, "constant has a value"),
+        ({"method": "constant", "value": math.nan}, "nan is what is missing, no value to fill in"),
+        ({"method": "constant", "value": math.inf}, "no value to fill in"),
         ({"method": "time"}, "needs `order`"),
         ({"order": "c"}, "cannot be filled and be what rows are ordered"),
     ],

@@ -173,6 +173,39 @@ def test_constant_and_few_rows() -> None:
         assert apply(table(x=[1.0] * 50), method=method).kept.height == 50
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_one_very_large_value_is_found(method: str) -> None:
+    for odd in (1e308, -1.7e308):
+        outcome = apply(table(x=[*(float(k % 7) for k in range(60)), odd]), method=method, share=0.02)
+        assert "60" in outcome.dropped["id"], (method, odd)
+        assert outcome.kept.height >= 58
+    # The ends of float64 at once: nothing overflows into an outlier.
+    assert apply(table(x=[1e308, -1e308] * 30), method=method, share=0.02).kept.height == 60
+
+
+def test_rounding_is_no_spread() -> None:
+    for value in (0.1, 0.7, 1e9 + 0.1):
+        rows = table(x=[value, np.nextafter(value, 2 * value)] * 20 + [value * (1 + 4e-16)])
+        for method in METHODS[:3]:
+            assert apply(rows, method=method).kept.height == 41, (value, method)
+
+
+def test_outliers_beside_many_equal_rows_do_not_tie() -> None:
+    rows = table(x=[0.0] * 280 + [float(k) for k in range(20)], y=[0.0] * 300)
+    outcome = apply(rows, columns=["x", "y"], method="local_outlier_factor", share=0.05)
+    assert 5 <= outcome.dropped.height <= 15 and set(outcome.dropped["id"].cast(int)) <= set(range(281, 300))
+
+
+@pytest.mark.parametrize("method", ["isolation_forest", "local_outlier_factor", "auto"])
+def test_the_limit_is_at_the_share_of_the_training_rows(method: str) -> None:
+    rows, _ = clouds()
+    step = Outliers.model_validate({"columns": ["x", "y"], "method": method, "share": 0.05})
+    scores = step.score(rows, step.fit(rows, 0))
+    beyond = int((scores > np.quantile(scores, 0.95)).sum())
+    assert apply(rows, columns=["x", "y"], method=method, share=0.05).dropped.height == pytest.approx(beyond, abs=2)
+    assert beyond > 40
+
+
 def test_what_cannot_be_looked_at() -> None:
     with pytest.raises(ConfigError, match="column 'x' is String, which is no number"):
         apply(table(x=["a"]))

@@ -10,7 +10,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, RobustScale
 
 from ops.errors import BadData, ConfigError
 from ops.normalization.rescale import Rescale
-from ops.normalization.scaling import unscaled
+from ops.normalization.scaling import Method, learned_scale, unscaled
 from ops.steps import Facts
 
 NUMBERS = arrays(
@@ -85,3 +85,29 @@ def test_what_cannot_be_scaled() -> None:
         Rescale(columns=["x"]).apply(table([None, float("inf")]), Facts("p"))
     with pytest.raises(ConfigError, match="no column 'y'"):
         Rescale(columns=["y"]).apply(table([1.0]), Facts("p"))
+
+
+def test_constants_that_differ_by_rounding_are_constants() -> None:
+    for value in (0.1, 0.7, 1e9 + 0.1):
+        methods: tuple[Method, ...] = ("minmax", "zscore", "robust")
+        for method in methods:
+            rows = np.array([value] * 9 + [np.nextafter(value, 2 * value)])
+            assert learned_scale(rows, method)["spread"] == 1.0, (value, method)
+            assert learned_scale(np.full(9, value), method) == {"log": False, "centre": value, "spread": 1.0}
+
+
+@pytest.mark.parametrize("method", ["minmax", "zscore", "decimal", "robust"])
+def test_very_large_values_are_scaled_or_named(method: str) -> None:
+    step = Rescale.model_validate({"columns": ["x"], "method": method})
+    rows = pl.DataFrame({"id": list("abcd"), "x": [1e307, -1e307, 1e307, 1.0]})
+    kept = step.apply(rows, Facts("p")).kept["x"]
+    assert kept.is_finite().all() and kept.max() > 0.05 and kept.max() < 10  # type: ignore[operator]
+    assert step.invert(pl.DataFrame({"x": kept}), step.fit(rows, 0))["x"].to_list() == pytest.approx(
+        rows["x"].to_list(), rel=1e-9, abs=1e293
+    )
+    too_large = rows.with_columns(x=pl.Series([1.7e308, -1.7e308, 1.7e308, -1.7e308]))
+    if method == "zscore":
+        assert step.apply(too_large, Facts("p")).kept["x"].to_list() == pytest.approx([1, -1, 1, -1])
+    else:
+        with pytest.raises(BadData, match=f"column 'x' has values too large for {method}"):
+            step.apply(too_large, Facts("p"))
