@@ -170,8 +170,29 @@ def _parameters(project: Project, loaded: Loaded, stage: Stage) -> list[dict[str
     data = yaml_strict.read(loaded.path.read_bytes(), str(loaded.path)).data
     prefix = "attributes." if "attributes" in data else ""
     # DVC refuses a parameter that the file does not name; a default lies in the code, which DVC watches too.
-    keys = [prefix + key for key in sorted(stage.keys) if key in loaded.recipe.model_fields_set]
-    return [{_recipe_file(project, loaded): keys}]
+    keys = [key for key in sorted(stage.keys) if key in loaded.recipe.model_fields_set]
+    source: Any = loaded.recipe.source
+    if "source" in keys and any(remote.url != remote.shown for remote in source.remotes()):
+        # DVC copies the values into dvc.lock: of an address that may hold a key only the hash goes there.
+        place = keys.index("source")
+        keys[place : place + 1] = _without_addresses("source", data[prefix.rstrip(".")] if prefix else data)
+    return [{_recipe_file(project, loaded): [prefix + key for key in keys]}]
+
+
+def _without_addresses(path: str, parent: Any) -> list[str]:
+    """Paths below `path`, whose last part is a key of `parent`, to everything but addresses."""
+    name = path.rpartition(".")[2]
+    value = parent[int(name) if isinstance(parent, list) else name]
+    if not isinstance(value, dict | list) or not _holds_address(value):
+        return [path]
+    parts = range(len(value)) if isinstance(value, list) else value
+    return [found for part in parts if part != "url" for found in _without_addresses(f"{path}.{part}", value)]
+
+
+def _holds_address(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "url" in value or any(map(_holds_address, value.values()))
+    return isinstance(value, list) and any(map(_holds_address, value))
 
 
 def _modules(recipe: Recipe, stage: Stage) -> dict[str, str]:

@@ -12,7 +12,7 @@ import polars as pl
 from ops.config import Config
 from ops.sources.downloads import Progress, local
 from ops.sources.rejects import reject_frame
-from ops.sources.remote import Remote
+from ops.sources.remote import IDENTITY, Remote
 
 Modality = Literal["text", "image", "table", "sound"]
 
@@ -52,6 +52,10 @@ class Source(Config):
     def columns(self) -> dict[str, pl.DataType]:
         """The explicit schema of the rows, without `file` and `line`."""
         raise TypeError(f"{type(self).__name__} has no columns")
+
+    def identity(self) -> dict[str, Any]:
+        """The settings as JSON-able data, with names and hashes of files elsewhere in place of their addresses."""
+        return self.model_dump(mode="json", context=IDENTITY)
 
     def resolve(self, base: Path) -> Self:
         """The same source with relative paths taken from `base`, the folder of the recipe's file."""

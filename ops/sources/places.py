@@ -29,7 +29,7 @@ def check_places(value: Place | list[Place]) -> Place | list[Place]:
         raise ValueError("a path must not be empty")
     for place in places:
         if isinstance(place, str) and "://" in place:
-            raise ValueError(f"an address needs its hash: {{url: {place}, sha256: …}}")
+            raise ValueError(f"an address needs its hash: {{url: {place.partition('?')[0]}, sha256: …}}")
     return value
 
 

@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import (
+    Field,
+    PositiveInt,
+    SerializationInfo,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
 from ops.config import Config
 from ops.errors import ConfigError
@@ -17,12 +24,16 @@ EXTRAS = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gs"), "hf": ("huggingface_hub",
 """By scheme the module that serves it, and the extra that installs it."""
 SCHEMES = ("http", "https", *EXTRAS)
 
+IDENTITY = {"identity": True}
+"""Context of a dump that keeps what decides about a file's content alone: where it comes from does not."""
+
 
 class Remote(Config):
     """A file elsewhere. It is downloaded once, compared with its hash, and kept; its digest needs no network."""
 
     url: str
-    """Address: http, https, s3, gs or hf (`hf://datasets/owner/name/file`). No passwords: they come from outside."""
+    """Address: http, https, s3, gs or hf (`hf://datasets/owner/name/file`). No passwords: they come from outside. What
+    stands behind `?` is sent and shown nowhere."""
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     """SHA-256 of the file, 64 hexadecimal digits."""
     bytes: PositiveInt | None = None
@@ -39,6 +50,16 @@ class Remote(Config):
         if not value.isprintable() or " " in value or not _last(value):
             raise ValueError("it is no address of a file")
         return value
+
+    @model_serializer(mode="wrap")
+    def _dump(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> dict[str, Any]:
+        if info.context and info.context.get("identity"):
+            return {"name": self.name, "sha256": self.sha256}
+        return {**handler(self), "url": self.shown}
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """What a representation shows: never the query."""
+        yield from self.model_dump().items()
 
     @property
     def name(self) -> str:

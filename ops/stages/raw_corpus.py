@@ -22,7 +22,7 @@ from ops.storage import Counts, sha256_json
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    return {**recipe.part("source", "partitions"), "input": recipe.task.input}
+    return {"source": recipe.source.identity(), **recipe.part("partitions"), "input": recipe.task.input}
 
 
 def _natural_key(recipe: Recipe, partition: str) -> str | None:
@@ -47,7 +47,7 @@ def _external(recipe: Recipe, partition: str) -> str:
     seen = _seen.get()
     if seen is None:
         return str(recipe.source.external(natural))
-    key = sha256_json({"source": recipe.part("source"), "natural": natural})
+    key = sha256_json({"source": recipe.source.identity(), "natural": natural})
     if key not in seen:
         seen[key] = str(recipe.source.external(natural))
     return seen[key]
@@ -66,7 +66,7 @@ class _Reader:
     def __init__(self, build: Build, natural: str | None) -> None:
         self._source, self._natural = build.recipe.source, natural
         several = natural is None and len(build.recipe.partition_keys()) > 1
-        parts = {"source": build.recipe.part("source"), "content": build.external}
+        parts = {"source": build.recipe.source.identity(), "content": build.external}
         self._name = sha256_json(parts) if several else None
         self._read: list[Batch] = []
 
