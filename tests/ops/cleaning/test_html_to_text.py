@@ -80,6 +80,15 @@ def test_a_page() -> None:
         ("a < b and b > c, 1 <2", "a < b and b > c, 1 <2"),
         ("  kept \n\n\n as it is", "  kept \n\n\n as it is"),
         ("<scripted>a</scripted><prefix> b  c</prefix>", "a b c"),
+        ("<p>a</p><script-block/>rest of the page", "a\n\nrest of the page"),
+        ("<style-guide>a</style-guide><head-line>b</head-line><pre-x> c  d</pre-x><p-x>e", "ab c de"),
+        ("<svg/>The article. <svg>x</svg> end", "The article. end"),
+        ("<svg a='/>'>x<svg/>y</svg>b<SVG\nviewBox='0 0'>x<style/></SVG >c", "bc"),
+        ("<svg><script href='x'/></svg>a<head><script src=\"x\" /></head>b", "ab"),
+        ("<template>a<template>b</template>c</template>d", "d"),
+        ("</object>a<object>b<object>c</object>d", "abd"),
+        ("<b title='<svg>'>a</b><svg>x</svg>b <head", "ab"),
+        ("<math/>1 <svg><!-- </svg> -->x</svg>2", "1 2"),
     ],
 )
 def test_broken_markup(page: str, expected: str) -> None:
@@ -153,7 +162,11 @@ def test_any_text(texts: list[str | None]) -> None:
             assert after == html.unescape(before)
 
 
-@pytest.mark.parametrize("piece", ["<!--", "<div>", "<a ", "<script", "<a b='", "<pre>", "&", "</", "<p x='", "&#1"])
+@pytest.mark.parametrize(
+    "piece",
+    ["<!--", "<div>", "<a ", "<script", "<a b='", "<pre>", "&", "</", "<p x='", "&#1",
+     "<svg>", "<svg/>", "</svg>", "<head><svg>", "<script/>", "<svg", "<svg x='"],
+)  # fmt: skip
 def test_a_large_bad_text_takes_no_time_and_no_depth(piece: str) -> None:
     assert len(text_of(piece * 100_000)) <= len(piece) * 100_000
 
