@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from pydantic import AfterValidator, Field, model_validator
@@ -16,9 +19,9 @@ _EVIDENCE_CHARACTERS = 100
 _INTEGER = r"^[+-]?[0-9]+$"
 _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-_DATETIME = (
-    r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?)(Z|[+-][0-9]{2}:?[0-9]{2})?$"
-)
+_CLOCK = r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
+_OFFSET = r"[+-]([01][0-9]|2[0-3]):?[0-5][0-9]"
+_DATETIME = rf"^([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})[T ]({_CLOCK})(Z|{_OFFSET})?$"
 
 
 def check_pattern(pattern: str) -> str:
@@ -34,7 +37,7 @@ Pattern = Annotated[str, AfterValidator(check_pattern)]
 
 
 class Rule(Config):
-    """What one column may hold. Nulls break `required` only."""
+    """What one column may hold. Nulls break `required` only; NaN is no value there, and breaks every bound."""
 
     required: bool = False
     """Whether the value must be there."""
@@ -62,18 +65,16 @@ class Rule(Config):
         value = pl.col(column)
         found: dict[str, pl.Expr] = {}
         if self.required:
-            found["required"] = value.is_not_null()
+            found["required"] = value.is_not_null() & (value.is_not_nan() if dtype.is_float() else pl.lit(True))
         if self.type is not None and dtype == pl.String:
             found["type"] = _readable(value, self.type)
         if self.allowed is not None:
             found["allowed"] = value.is_in(_typed(self.allowed, column, dtype))
         if self.pattern is not None:
             found["pattern"] = value.str.contains(rf"\A(?:{self.pattern})\z")
-        number = value.cast(pl.Float64, strict=False) if dtype == pl.String else value
-        if self.minimum is not None:
-            found["minimum"] = number >= self.minimum
-        if self.maximum is not None:
-            found["maximum"] = number <= self.maximum
+        for name, bound in (("minimum", self.minimum), ("maximum", self.maximum)):
+            if bound is not None:
+                found[name] = _bounded(value, dtype, bound, upper=name == "maximum")
         return found
 
 
@@ -172,6 +173,25 @@ def _readable(text: pl.Expr, kind: str) -> pl.Expr:
     return day.is_not_null() & (hour < 24) & (minute < 60) & (second <= 60)
 
 
+def _bounded(value: pl.Expr, dtype: pl.DataType, bound: float, *, upper: bool) -> pl.Expr:
+    """Whether numbers, or texts read as such, keep a bound; whole numbers are compared as such, NaN keeps none."""
+    if dtype == pl.String:
+        whole = pl.when(value.str.contains(_INTEGER)).then(value.str.strip_prefix("+").cast(pl.Int64, strict=False))
+        number = value.cast(pl.Float64, strict=False)
+        kept = _bounded(number, pl.Float64(), bound, upper=upper)
+        return pl.when(whole.is_null()).then(kept).otherwise(_bounded(whole, pl.Int64(), bound, upper=upper))
+    if dtype.is_integer() and math.isfinite(bound):
+        edge = math.floor(bound) if upper else math.ceil(bound)
+        low, high = (int(pl.select(end).item()) for end in (dtype.min(), dtype.max()))  # type: ignore[attr-defined]
+        if not low <= edge <= high:
+            return pl.lit((edge > high) == upper)
+        return value <= pl.lit(edge, dtype) if upper else value >= pl.lit(edge, dtype)
+    # A column of 32 bits holds the bound to as many.
+    exact = pl.lit(bound, dtype) if dtype.is_float() else pl.lit(bound)
+    kept = value <= exact if upper else value >= exact
+    return kept & value.is_not_nan() if dtype.is_float() else kept
+
+
 def _holds(kind: str, dtype: pl.DataType) -> bool:
     holds: dict[str, bool] = {
         "integer": dtype.is_integer(),
@@ -183,8 +203,15 @@ def _holds(kind: str, dtype: pl.DataType) -> bool:
     return holds[kind]
 
 
-def _typed(allowed: list[Any], column: str, dtype: pl.DataType) -> list[Any]:
-    """The allowed values, checked to be of the column's type (YAML reads 007 as a number, "007" as text)."""
+def _typed(allowed: list[Any], column: str, dtype: pl.DataType) -> pl.Series:
+    """The allowed values in the column's type, checked to be of it (YAML reads 007 as a number, "007" as text).
+
+    Dates and times are texts in ISO 8601. Whole numbers that the type cannot hold do not occur.
+    """
+    if isinstance(dtype, pl.Date | pl.Datetime):
+        return _moments(allowed, column, dtype)
+    if not (dtype == pl.String or dtype == pl.Boolean or dtype.is_integer() or dtype.is_float()):
+        raise ConfigError(f"consistency: column {column!r} is {dtype}, of which no values can be listed")
     wanted: type | tuple[type, ...] = str
     if dtype == pl.Boolean:
         wanted = bool
@@ -197,4 +224,36 @@ def _typed(allowed: list[Any], column: str, dtype: pl.DataType) -> list[Any]:
     ]
     if wrong:
         raise ConfigError(f"consistency: column {column!r} is {dtype}, the allowed value {wrong[0]!r} is not")
-    return allowed
+    if dtype.is_integer():
+        low, high = (int(pl.select(end).item()) for end in (dtype.min(), dtype.max()))  # type: ignore[attr-defined]
+        allowed = [value for value in allowed if low <= value <= high]
+    return (
+        pl.Series(
+            [float(value) for value in allowed] if dtype.is_float() else allowed,
+            dtype=pl.Float64 if dtype.is_float() else dtype,
+        )
+        .cast(dtype)
+        .implode()
+    )
+
+
+def _moments(allowed: list[Any], column: str, dtype: pl.Date | pl.Datetime) -> pl.Series:
+    """Dates or times from texts; a time without an offset is in the column's zone."""
+    found: list[dt.datetime] = []
+    for value in allowed:
+        try:
+            found.append(dt.datetime.fromisoformat(value))
+        except (ValueError, TypeError):
+            hint = "write it as 2024-01-31, or 2024-01-31T12:00"
+            raise ConfigError(
+                f"consistency: column {column!r} is {dtype}, the allowed value {value!r} is not", hint=hint
+            ) from None
+    if isinstance(dtype, pl.Date):
+        return pl.Series([moment.date() for moment in found], dtype=dtype).implode()
+    zone = ZoneInfo(dtype.time_zone) if dtype.time_zone else None
+    there = [moment if moment.tzinfo or zone is None else moment.replace(tzinfo=zone) for moment in found]
+    plain = [moment.astimezone(dt.UTC).replace(tzinfo=None) if moment.tzinfo else moment for moment in there]
+    times = pl.Series(plain, dtype=pl.Datetime(dtype.time_unit))
+    return (
+        times.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone) if dtype.time_zone else times
+    ).implode()

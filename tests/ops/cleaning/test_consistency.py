@@ -55,7 +55,18 @@ def test_times(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2024-02-30T10:00", "2024-01-01T24:00", "2024-01-01T10:60", "2024-01-01", "10:00", "x"]
+    "text",
+    [
+        "2024-01-01T10:00+99:99",
+        "2024-01-01T10:00+24:00",
+        "2024-01-01T10:00-0160",
+        "2024-02-30T10:00",
+        "2024-01-01T24:00",
+        "2024-01-01T10:60",
+        "2024-01-01",
+        "10:00",
+        "x",
+    ],
 )
 def test_what_is_no_time(text: str) -> None:
     assert kept([text], {"type": "datetime"}) == []
@@ -84,6 +95,40 @@ def test_a_pattern_matches_the_whole_text() -> None:
 def test_bounds_are_inclusive_for_numbers_and_for_texts() -> None:
     assert kept([0, 1, 3, 4, None], {"minimum": 1, "maximum": 3}) == [1, 3, None]
     assert kept(["0", "1", "10", "3.5", "x", None], {"minimum": 1, "maximum": 3.5}) == ["1", "3.5", None]
+
+
+def test_nan_is_no_value_and_within_no_bounds() -> None:
+    values = [math.nan, 1.0, None]
+    assert kept(values, {"required": True}, pl.Float64) == [1.0]
+    assert kept(values, {"minimum": 0}, pl.Float64) == kept(values, {"maximum": 5}, pl.Float64) == [1.0, None]
+    assert kept(["NaN", "1"], {"minimum": 0}) == ["1"]
+    assert kept([math.inf, -math.inf, 1.0], {"minimum": 0}) == [math.inf, 1.0]
+
+
+def test_whole_numbers_are_compared_as_such() -> None:
+    large = 2**53
+    for bound in (large, float(large)):
+        assert kept([large + 1, large], {"maximum": bound}) == [large]
+        assert kept([str(large + 1), str(large), f"+{large}"], {"maximum": bound}) == [str(large), f"+{large}"]
+        assert kept([str(-large - 1), str(-large)], {"minimum": -bound}) == [str(-large)]
+    assert kept([1, 2], {"maximum": 1.5}) == [1] and kept(["1", "2"], {"minimum": 1.5}) == ["2"]
+    assert kept([3], {"minimum": -1, "maximum": 300}, pl.UInt8) == [3]
+    assert kept([3], {"minimum": 300}, pl.UInt8) == [] == kept([3], {"maximum": -1}, pl.UInt8)
+    assert kept([str(2**70)], {"maximum": 1}) == [] and kept([str(2**70)], {"minimum": 1}) == [str(2**70)]
+
+
+def test_allowed_values_of_other_widths_and_of_dates() -> None:
+    assert kept([0.1, 0.5, 0.7], {"allowed": [0.1, 0.5]}, pl.Float32) == pytest.approx([0.1, 0.5])
+    assert kept([0.1], {"minimum": 0.1, "maximum": 0.1}, pl.Float32) == pytest.approx([0.1])
+    assert kept([3, 4], {"allowed": [300, 3, -1, 2**70]}, pl.UInt8) == [3]
+    assert kept([dt.date(2020, 1, 1), dt.date(2020, 1, 2)], {"allowed": ["2020-01-01"]}) == [dt.date(2020, 1, 1)]
+    moment = dt.datetime(2020, 1, 1, 12, tzinfo=dt.UTC)
+    for text in ("2020-01-01T12:00", "2020-01-01T13:00+01:00"):
+        assert kept([moment], {"allowed": [text]}, pl.Datetime("us", "UTC")) == [moment]
+    with pytest.raises(ConfigError, match="column 'c' is Date, the allowed value 'x' is not"):
+        check([dt.date(2020, 1, 1)], {"allowed": ["x"]})
+    with pytest.raises(ConfigError, match="column 'c' is Binary, of which no values can be listed"):
+        check([b"x"], {"allowed": ["x"]})
 
 
 def test_nulls_break_only_required() -> None:
