@@ -10,11 +10,11 @@ from typing import Annotated, ClassVar, Literal
 import polars as pl
 from pydantic import Field, field_validator, model_validator
 
+from ops.cleaning.clock import UTC, earlier, lacking, phase, resolved
 from ops.columns import dropped_where, require
 from ops.errors import ConfigError
 from ops.steps import DROPPED_SCHEMA, Facts, Outcome, Step
 
-UTC = pl.Datetime("us", "UTC")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _OFFSET = re.compile(r"%[:#]?z")
 _TIME = "__time"
@@ -54,7 +54,8 @@ class Timestamps(Step):
     duplicates: Literal["drop", "keep"] = "drop"
     """Rows of a time that an earlier row has."""
     every: Duration | None = None
-    """The time between rows, as `1h`: others than whole multiples since 1970 in UTC are off the grid."""
+    """The time between rows, as `1h`: others are off the grid, which begins at midnight by the zone's standard time.
+    Whole days are those of the zone's clocks, of 23 and 25 hours too, and weeks begin on Mondays."""
     gaps: Literal["count", "fill"] = "count"
     """Missing rows between the first and last: gaps counted, or filled with rows; needs `every` and sorted rows."""
     longest: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
@@ -75,6 +76,8 @@ class Timestamps(Step):
     def _settings(self) -> Timestamps:
         if (self.zone is None) == (_OFFSET.search(self.format) is None):
             raise ValueError("give the zone of the times, or a format with an offset (%z), and not both")
+        if self.output in ("id", *self.groups):
+            raise ValueError(f"the output cannot be {self.output!r}, which tells rows or series apart")
         if self.gaps == "fill" and (self.every is None or self.order == "keep" or self.duplicates == "keep"):
             raise ValueError("gaps can be filled where `every` is given and rows are sorted and without duplicates")
         probe = pl.Series([dt.datetime(2001, 2, 3, 4, 0, tzinfo=dt.UTC)])
@@ -111,7 +114,7 @@ class Timestamps(Step):
         ordered, out_of_order = self._ordered(read.kept)
         lone = self._distinct(ordered.kept)
         dropped = pl.concat([read.dropped, ordered.dropped, lone.dropped]).match_to_schema(DROPPED_SCHEMA)
-        filled, gaps, long_gaps = self._gaps(lone.kept)
+        filled, gaps, long_gaps = self._gaps(lone.kept, table["id"])
         changed = {"sorted": out_of_order, "gap": gaps, "long_gap": long_gaps}
         result = filled.rename({_TIME: self.output}) if self.output == _TIME else self._named(filled)
         counts = {reason: count for reason, count in changed.items() if count}
@@ -137,37 +140,23 @@ class Timestamps(Step):
         marks = reason.then(pl.lit("unreadable"))
         moment = local
         if self.zone is not None:
-            rows = pl.DataFrame([local.alias("local"), *(table[name] for name in self.groups)])
-            moment, skipped, twice = self._resolved(rows)
-            if self.nonexistent == "drop":
-                marks = marks.when(pl.lit(skipped)).then(pl.lit("nonexistent"))
+            series = table.select(self.groups)
+            moment, skipped, twice = resolved(local, series, self.zone, self.ambiguous, self.nonexistent)
+            # A day that clocks skip has no time as long behind it.
+            lost = skipped if self.nonexistent == "drop" else skipped & moment.is_null()
+            marks = marks.when(pl.lit(lost)).then(pl.lit("nonexistent"))
             if self.ambiguous == "drop":
                 marks = marks.when(pl.lit(twice)).then(pl.lit("ambiguous"))
         moment = moment.cast(UTC)
+        # An offset may lead to a year that neither ISO 8601 nor Python has.
+        marks = marks.when(pl.lit(~moment.dt.year().is_between(1, 9999))).then(pl.lit("unreadable"))
         if self.every is not None:
-            off = moment.dt.epoch("us") % self._step != 0
+            off = phase(moment, self.zone, self._step) != 0
             marks = marks.when(pl.lit(off)).then(pl.lit("off_grid"))
         if table.is_empty():
             return Outcome(table.with_columns(moment.alias(_TIME)))
         reasons = pl.select(marks.otherwise(None)).to_series()
         return dropped_where(table.with_columns(moment.alias(_TIME)), reasons, text, step=self.kind)
-
-    def _resolved(self, rows: pl.DataFrame) -> tuple[pl.Series, pl.Series, pl.Series]:
-        """Moments of the column `local`; which are skipped by the zone's clocks, and which are there twice."""
-        zone, local = str(self.zone), rows["local"]
-        early = local.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-        late = local.dt.replace_time_zone(zone, ambiguous="latest", non_existent="null")
-        skipped = early.is_null() & local.is_not_null()
-        twice = (early != late).fill_null(False)
-        chosen = late if self.ambiguous == "latest" else early
-        if self.ambiguous == "in_order" and twice.any():
-            again = rows.select((pl.int_range(pl.len()).over(["local", *self.groups]) > 0).alias("again"))["again"]
-            chosen = early.zip_with(~(twice & again), late)
-        if self.nonexistent == "after" and skipped.any():
-            # By the offset from before the skip, which no zone makes longer than three hours but for lost days.
-            before = (local - dt.timedelta(hours=3)).dt.replace_time_zone(zone, ambiguous="latest", non_existent="null")
-            chosen = chosen.zip_with(~skipped, before + dt.timedelta(hours=3))
-        return chosen.dt.convert_time_zone("UTC"), skipped, twice
 
     def _ordered(self, table: pl.DataFrame) -> tuple[Outcome, int]:
         """The rows in the order that is asked for, and how many lay behind a later one."""
@@ -188,14 +177,14 @@ class Timestamps(Step):
         reasons = pl.Series(["duplicate"]).new_from_index(0, table.height).set(~again, None)
         return dropped_where(table, reasons, table[_TIME].dt.to_string("iso"), step=self.kind)
 
-    def _gaps(self, table: pl.DataFrame) -> tuple[pl.DataFrame, int, int]:
+    def _gaps(self, table: pl.DataFrame, ids: pl.Series) -> tuple[pl.DataFrame, int, int]:
         """The table with its gaps filled if that is asked for; how many gaps there are that can be, and longer ones."""
         if self.every is None or table.height < 2:
             return table, 0, 0
-        apart = pl.col(_TIME).diff()
-        apart = apart.over(self.groups) if self.groups else apart
-        lacking = (apart.dt.total_microseconds() // self._step - 1).fill_null(0).alias("__lacking")
-        rows = table.with_columns(lacking)
+        before = pl.col(_TIME).shift()
+        before = before.over(self.groups) if self.groups else before
+        number = lacking(table[_TIME], table.select(before)[_TIME], self.zone, self._step)
+        rows = table.with_columns(number.fill_null(0).alias("__lacking"))
         short = pl.col("__lacking").is_between(1, self.longest)
         gaps, longer = rows.select(
             short.sum().alias("gaps"), (pl.col("__lacking") > self.longest).sum().alias("l")
@@ -205,9 +194,9 @@ class Timestamps(Step):
         # Each row behind a gap is repeated for every row that lacks before it; the number counts backwards.
         gap = rows.filter(short)
         new = gap.select("id", *self.groups, _TIME, pl.int_ranges(1, pl.col("__lacking") + 1).alias("back"))
-        new = new.explode("back").with_columns(
-            pl.col(_TIME) - pl.duration(microseconds=pl.col("back") * self._step),
-            pl.format("{}-{}", pl.col("id"), pl.col("back")).alias("id"),
+        new = new.explode("back")
+        new = new.with_columns(
+            earlier(new[_TIME], new["back"], self.zone, self._step).alias(_TIME), _new_ids(new["id"], new["back"], ids)
         )
         joined = pl.concat([table, new.drop("back")], how="diagonal")
         return joined.sort([*self.groups, _TIME], maintain_order=True), gaps, longer
@@ -217,3 +206,13 @@ class Timestamps(Step):
         """Microseconds between rows."""
         every = str(self.every)
         return int(every[:-1]) * _UNITS[every[-1]] * 1_000_000
+
+
+def _new_ids(ids: pl.Series, numbers: pl.Series, known: pl.Series) -> pl.Series:
+    """(N,) `id` and number, with as many hyphens between them as it takes to be none of those known."""
+    hyphens = "-"
+    while True:
+        found = pl.select(pl.format(f"{{}}{hyphens}{{}}", ids, numbers).alias("id"))["id"]
+        if not found.is_in(known.implode()).any():
+            return found
+        hyphens += "-"

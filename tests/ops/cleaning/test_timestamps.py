@@ -139,6 +139,69 @@ def test_off_the_grid() -> None:
     assert reasons(outcome) == [("1", "off_grid")]
 
 
+DAYS = ["2024-03-30", "2024-04-01", "2024-10-26", "2024-10-28"]
+
+
+def test_days_are_those_of_the_clocks() -> None:
+    for zone in ("Europe/Berlin", "Asia/Shanghai", "America/New_York", "UTC"):
+        outcome = read(DAYS[:2], format="%Y-%m-%d", zone=zone, every="1d", gaps="fill")
+        local = outcome.kept["time"].dt.convert_time_zone(zone).dt.strftime("%Y-%m-%d %H:%M")
+        assert local.to_list() == ["2024-03-30 00:00", "2024-03-31 00:00", "2024-04-01 00:00"], zone
+    outcome = read([f"{day} 00:00" for day in DAYS], every="1d", gaps="fill", longest=5)
+    assert outcome.added == 2 and outcome.changed == {"gap": 2, "long_gap": 1} and outcome.dropped.is_empty()
+    assert reasons(read(["2024-03-30 00:00", "2024-03-31 01:00"], every="1d")) == [("1", "off_grid")]
+    mondays = ["2024-03-25", "2024-04-01", "2024-04-03", "2024-04-15"]
+    weeks = read(mondays, format="%Y-%m-%d", every="1w", gaps="fill")
+    assert reasons(weeks) == [("2", "off_grid")] and weeks.added == 1
+    assert weeks.kept["time"].dt.convert_time_zone("Europe/Berlin").dt.strftime("%m-%d %H").to_list() == [
+        *("03-25 00", "04-01 00", "04-08 00", "04-15 00")
+    ]
+
+
+def test_hours_in_zones_of_half_hours() -> None:
+    texts = ["2024-01-01 00:00", "2024-01-01 01:00", "2024-01-01 01:30", "2024-01-01 04:00"]
+    outcome = read(texts, zone="Asia/Kolkata", every="1h", gaps="fill")
+    assert reasons(outcome) == [("2", "off_grid")] and outcome.added == 2
+    assert hours(outcome) == ["31 18:30", "31 19:30", "31 20:30", "31 21:30", "31 22:30"]
+    # Even steps where clocks go forward: no hour lacks.
+    outcome = read(["2024-03-31 01:00", "2024-03-31 03:00"], every="1h", gaps="fill")
+    assert outcome.added == 0 and not outcome.changed
+
+
+def test_a_day_that_clocks_skip_has_no_time() -> None:
+    texts = ["2011-12-29 23:00", "2011-12-30 12:00", "2011-12-31 01:00"]
+    outcome = read(texts, zone="Pacific/Apia", nonexistent="after")
+    assert reasons(outcome) == [("1", "nonexistent")] and outcome.kept["time"].null_count() == 0
+    assert hours(outcome) == ["30 09:00", "30 11:00"]
+
+
+def test_the_second_time_begins_where_clocks_go_back() -> None:
+    texts = ["2024-10-27 01:30", FOLD, "2024-10-27 02:00", FOLD, "2024-10-27 03:00"]
+    outcome = read(texts, ambiguous="in_order", order="drop")
+    assert outcome.dropped["reason"].to_list() == [] and hours(outcome) == [
+        *("26 23:30", "27 00:30", "27 01:00", "27 01:30", "27 02:00")
+    ]
+    # Two series, each with clocks of its own; and another year.
+    table = pl.DataFrame({"t": [FOLD, FOLD, "2024-10-27 02:00", "2024-10-27 02:45", "2023-10-29 02:00"]})
+    table = table.with_columns(s=pl.Series(list("ababb")), id=pl.int_range(pl.len()).cast(pl.String))
+    settings = {"columns": ["t"], "format": FORMAT, "zone": "Europe/Berlin", "groups": ["s"], "order": "keep"}
+    assert hours(apply(table, ambiguous="in_order", **settings)) == [
+        *("27 00:30", "27 00:30", "27 01:00", "27 00:45", "29 00:00")
+    ]
+
+
+def test_filled_rows_take_no_id_that_there_is() -> None:
+    table = pl.DataFrame({"id": ["a", "a-1", "a--1"], "t": ["2024-01-01 03:00", "2024-01-01 01:00", "x"]})
+    outcome = apply(table, columns=["t"], format=FORMAT, zone="UTC", every="1h", gaps="fill")
+    assert outcome.kept["id"].to_list() == ["a-1", "a---1", "a"]
+
+
+def test_years_that_there_are_not() -> None:
+    outcome = read(["0001-01-01 00:00", "9999-12-31 23:00"], zone="Asia/Shanghai")
+    assert reasons(outcome) == [("0", "unreadable")]
+    assert reasons(read(["9999-12-31 23:00"], zone="America/New_York")) == [("0", "unreadable")]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -149,6 +212,8 @@ def test_off_the_grid() -> None:
         ({"format": "when?"}, "no time can be read by the format"),
         ({"gaps": "fill"}, "gaps can be filled where `every` is given"),
         ({"every": "1 hour"}, "pattern"),
+        ({"output": "id"}, "the output cannot be 'id'"),
+        ({"output": "s", "groups": ["s"]}, "the output cannot be 's'"),
     ],
 )
 def test_settings_that_cannot_be(settings: dict[str, Any], message: str) -> None:
