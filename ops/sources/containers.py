@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 from ops.errors import BadData, ConfigError
 from ops.sources import tar, zipped
 from ops.sources.compression import ENDINGS, Budget, Form, Unpacking, check_name, cut_off, form_of, unpacked
-from ops.sources.downloads import is_here, local
+from ops.sources.downloads import local
 from ops.sources.rejects import Reject
 from ops.sources.remote import Remote
 
@@ -117,8 +117,8 @@ def parts(
 
 
 def is_archive(file: InputFile, limits: Unpacking, keep: tuple[str, ...] = ()) -> bool:
-    """Whether a file is an archive: by its first bytes, or by its name where it is elsewhere and not here yet."""
-    if file.remote is not None and not is_here(file.remote):
+    """Whether a file is an archive: by its first bytes, or by its name where it is elsewhere, fetched or not."""
+    if file.remote is not None:
         return file.name.lower().endswith(TAR_ENDINGS if "zip" in keep else (*TAR_ENDINGS, ".zip"))
     with file.here().open() as plain:
         head = plain.read(HEAD)

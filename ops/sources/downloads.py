@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from ops.errors import BadData, DiskFull, IntegrityError, ServiceDown, StorageError
+from ops.errors import BadData, DiskFull, IntegrityError, SatietyError, ServiceDown, StorageError
 from ops.sources.remote import Answer, Dropped, Remote, answered
 
 MIRROR, FOLDER, HOME = "SATIETY_MIRROR", "SATIETY_DOWNLOADS", "SATIETY_HOME"
@@ -46,7 +46,14 @@ def local(remote: Remote, progress: Progress = _silent) -> Path:
         return found
     place = cached(remote)
     if not place.exists():
-        _fetch(remote, place, progress)
+        try:
+            _fetch(remote, place, progress)
+        except SatietyError as error:
+            passed = _passed_over(remote)
+            if not passed:
+                raise
+            hint = "; ".join(filter(None, [error.hint, passed]))
+            raise type(error)(error.message, where=error.where, hint=hint) from error
     elif _hash(place) != remote.sha256:
         raise IntegrityError("the downloaded copy is damaged", where=str(place), hint="delete it to fetch it again")
     return place
@@ -73,11 +80,26 @@ def _mirrored(remote: Remote) -> Path | None:
     named = os.environ.get(MIRROR)
     if not named:
         return None
-    candidates: list[Path] = [Path(named, remote.sha256), *_by_name(named).get(remote.name, [])]
-    for path in candidates:
+    for path in _candidates(remote, named):
         if path.is_file() and _hash(path) == remote.sha256:
             return path
     return None
+
+
+def _candidates(remote: Remote, mirror: str) -> list[Path]:
+    names = dict.fromkeys((remote.name, remote.file))
+    return [Path(mirror, remote.sha256), *(path for name in names for path in _by_name(mirror).get(name, []))]
+
+
+def _passed_over(remote: Remote) -> str:
+    """Why the mirror was of no use, if something about it is odd."""
+    named = os.environ.get(MIRROR)
+    if not named:
+        return ""
+    if not Path(named).is_dir():
+        return f"{MIRROR} names no folder: {named}"
+    there = [path for path in _candidates(remote, named) if path.is_file()]
+    return f"{there[0]} has another SHA-256: {_hash(there[0])}" if there else ""
 
 
 @cache
@@ -162,6 +184,8 @@ def _append(remote: Remote, answer: Answer, part: Path, progress: Progress) -> N
         Dropped: the connection ended before the file did.
         BadData: there is more than there should be.
     """
+    if remote.bytes is not None and answer.size is not None and answer.size < remote.bytes:
+        raise BadData(f"serves {answer.size:,} bytes, `bytes` says {remote.bytes:,}", where=remote.shown)
     size = remote.bytes or answer.size
     free = shutil.disk_usage(part.parent).free
     if size is not None and size - answer.start > free:
@@ -179,8 +203,8 @@ def _append(remote: Remote, answer: Answer, part: Path, progress: Progress) -> N
         file.truncate()
         file.flush()
         os.fsync(file.fileno())
-    if answer.size is not None and done < answer.size:
-        raise Dropped(f"the connection ended at byte {done} of {answer.size}")
+    if size is not None and done < size:
+        raise Dropped(f"the connection ended at byte {done} of {size}")
 
 
 def _read(answer: Answer) -> bytes:

@@ -59,7 +59,9 @@ class FileSource(Source):
         for place in self.path if isinstance(self.path, list) else [self.path]:
             for file in expand(self._base, place):
                 if found.setdefault(file.name, file)[:3] != file[:3]:
-                    raise ConfigError(f"two files are called {file.name!r}: {found[file.name].path} and {file.path}")
+                    both = " and ".join(f.remote.shown if f.remote else str(f.path) for f in (found[file.name], file))
+                    hint = "give one of them a `name`" if file.remote or found[file.name].remote else ""
+                    raise ConfigError(f"two files are called {file.name!r}: {both}", hint=hint)
         return [found[name] for name in sorted(found)]
 
     def check(self) -> None:

@@ -37,18 +37,34 @@ class Remote(Config):
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     """SHA-256 of the file, 64 hexadecimal digits."""
     bytes: PositiveInt | None = None
-    """Size, where it is known: a longer answer is left there."""
+    """Size, where it is known: a longer answer is left there, a shorter one asked for the rest."""
+    name: str = Field(default_factory=lambda data: _last(data.get("url", "")))
+    """What the file is called in rows, rejects and partitions; by default the last part of the address. Give one where
+    two files have the same, or where the address does not say that it is an archive (`name: set.zip`)."""
 
     @field_validator("url")
     @classmethod
     def _address(cls, value: str) -> str:
-        parts = urlsplit(value)
+        try:
+            parts = urlsplit(value)
+            if parts.scheme in ("http", "https"):
+                (parts.hostname or "").encode("idna")
+                _ = parts.port
+        except ValueError as error:
+            raise ValueError(f"it is no address of a file: {error}") from error
         if parts.scheme not in SCHEMES or not parts.netloc:
             raise ValueError(f"an address begins with one of {', '.join(f'{scheme}://' for scheme in SCHEMES)}")
         if "@" in parts.netloc:
             raise ValueError("an address must not hold a name or password: it would stand in reports")
         if not value.isprintable() or " " in value or not _last(value):
             raise ValueError("it is no address of a file")
+        return value
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        if value in ("", ".", "..") or not value.isprintable() or "/" in value or "\\" in value:
+            raise ValueError("it is no name of a file")
         return value
 
     @model_serializer(mode="wrap")
@@ -62,7 +78,7 @@ class Remote(Config):
         yield from self.model_dump().items()
 
     @property
-    def name(self) -> str:
+    def file(self) -> str:
         """The last part of the address."""
         return _last(self.url)
 
@@ -121,6 +137,14 @@ def answered(remote: Remote, start: int) -> Iterator[Answer]:
             yield answer
 
 
+def _said(remote: Remote, error: Exception) -> str:
+    """What an error says, in one line and without the query of the address."""
+    kind = "" if isinstance(error, OSError | ValueError | ImportError) and str(error) else type(error).__name__
+    text = ": ".join(filter(None, [kind, " ".join(str(error).split())]))
+    query = urlsplit(remote.url).query
+    return text.replace(f"?{query}", "").replace(query, "…") if query else text
+
+
 @contextmanager
 def _fsspec(remote: Remote, start: int) -> Iterator[Answer]:
     import fsspec
@@ -131,10 +155,11 @@ def _fsspec(remote: Remote, start: int) -> Iterator[Answer]:
         stream = files.open(path, "rb")
         stream.seek(start)
     except (FileNotFoundError, PermissionError) as error:
-        raise ConfigError(f"cannot be opened: {error}", where=remote.shown, hint="correct `url`, or sign in") from error
-    except ImportError as error:
-        raise ConfigError(str(error), where=remote.shown) from error
-    except (OSError, TimeoutError) as error:
-        raise Dropped(str(error) or type(error).__name__) from error
+        what = f"cannot be opened: {_said(remote, error)}"
+        raise ConfigError(what, where=remote.shown, hint="correct `url`, or sign in") from error
+    except (ImportError, ValueError) as error:
+        raise ConfigError(_said(remote, error), where=remote.shown, hint="correct `url`") from error
+    except Exception as error:  # what serves a bucket raises what its library likes
+        raise Dropped(_said(remote, error)) from error
     with stream:
         yield Answer(stream, start, size)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import http.client
 import re
+import string
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from ops.errors import BadData, ConfigError
 from ops.sources.remote import Answer, Dropped, Remote
@@ -40,8 +41,12 @@ def requested(remote: Remote, start: int) -> Iterator[Answer]:
     if start:
         headers["Range"] = f"bytes={start}-"
     opener = urllib.request.build_opener(_Redirects)
+    parts = urlsplit(remote.url)
+    # Letters beyond ASCII are sent as escapes; what is escaped already stays as it is.
+    path, query = (quote(part, safe=string.punctuation) for part in (parts.path, parts.query))
+    address = parts._replace(path=path, query=query, fragment="").geturl()
     try:
-        response = opener.open(urllib.request.Request(remote.url, headers=headers), timeout=SECONDS)
+        response = opener.open(urllib.request.Request(address, headers=headers), timeout=SECONDS)
     except urllib.error.HTTPError as error:
         with error:
             whole = _REST.fullmatch(error.headers.get("Content-Range", "")) if error.code == 416 else None
@@ -50,14 +55,16 @@ def requested(remote: Remote, start: int) -> Iterator[Answer]:
             yield Answer(_NOTHING, start if whole and int(whole[1]) == start else 0, start if whole else None)
             return
         raise _refusal(remote, error) from error
+    except ValueError as error:
+        raise BadData(f"leads to what is no address: {error}", where=remote.shown) from error
     except (OSError, http.client.HTTPException) as error:
         raise Dropped(str(getattr(error, "reason", error)) or type(error).__name__) from error
     with response:
-        yield Answer(response, *_place(response, start))
+        yield Answer(_Arrived(response), *_place(response, start))
 
 
 def _refusal(remote: Remote, error: urllib.error.HTTPError) -> Exception:
-    said = f"the server says {error.code} {error.reason}"
+    said = f"the server says {error.code} {next(iter(str(error.reason).splitlines()), '')}"
     if 300 <= error.code < 400:
         return BadData(f"redirects where it is not followed ({said})", where=remote.shown)
     if error.code in (408, 425, 429) or error.code >= 500:
@@ -74,6 +81,16 @@ def _place(response: http.client.HTTPResponse, start: int) -> tuple[int, int | N
     if found is None or int(found[1]) != start:
         raise Dropped("the server sends another part than was asked for")
     return start, None if found[3] == "*" else int(found[3])
+
+
+class _Arrived:
+    """Gives what has arrived: of a connection that ends early, all that came before."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self._response = response
+
+    def read(self, size: int) -> bytes:
+        return self._response.read1(size)
 
 
 class _Nothing:

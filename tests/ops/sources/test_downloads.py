@@ -21,7 +21,7 @@ from ops.sources.parallel_text import ParallelText
 from ops.sources.remote import Remote
 from ops.sources.text import Text
 from ops.sources.wav_folder import WavFolder
-from tests.ops.sources.packing import PACK, tar
+from tests.ops.sources.packing import PACK, tar, zipped
 from tests.ops.sources.reading import whole
 
 DATA = b"".join(b"line %d\n" % i for i in range(100_000))
@@ -266,6 +266,125 @@ def test_nobody_answers(server: Server, monkeypatch: pytest.MonkeyPatch) -> None
     released.set()
 
 
+def test_a_size_that_only_the_recipe_says(server: Server) -> None:
+    server.length = False
+    server.behave = lambda handler, number: number <= 3 and server.drop(1000)(handler, number)
+    assert local(server.remote(bytes=len(DATA))).read_bytes() == DATA
+    assert [asked for _, asked in server.requests] == [None, "bytes=1000-", "bytes=2000-", "bytes=3000-"]
+    server.length, server.data = True, DATA[:-1]
+    with pytest.raises(BadData, match=r"serves 1,088,889 bytes, `bytes` says 1,088,890"):
+        local(server.remote(bytes=len(DATA)))
+
+
+def test_what_came_of_a_chunked_answer_is_kept(server: Server) -> None:
+    def cut(handler: Any, number: int) -> bool:
+        if number == 1:
+            handler.protocol_version = "HTTP/1.1"
+            handler.send_response(200)
+            handler.send_header("Transfer-Encoding", "chunked")
+            handler.end_headers()
+            handler.wfile.write(b"%x\r\n" % 200_000 + DATA[:100_000])
+            handler.close_connection = True
+        return number == 1
+
+    server.behave = cut
+    assert local(server.remote()).read_bytes() == DATA
+    assert server.requests[1:] == [("/file.txt", "bytes=100000-")]
+
+
+def test_letters_beyond_ascii_are_sent_as_escapes(server: Server) -> None:
+    assert local(server.remote("ü/f%20é.txt?q=ß&k=%C3%A9")).read_bytes() == DATA
+    assert server.requests == [("/%C3%BC/f%20%C3%A9.txt?q=%C3%9F&k=%C3%A9", None)]
+
+
+@pytest.mark.parametrize("target", ["http://[::bad/x", "http://a..b/x", "http://host:port/x"])
+def test_redirections_to_no_address(target: str, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def redirect(handler: Any, number: int) -> bool:
+        handler.send_response(302)
+        handler.send_header("Location", target)
+        handler.end_headers()
+        return True
+
+    server.behave = redirect
+    with pytest.raises((BadData, ServiceDown)) as caught:
+        local(server.remote())
+    assert caught.value.where == server.url() and "\n" not in str(caught.value)
+
+
+def test_a_redirection_in_a_circle_is_said_in_one_line(server: Server) -> None:
+    def redirect(handler: Any, number: int) -> bool:
+        handler.send_response(302)
+        handler.send_header("Location", handler.path)
+        handler.end_headers()
+        return True
+
+    server.behave = redirect
+    with pytest.raises(BadData, match="infinite loop") as caught:
+        local(server.remote())
+    assert "\n" not in str(caught.value)
+
+
+def test_what_the_mirror_has_instead_is_named(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.behave = lambda handler, number: handler.send_error(404) or True
+    monkeypatch.setenv("SATIETY_MIRROR", str(tmp_path / "nowhere"))
+    with pytest.raises(ConfigError, match=r"404.*SATIETY_MIRROR names no folder: .*nowhere"):
+        local(server.remote())
+    (tmp_path / "mirror").mkdir()
+    (tmp_path / "mirror" / "file.txt").write_bytes(b"other")
+    monkeypatch.setenv("SATIETY_MIRROR", str(tmp_path / "mirror"))
+    other = hashlib.sha256(b"other").hexdigest()
+    with pytest.raises(ConfigError, match=rf"404.*mirror/file\.txt has another SHA-256: {other}"):
+        local(server.remote())
+
+
+def test_two_files_of_one_last_name(server: Server) -> None:
+    places: list[Any] = [{"url": server.url(f"{part}/file.txt?key=1"), "sha256": "0" * 64} for part in "ab"]
+    places[1]["sha256"] = "1" * 64
+    source = Text.model_validate({"kind": "text", "path": places})
+    with pytest.raises(ConfigError, match=r"called 'file.txt': http://\S+/a/file.txt and http://\S+/b/file.txt \(give"):
+        source.files()
+    places[1]["name"] = "other.txt"
+    source = Text.model_validate({"kind": "text", "path": places})
+    assert source.natural_partitions() == ["file.txt", "other.txt"]
+    assert Text.model_validate(source.model_dump()).natural_partitions() == ["file.txt", "other.txt"]
+    for bad in ("", "..", "a/b", "a\nb"):
+        with pytest.raises(ValueError, match="no name of a file"):
+            Remote(url="https://host/x", sha256="0" * 64, name=bad)
+
+
+@pytest.mark.parametrize("name", ["download", "download?file=x.zip"])
+def test_partitions_are_the_same_before_and_after_an_archive_is_fetched(name: str, server: Server) -> None:
+    server.data = zipped({"a.csv": b"x\n1\n", "b.csv": b"x\n2\n"})
+    place = server.remote(name).model_dump() | {"url": server.url(name)}
+    source = Csv.model_validate({"kind": "csv", "path": place, "columns": {"x": "int64"}})
+    assert source.natural_partitions() == ["download"] and server.requests == []
+    assert whole(source.read("download")).table["x"].to_list() == [1, 2]
+    assert source.natural_partitions() == ["download"]
+    named = Csv.model_validate({"kind": "csv", "path": {**place, "name": "set.zip"}, "columns": {"x": "int64"}})
+    assert named.natural_partitions() == ["set.zip/a.csv", "set.zip/b.csv"]
+    assert whole(named.read("set.zip/b.csv")).table["x"].to_list() == [2]
+
+
+def test_foreign_errors_of_buckets_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec
+
+    class Foreign(Exception):
+        pass
+
+    def fail(url: str) -> None:
+        raise Foreign(f"no credentials\nfor {url}")
+
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    monkeypatch.setattr(fsspec.core, "url_to_fs", fail)
+    monkeypatch.setattr(downloads, "PAUSE_SECONDS", 0.001)
+    remote = Remote(url="s3://bucket/a.txt?key=CANARY", sha256="0" * 64)
+    with pytest.raises(
+        ServiceDown, match=r"cannot be fetched: Foreign: no credentials for s3://bucket/a.txt"
+    ) as caught:
+        local(remote)
+    assert "CANARY" not in str(caught.value)
+
+
 def test_no_room(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000}))
     with pytest.raises(DiskFull, match="1,000 are free"):
@@ -386,6 +505,9 @@ def test_other_schemes_go_through_fsspec(monkeypatch: pytest.MonkeyPatch) -> Non
         ("https://host/a\nb", "no address of a file"),
         ("https://host/%2e%2e", "no address of a file"),
         ("https://host/a%00b", "no address of a file"),
+        ("http://a..b/x.csv", "no address of a file"),
+        ("http://[::bad/x.csv", "no address of a file"),
+        ("http://host:port/x.csv", "no address of a file"),
     ],
 )
 def test_what_is_no_address(url: str, words: str) -> None:
