@@ -99,6 +99,16 @@ def _whole(window: Window, limit: int) -> Batch:
     return Batch(_table([data.decode()] if data.strip() else [], window.name, [1] if data.strip() else []))
 
 
+def _runs(block: LineBlock) -> Iterator[tuple[int, int, bool]]:
+    """First and last line of each run of blank lines, and of others; True for the latter."""
+    signs = np.frombuffer(block.data, np.uint8)
+    marks = np.flatnonzero((signs != 32) & ((signs < 9) | (signs > 13)))
+    filled = np.searchsorted(marks, block.ends) > np.searchsorted(marks, block.starts)
+    firsts = np.flatnonzero(np.diff(filled, prepend=~filled[:1]))
+    lasts = np.append(firsts[1:], len(filled)) - 1
+    return zip(firsts.tolist(), lasts.tolist(), filled[firsts].tolist(), strict=False)
+
+
 class _Paragraphs:
     """Collects the lines of the paragraph at hand over the borders of blocks."""
 
@@ -116,10 +126,9 @@ class _Paragraphs:
         for block in blocks:
             rows: list[tuple[str, int]] = []
             rejects = list(block.rejects)
-            for index, (start, end) in enumerate(zip(block.starts.tolist(), block.ends.tolist(), strict=True)):
-                line = block.data[start:end]
-                if line.strip():
-                    self._add(line, block.first + index, block.place(start) if not self._parts else None)
+            for first, last, filled in _runs(block):
+                if filled:
+                    self._add(block, first, last)
                 else:
                     self._close(rows, rejects)
             yield self._batch(rows, rejects)
@@ -127,14 +136,19 @@ class _Paragraphs:
         self._close(rows, rejects)
         yield self._batch(rows, rejects)
 
-    def _add(self, line: bytes, number: int, offset: int | None) -> None:
-        if not self._parts:
-            self._first, self._offset, self._size, self._fault = number, offset, 0, None
-        self._size += len(line) + 1
+    def _add(self, block: LineBlock, first: int, last: int) -> None:
+        start, end = int(block.starts[first]), int(block.ends[last])
+        if not self._size:
+            self._first, self._offset, self._fault = block.first + first, block.place(start), None
+        if self._fault:
+            return
+        lines = block.data[start:end].replace(b"\r\n", b"\n")
+        self._size += len(lines) + 1
         if self._size > self.limit + 1:
             self._fault = ("too_large", f"{self.limit} bytes are allowed")
-            return
-        self._parts.append(line)
+            # Enough for the excerpt.
+            lines = lines[:256]
+        self._parts.append(lines)
 
     def _close(self, rows: list[tuple[str, int]], rejects: list[Reject]) -> None:
         if not self._size:

@@ -58,6 +58,22 @@ def test_what_is_too_large(per: Any) -> None:
     assert batch.rejects["reason"].to_list() == ["too_large"]
 
 
+LONG_LINE = (b"x" * 120 + b"\nshort", 6)
+LONG_PARAGRAPH = (b"short\r\n" + b"ab\r\n" * 90 + b"end", 96)
+
+
+@pytest.mark.parametrize(
+    ("large", "block"), [(LONG_LINE, 4096), (LONG_PARAGRAPH, 8), (LONG_PARAGRAPH, 64), (LONG_PARAGRAPH, 4096)]
+)
+def test_a_paragraph_that_is_too_large_is_one_reject(large: tuple[bytes, int], block: int) -> None:
+    text, next_line = large
+    data = b"first\n\n" + text + b"\n \nlast\r\nline\r\n"
+    batch = read_bytes(Text(path="f", per="paragraph", max_record_bytes=100), data, block)
+    assert batch.table.select("text", "line").rows() == [("first", 1), ("last\nline", next_line)]
+    assert batch.rejects.select("line", "offset", "reason").rows() == [(3, 7, "too_large")]
+    assert batch.rejects["excerpt"].item().startswith(text[:5])
+
+
 def test_files(tmp_path: Path) -> None:
     for name, text in {"b.txt": "two\nlines\n", "a.txt": "one", "empty.txt": ""}.items():
         (tmp_path / name).write_text(text)
