@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import polars as pl
 from pydantic import Field
 
+from ops.augmentation.engine import Border, Shape, Transform
 from ops.config import Config
 
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Border = Literal["constant", "replicate", "reflect"]
+__all__ = ["Border", "Change", "ImageChange", "Probability", "Shape", "Transform"]
 
-Shape = tuple[int, int, int]
-"""Height, width, channels of raw images."""
+Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Change(Config):
@@ -41,14 +39,6 @@ class Change(Config):
             shape: the images' shape; None for text.
         """
         raise TypeError(f"{type(self).__name__} has no change")
-
-
-@dataclass(frozen=True)
-class Transform:
-    """A transform of albumentations by name, with its arguments: data, so that only the engine needs the library."""
-
-    name: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
 class ImageChange(Change):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import polars as pl
 from pydantic import Field, model_validator
 
 from ops.augmentation.base import Change, ImageChange, Shape
 from ops.augmentation.bpe_dropout import DROPOUT_RATE, DROPOUT_SEED, BpeDropout
+from ops.augmentation.engine import Transform, row_seed
 from ops.augmentation.tables import TableChange, augmented
 from ops.columns import require
 from ops.config import Config
@@ -33,8 +33,11 @@ class Augmentation(Config):
     with `+<number>` behind it, and the number in the column `copy` (0 for the rows themselves).
     """
 
+    mode: Literal["offline", "on_the_fly"] = "offline"
+    """Copies made once and stored beside the rows; or, for images, every training row replaced while training, in each
+    epoch by the copy of that number."""
     copies: Annotated[int, Field(ge=0, le=100)] = 1
-    """Copies of each training row."""
+    """Copies of each training row; on the fly, one takes the row's place in each epoch."""
     steps: Annotated[list[AnyChange], Field(min_length=1)]
     """The changes, applied to each copy in order."""
     column: str | None = None
@@ -52,6 +55,18 @@ class Augmentation(Config):
         if self.balance and not self._tables:
             raise ValueError("balance is for tables")
         return self
+
+    @model_validator(mode="after")
+    def _one_image_on_the_fly(self) -> Augmentation:
+        if self.mode == "on_the_fly" and not all(isinstance(step, ImageChange) for step in self.steps):
+            raise ValueError("on_the_fly is for images")
+        if self.mode == "on_the_fly" and self.copies != 1:
+            raise ValueError("on_the_fly has one copy in each epoch")
+        return self
+
+    def transforms(self, shape: Shape) -> list[list[Transform]]:
+        """What each step does to images of that shape."""
+        return [step.transforms(shape) for step in self.steps if isinstance(step, ImageChange)]
 
     @property
     def _tables(self) -> list[TableChange]:
@@ -92,7 +107,7 @@ class Augmentation(Config):
             rows = rows.with_columns(
                 pl.lit(0, dtype=pl.UInt64).alias(DROPOUT_SEED), pl.lit(0.0, dtype=pl.Float64).alias(DROPOUT_RATE)
             )
-        numbers = range(1, self.copies + 1) if train.height else ()
+        numbers = range(1, self.copies + 1) if train.height and self.mode == "offline" else ()
         lost: list[int] = []
         copies = [
             self._copy(train, column, number, facts.seed, finish, lost).select(rows.columns) for number in numbers
@@ -134,13 +149,6 @@ class Augmentation(Config):
             values.alias(column),
             pl.lit(number, dtype=pl.Int32).alias("copy"),
         )
-
-
-def row_seed(seed: int, row: str, copy: int, place: int) -> int:
-    """What a step at some place draws from for a copy of a row."""
-    # No other row, copy or step has this text: the numbers have no "/" and the id comes last.
-    text = f"{seed}/{copy}/{place}/{row}"
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 
 
 def _shape(table: pl.DataFrame) -> Shape | None:

@@ -1,16 +1,27 @@
-"""The only module that imports albumentations: named transforms applied to raw images, each image by its own seed."""
+"""The only module that imports albumentations: named transforms applied to raw images, each image by its own seed.
+
+Training uses it too, so that nothing heavy is imported with it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import polars as pl
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from numpy.typing import NDArray
 
-from ops.augmentation.base import Border, Shape, Transform
+Border = Literal["constant", "replicate", "reflect"]
+
+Shape = tuple[int, int, int]
+"""Height, width, channels of raw images."""
 
 # Numbers of OpenCV's border types (`cv2.BORDER_*`), part of its interface.
 BORDERS: dict[Border, int] = {"constant": 0, "replicate": 1, "reflect": 4}
@@ -18,6 +29,21 @@ BORDERS: dict[Border, int] = {"constant": 0, "replicate": 1, "reflect": 4}
 SIDES = ("left", "top", "right", "bottom")
 LEAST_VISIBLE = 0.1
 """A box of which less is left in the image after a change is left out."""
+
+
+@dataclass(frozen=True)
+class Transform:
+    """A transform of albumentations by name, with its arguments: data, so that only the engine needs the library."""
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+def row_seed(seed: int, row: str, copy: int, place: int) -> int:
+    """What a step at some place draws from for a copy of a row."""
+    # No other row, copy or step has this text: the numbers have no "/" and the id comes last.
+    text = f"{seed}/{copy}/{place}/{row}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
 
 
 def transformed(values: pl.Series, transforms: Sequence[Transform], seeds: Sequence[int], shape: Shape) -> pl.Series:
@@ -30,17 +56,23 @@ def transformed(values: pl.Series, transforms: Sequence[Transform], seeds: Seque
         shape: height, width, channels.
     """
     import numpy as np
+    import polars as pl
 
-    actions = _actions(transforms)
-    results: list[bytes] = []
+    images = (np.frombuffer(data, np.uint8).reshape(shape) for data in values)
+    results = [image.tobytes() for image in altered(images, actions_of(transforms), seeds, shape)]
+    return pl.Series(values.name, results, dtype=pl.Binary)
+
+
+def altered(
+    images: Iterable[NDArray[np.uint8]], actions: Sequence[Any], seeds: Sequence[int], shape: Shape
+) -> Iterable[NDArray[np.uint8]]:
+    """The images after the actions, the k-th with seed + k; actions are those of one thread."""
     # One image at a time, since each has its own random numbers; the work inside is OpenCV's.
-    for data, seed in zip(values, seeds, strict=True):
-        image = np.frombuffer(data, np.uint8).reshape(shape)
+    for image, seed in zip(images, seeds, strict=True):
         for offset, action in enumerate(actions):
             action.set_random_seed(seed + offset)
             image = action(image=image)["image"].reshape(shape)
-        results.append(image.tobytes())
-    return pl.Series(values.name, results, dtype=pl.Binary)
+        yield image
 
 
 def transformed_with_boxes(
@@ -58,8 +90,9 @@ def transformed_with_boxes(
         shape: as in `transformed`.
     """
     import numpy as np
+    import polars as pl
 
-    actions = _actions(transforms)
+    actions = actions_of(transforms)
     height, width, _ = shape
     scale = np.array([width, height, width, height], np.float32)
     results: list[bytes] = []
@@ -93,7 +126,8 @@ def _visible(corners: Any) -> Any:
     return clipped[seen]
 
 
-def _actions(transforms: Sequence[Transform]) -> list[Any]:
+def actions_of(transforms: Sequence[Transform]) -> list[Any]:
+    """The library's own objects; they hold random states, so no two threads may share them."""
     library = _albumentations()
     return [getattr(library, t.name)(**t.arguments) for t in transforms]
 

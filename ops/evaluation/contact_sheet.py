@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +36,13 @@ DATA = "data.parquet"
 SHAPE = ["height", "width", "channels"]
 
 
-def contact_sheet(shards: Collection[Version], column: str, modality: str, steps: Sequence[str]) -> ContactSheet | None:
+Copying = Callable[["pl.DataFrame"], "pl.DataFrame"]
+"""Makes some training rows into rows and copies, where none are stored."""
+
+
+def contact_sheet(
+    shards: Collection[Version], column: str, modality: str, steps: Sequence[str], copying: Copying | None = None
+) -> ContactSheet | None:
     """The sheet of a recipe's images or texts; nothing where there are no copies, or for other data.
 
     The rows are the first by id of every class in turn, whatever partitions they are in.
@@ -46,14 +52,15 @@ def contact_sheet(shards: Collection[Version], column: str, modality: str, steps
         column: what the model reads.
         modality: `image` or `text`.
         steps: kinds of the changes, for the reader.
+        copying: makes the copies where none are stored.
     """
     if modality not in ("image", "text"):
         return None
-    chosen, copies = _chosen(shards)
+    chosen, copies = _chosen(shards, made=copying is not None)
     if not chosen:
         return None
     names = {row: [row, *(f"{row}+{number}" for number in range(1, copies + 1))] for row in chosen}
-    found = _values(shards, column, modality, {name for each in names.values() for name in each})
+    found = _values(shards, column, modality, {name for each in names.values() for name in each}, copying)
     cells = [[found[name] for name in names[row] if name in found] for row in chosen]
     ids, kinds = [line(row) for row in chosen], [line(step) for step in steps]
     if modality == "image":
@@ -65,15 +72,16 @@ def contact_sheet(shards: Collection[Version], column: str, modality: str, steps
     return ContactSheet(steps=kinds, copies=copies, rows=rows)
 
 
-def _chosen(shards: Collection[Version]) -> tuple[list[str], int]:
-    """Ids of the rows to show, and how many copies each has at most."""
+def _chosen(shards: Collection[Version], made: bool) -> tuple[list[str], int]:
+    """Ids of the rows to show, and how many copies each has at most; copies may have to be made."""
     import polars as pl
 
     found, copies = [], [0]
     for version in shards:
-        table = version.parquet(DATA, ["id", "label", "copy"])
-        copies += table["copy"].unique().to_list()
-        first = table.filter(pl.col("copy") == 1).select("label", pl.col("id").str.strip_suffix("+1"))
+        table = version.parquet(DATA, ["id", "label", "copy", "split"])
+        copies += [COPIES] if made and table.height else table["copy"].unique().to_list()
+        whose = pl.col("split") == "train" if made else pl.col("copy") == 1
+        first = table.filter(whose).select("label", pl.col("id") if made else pl.col("id").str.strip_suffix("+1"))
         found.append(first.group_by("label").agg(pl.col("id").sort().head(ROWS)).explode("id"))
     if not any(copies):
         return [], 0
@@ -81,7 +89,9 @@ def _chosen(shards: Collection[Version]) -> tuple[list[str], int]:
     return rows.sort("turn", "label")["id"].head(ROWS).to_list(), min(max(copies), COPIES)
 
 
-def _values(shards: Collection[Version], column: str, modality: str, ids: set[str]) -> dict[str, Any]:
+def _values(
+    shards: Collection[Version], column: str, modality: str, ids: set[str], copying: Copying | None
+) -> dict[str, Any]:
     """Texts, or pixels (height, width, channels), by id."""
     import polars as pl
 
@@ -90,7 +100,8 @@ def _values(shards: Collection[Version], column: str, modality: str, ids: set[st
     found: dict[str, Any] = {}
     for version in shards:
         if version.parquet(DATA, ["id"])["id"].is_in(wanted).any():
-            rows = version.parquet(DATA, columns).filter(pl.col("id").is_in(wanted))
+            rows = version.parquet(DATA, [*columns, "split"]).filter(pl.col("id").is_in(wanted))
+            rows = copying(rows) if copying is not None else rows
             found |= dict(zip(rows["id"], _images(rows, column) if modality == "image" else rows[column], strict=True))
     return found
 
@@ -151,5 +162,13 @@ def sheet_of(recipe: Recipe, shards: Mapping[str, Version]) -> ContactSheet | No
     augmentation = recipe.augmentation
     if augmentation is None:
         return None
-    kinds = [step.kind for step in augmentation.steps]
-    return contact_sheet(shards.values(), augmentation.column or recipe.task.input, recipe.task.modality, kinds)
+    kinds, column = [step.kind for step in augmentation.steps], augmentation.column or recipe.task.input
+
+    def copying(rows: pl.DataFrame) -> pl.DataFrame:
+        from ops.steps import Facts
+
+        offline = augmentation.model_copy(update={"mode": "offline", "copies": COPIES})
+        return offline.apply(rows, Facts("all", recipe.seed), column).kept
+
+    made = copying if augmentation.mode == "on_the_fly" else None
+    return contact_sheet(shards.values(), column, recipe.task.modality, kinds, made)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,34 @@ def _config(recipe: Recipe) -> dict[str, Any]:
     ranks = {"world_size": recipe.launch.world_size, "threads": recipe.launch.threads}
     parts = recipe.part("task", "model", "training", "seed")
     del parts["training"]["loader"]  # how examples are read changes no bit of the result
-    return {**parts, **ranks}
+    return {**parts, **(recipe.part("augmentation") if _on_the_fly(recipe) else {}), **ranks}
 
 
 def _modules(recipe: Recipe) -> list[str]:
-    return ["ops.training.worker", type(recipe.task).__module__, type(recipe.model).__module__]
+    kinds = (recipe.task, recipe.model)
+    return ["ops.training.worker", *(type(kind).__module__ for kind in kinds), *change_modules(recipe)]
+
+
+def _on_the_fly(recipe: Recipe) -> bool:
+    # A field and no method: the code of augmentation is the model's business only if it is so.
+    return recipe.augmentation is not None and recipe.augmentation.mode == "on_the_fly"
+
+
+def change_modules(recipe: Recipe) -> list[str]:
+    """The modules that change images on the fly."""
+    augmentation = recipe.augmentation
+    if augmentation is None or not _on_the_fly(recipe):
+        return []
+    return list(dict.fromkeys(type(value).__module__ for value in (augmentation, *augmentation.steps)))
+
+
+def _changes(recipe: Recipe, statistics: dict[str, Any]) -> dict[str, Any]:
+    """What is done to training images on the fly, as names and numbers."""
+    if recipe.augmentation is None or not _on_the_fly(recipe):
+        return {}
+    shape = tuple(statistics["image"][name] for name in ("height", "width", "channels"))
+    steps = recipe.augmentation.transforms(shape)
+    return {"changes": [[asdict(transform) for transform in step] for step in steps]}
 
 
 def _build(build: Build) -> None:
@@ -85,6 +109,7 @@ def run_spec(build: Build, work: Path) -> dict[str, Any]:
     statistics = build.one("statistics").json("statistics.json")
     return {
         **recipe.part("task", "model", "training", "seed"),
+        **_changes(recipe, statistics),
         "classes": statistics.get("classes", []),
         "input": input_spec(build, statistics),
         "inputs": [part.model_dump(mode="json") for part in cache_inputs(build.every("token_cache"))],
@@ -129,7 +154,7 @@ def model_stage(vocabulary: bool) -> Stage:
             *((Input("tokenizer"),) if vocabulary else ()),
         ),
         config=_config,
-        keys=("task", "model", "training", "seed", "launch"),
+        keys=("task", "model", "training", "augmentation", "seed", "launch"),
         build=_build,
         modules=_modules,
         refusal=_refusal,

@@ -17,6 +17,7 @@ from ops.evaluation.cost import Cost, Energy
 from ops.evaluation.schema import Flow, Learned, Origin, Point, Report, Subject
 from ops.fitting import FittedStep, evidence
 from ops.recipe import Recipe
+from ops.stages.model import change_modules
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.statistics import SPLITS
 from ops.storage import Version
@@ -53,8 +54,9 @@ def _modules(recipe: Recipe) -> list[str]:
     # The model predicts here, and the kinds of models and tasks are found by name.
     kinds = (recipe.evaluation.baseline, recipe.task, recipe.model)
     steps = [step for step in (*recipe.cleaning, *recipe.normalization) if isinstance(step, FittedStep)]
-    forecast = ["ops.stages.forecasts", "ops.evaluation.forecast.render"] if recipe.task.modality == "table" else []
-    return ["ops.evaluation.html", *forecast, *(type(value).__module__ for value in (*kinds, *steps))]
+    more = ["ops.stages.forecasts", "ops.evaluation.forecast.render"] if recipe.task.modality == "table" else []
+    more += change_modules(recipe)  # the contact sheet makes copies itself where none are stored
+    return ["ops.evaluation.html", *more, *(type(value).__module__ for value in (*kinds, *steps))]
 
 
 def _build(build: Build) -> None:

@@ -17,7 +17,10 @@ _NAME, _NUMBER = "__name", "__number"
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    return recipe.part("task", "normalization", "augmentation", "seed")
+    parts = recipe.part("task", "normalization", "augmentation", "seed")
+    if recipe.augmentation is not None and recipe.augmentation.mode == "on_the_fly":
+        parts["augmentation"] = {"mode": "on_the_fly"}  # what is changed later changes no shard
+    return parts
 
 
 def _modules(recipe: Recipe) -> list[str]:

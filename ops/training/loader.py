@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ops.nn.spec import Spec
@@ -44,8 +45,12 @@ class Batch:
     share: float = 1.0
 
 
-Plan = tuple[Rows, int, Mix | None]
-"""Examples of one process; how many the global batch has, negative where they only stand in; what is mixed in."""
+Plan = tuple[Rows, int, int, Mix | None]
+"""Examples of one process; how many the global batch has, negative where they only stand in; the epoch; what is mixed
+in."""
+
+Alter = Callable[[NDArray[Any], Rows, int], NDArray[Any]]
+"""Changes values (B, longest) of some examples as in an epoch, in any thread."""
 
 
 class Ahead(Generic[Key, Made]):
@@ -95,6 +100,7 @@ def batches(
     world: int = 1,
     mixing: Mixing | None = None,
     seed: int = 0,
+    alter: Alter = lambda values, rows, epoch: values,
 ) -> Ahead[Plan, Batch]:
     """The batches of one process by step.
 
@@ -109,6 +115,7 @@ def batches(
         world: number of processes.
         mixing: whether and how examples are mixed in pairs.
         seed: the run's seed.
+        alter: changes examples before they are mixed.
 
     Raises:
         ConfigError: the examples cannot be mixed.
@@ -120,18 +127,20 @@ def batches(
         mine, mix = rows[rank::world], draw_mix(mixing, seed, step, rows, spec)
         mix = mix.part(rank, world) if mix is not None else None
         # Fewer examples than processes: each still takes part, with one example that does not count.
-        return (mine, len(rows), mix) if len(mine) else (rows[:1], -len(rows), mix)
+        epoch = step // order.steps_per_epoch
+        return (mine, len(rows), epoch, mix) if len(mine) else (rows[:1], -len(rows), epoch, mix)
 
     def make(planned: Plan) -> Batch:
-        rows, count, mix = planned
-        values = examples.values(rows)
+        rows, count, epoch, mix = planned
+        values = alter(examples.values(rows), rows, epoch)
         inputs = task.collate(values, examples.length[rows], spec)
         weights = torch.full((len(rows),), float(count > 0))
         labels = torch.from_numpy(examples.label[rows])
         if mix is None:
             return Batch(abs(count), values.shape[1], inputs, labels, weights)
         (images,) = inputs
-        (others,) = task.collate(examples.values(mix.partners), examples.length[mix.partners], spec)
+        partners = alter(examples.values(mix.partners), mix.partners, epoch)
+        (others,) = task.collate(partners, examples.length[mix.partners], spec)
         mixed, second = mix.apply(images, others), torch.from_numpy(examples.label[mix.partners])
         return Batch(abs(count), values.shape[1], (mixed,), labels, weights, second, mix.share)
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ops.errors import CheckFailed
 from ops.storage.hashing import canonical_json
 from ops.training import random_state
+from ops.training.altering import alteration
 from ops.training.data import load_examples
 from ops.training.distributed import Group
 from ops.training.evaluate import Verdict, evaluate
@@ -89,7 +90,7 @@ class Trainer:
         self._total = self._config.steps or per_epoch * (self._config.epochs or 1)
         self._batches = batches(
             self._data["train"], self._order, self._task, self._spec, self._total, self._config.loader,
-            group.rank, group.world, self._config.mixing, run.seed,
+            group.rank, group.world, self._config.mixing, run.seed, alteration(run),
         )  # fmt: skip
         self._evaluate_every = self._config.evaluate_every or per_epoch
         self._progress = Progress()

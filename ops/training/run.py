@@ -30,6 +30,15 @@ class CacheInput(Config):
     """SHA-256 (hex) by file name, checked again before use."""
 
 
+class NamedTransform(Config):
+    """One transform of albumentations, as `ops.augmentation.engine` knows it."""
+
+    name: str
+    """Its class."""
+    arguments: dict[str, Any] = {}
+    """Its arguments; lists stand for tuples."""
+
+
 class RunSpec(Config):
     """What `run.json` holds."""
 
@@ -47,6 +56,8 @@ class RunSpec(Config):
     """Partitions of the token cache, in order."""
     input: InputSpec
     """What the model reads."""
+    changes: list[list[NamedTransform]] = []
+    """What each step of augmentation does to training images on the fly; none where copies are stored."""
     work: str
     """Folder for metrics, logs, checkpoints and the result."""
     world_size: Annotated[int, Field(ge=1)] = 1

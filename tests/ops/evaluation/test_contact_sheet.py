@@ -5,6 +5,7 @@ import hashlib
 import io
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -13,7 +14,7 @@ from PIL import Image
 
 from ops.augmentation.config import Augmentation
 from ops.augmentation.flip import Flip
-from ops.evaluation.contact_sheet import COPIES, GAP, LIMIT, ROWS, contact_sheet, picture
+from ops.evaluation.contact_sheet import COPIES, GAP, LIMIT, ROWS, contact_sheet, picture, sheet_of
 from ops.evaluation.html import render
 from ops.evaluation.schema import ContactSheet, SheetRow
 from ops.evaluation.summary import sheet_markdown
@@ -66,6 +67,7 @@ def texts(rows: int) -> pl.DataFrame:
             "text": [f"one two {row}" for row in range(rows)],
             "label": pl.Series([0] * rows, dtype=pl.Int32),
             "copy": pl.Series([0] * rows, dtype=pl.Int32),
+            "split": ["train"] * rows,
         }
     )
     copies = originals.with_columns(
@@ -103,6 +105,18 @@ def test_partitions_do_not_matter(tmp_path: Path) -> None:
     assert once is not None
     assert contact_sheet(stored(tmp_path, table, 3), "image", "image", []) == once
     assert contact_sheet(stored(tmp_path, table.reverse(), 2), "image", "image", []) == once
+
+
+def test_copies_on_the_fly_are_made_for_it(tmp_path: Path) -> None:
+    recipe = SimpleNamespace(
+        augmentation=Augmentation(mode="on_the_fly", steps=[Flip(probability=1.0)]),
+        task=SimpleNamespace(input="image", modality="image"),
+        seed=1,
+    )
+    plain = dict(enumerate(stored(tmp_path / "plain", images(20, 0), 2)))
+    offline = contact_sheet(stored(tmp_path / "offline", images(20, COPIES), 1), "image", "image", ["flip"])
+    assert offline is not None and offline.copies == COPIES
+    assert sheet_of(recipe, plain) == offline  # type: ignore[arg-type]
 
 
 def test_there_is_nothing_without_copies_or_for_tables(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ MUTATIONS: dict[str, list[str]] = {
     "cleaning": ["cleaning[0].column=label", "cleaning[1].conflict=keep_first", "cleaning[4].conflict=keep_first"],
     "split": ["split.salt=other"],
     "normalization": ["normalization=[]", "normalization[0].filter=box"],
-    "augmentation": ["augmentation.copies=2"],
+    "augmentation": ["augmentation.copies=2", "augmentation={mode: on_the_fly, steps: [{kind: scale}]}"],
     "tokenizer": ["tokenizer.max_length=20"],
     "task": ["task.label=stars", "task={kind: text_classification, input: label, label: text}"],
     "model": ["model.dim=8"],

@@ -1,0 +1,84 @@
+"""Changing training images while they are loaded: every image in every epoch as its copy of that number would be.
+
+What is drawn depends on (seed, epoch, id of the row, place of the step) alone: not on processes or threads, nor on how
+often a run was stopped. The images of the first epoch are those that offline augmentation would store as first copies.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ops.augmentation.engine import Transform, actions_of, altered, row_seed
+from ops.errors import ConfigError
+from ops.nn.spec import ImageSpec
+from ops.training.data import INDEX
+from ops.training.loader import Alter
+from ops.training.order import Rows
+from ops.training.run import CacheInput, RunSpec
+
+
+def alteration(run: RunSpec) -> Alter:
+    """What a run does to its training images; nothing where it has no changes.
+
+    Raises:
+        ConfigError: the model reads no images.
+    """
+    if not run.changes:
+        return lambda values, rows, epoch: values
+    if not isinstance(run.input, ImageSpec):
+        raise ConfigError(f"images are changed, the model reads {run.input.kind}", where="changes")
+    steps = [[Transform(t.name, {k: _tuple(v) for k, v in t.arguments.items()}) for t in step] for step in run.changes]
+    return Altering(steps, run.input, run.seed, training_ids(run.inputs))
+
+
+class Altering:
+    """Changes images by the ids of their rows."""
+
+    def __init__(self, steps: Sequence[Sequence[Transform]], spec: ImageSpec, seed: int, ids: pa.Array) -> None:
+        """The library is imported with the first image.
+
+        Args:
+            steps: the transforms of each step.
+            spec: form of the images.
+            seed: the recipe's seed.
+            ids: (N,) the id of each training example.
+        """
+        self._steps, self._seed, self._ids = steps, seed, ids
+        self._shape = (spec.height, spec.width, spec.channels)
+        self._own = threading.local()
+
+    def __call__(self, values: NDArray[Any], rows: Rows, epoch: int) -> NDArray[Any]:
+        """(B, size) pixels of those examples as they are in the epoch, which counts from 0."""
+        if not hasattr(self._own, "actions"):  # transforms hold random states: each thread has its own
+            self._own.actions = [actions_of(step) for step in self._steps]
+        ids = [self._ids[row].as_py() for row in rows.tolist()]
+        images = list(values.reshape(-1, *self._shape))
+        for place, actions in enumerate(self._own.actions):
+            seeds = [row_seed(self._seed, row, epoch + 1, place) for row in ids]
+            images = list(altered(images, actions, seeds, self._shape))
+        return np.stack(images).reshape(len(rows), -1)
+
+
+def training_ids(inputs: Sequence[CacheInput]) -> pa.Array:
+    """Ids of the training examples, in the order of `load_examples`, which has checked the files."""
+    parts = []
+    for part in inputs:
+        with pq.ParquetFile(Path(part.path) / INDEX) as file:
+            table = file.read(columns=["id", "split"])
+        chosen = pc.equal(table["split"].cast(pa.large_string()), "train")
+        parts += table["id"].cast(pa.large_string()).filter(chosen).chunks
+    return pa.chunked_array(parts, pa.large_string()).combine_chunks()
+
+
+def _tuple(value: Any) -> Any:
+    """The value with tuples for lists, which JSON cannot tell apart."""
+    return tuple(_tuple(item) for item in value) if isinstance(value, list) else value

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import signal
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from ops.augmentation.config import Augmentation
+from ops.errors import ConfigError
+from ops.nn.spec import ImageSpec
+from ops.steps import Facts
+from ops.storage import Counts
+from ops.tasks.image_classification import ImageClassification
+from ops.training.altering import Altering, alteration
+from ops.training.config import Loader, Mixing
+from ops.training.data import Examples
+from ops.training.loader import Batch, batches
+from ops.training.order import Order
+from ops.training.run import read_run
+from tests.ops.training.runs import hashes, image_run, log, text_run, work, work_together
+
+SPEC = ImageSpec(height=12, width=10, channels=3)
+SHAPE = (SPEC.height, SPEC.width, SPEC.channels)
+STEPS = [{"kind": "flip"}, {"kind": "rotate"}, {"kind": "colour"}, {"kind": "noise"}, {"kind": "erasing"}]
+COUNT = 24
+PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, SPEC.size), dtype=np.uint8)
+IDS = [f"part/{row}" for row in range(COUNT)]
+
+
+def augmentation(**settings: Any) -> Augmentation:
+    return Augmentation.model_validate({"steps": STEPS, **settings})
+
+
+def altering(seed: int = 5) -> Altering:
+    return Altering(augmentation(mode="on_the_fly").transforms(SHAPE), SPEC, seed, pa.array(IDS, pa.large_string()))
+
+
+def test_an_epoch_sees_the_copies_that_offline_augmentation_stores() -> None:
+    table = pl.DataFrame(
+        {"id": IDS, "image": [image.tobytes() for image in PIXELS], "split": ["train"] * COUNT}
+    ).with_columns(pl.lit(12).alias("height"), pl.lit(10).alias("width"), pl.lit(3).alias("channels"))
+    stored = augmentation(copies=3).apply(table, Facts("p", 5)).kept
+    rows = np.array([7, 3, 20, 3])
+    for epoch in range(3):
+        found = altering()(PIXELS[rows], rows, epoch)
+        copies = dict(stored.filter(pl.col("copy") == epoch + 1).select("id", "image").iter_rows())
+        assert [image.tobytes() for image in found] == [copies[f"{IDS[row]}+{epoch + 1}"] for row in rows]
+    assert not np.array_equal(altering()(PIXELS[rows], rows, 0), altering(6)(PIXELS[rows], rows, 0))
+
+
+def test_nothing_is_stored_on_the_fly() -> None:
+    table = pl.DataFrame({"id": IDS, "image": [image.tobytes() for image in PIXELS], "split": ["train"] * COUNT})
+    outcome = augmentation(mode="on_the_fly").apply(table, Facts("p", 5))
+    assert outcome.added == 0 and outcome.kept.height == COUNT and set(outcome.kept["copy"]) == {0}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [({"steps": [{"kind": "eda"}]}, "on_the_fly is for images"), ({"copies": 2}, "one copy in each epoch")],
+)
+def test_on_the_fly_is_for_images_and_has_no_copies(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        augmentation(mode="on_the_fly", **settings)
+
+
+def made(workers: int, rank: int = 0, world: int = 1, mixing: Mixing | None = None) -> list[Batch]:
+    offsets, labels = np.arange(COUNT) * SPEC.size, np.arange(COUNT) % 3
+    data = Examples((PIXELS.ravel(),), np.zeros(COUNT, np.int64), offsets, np.full(COUNT, SPEC.size), labels)
+    source = batches(
+        data, Order(data.length, 8, 5), ImageClassification(input="image", label="label"), SPEC, 9,
+        Loader(workers=workers, prefetch=8), rank, world, mixing, 5, altering(),
+    )  # fmt: skip
+    try:
+        return [source.get(step) for step in range(9)]
+    finally:
+        source.close()
+
+
+@pytest.mark.parametrize("mixing", [None, Mixing(kind="mixup")])
+def test_threads_and_processes_see_the_same_images(mixing: Mixing | None) -> None:
+    whole = made(0, mixing=mixing)
+    for batch, other in zip(whole, made(6, mixing=mixing), strict=True):
+        assert batch.inputs[0].equal(other.inputs[0])
+    for rank in range(3):
+        for batch, other in zip(whole, made(2, rank, 3, mixing), strict=True):
+            assert batch.inputs[0][rank::3].equal(other.inputs[0])
+    assert not whole[0].inputs[0].equal(whole[3].inputs[0])
+
+
+def changes() -> dict[str, Any]:
+    steps = augmentation(mode="on_the_fly", steps=[{"kind": "rotate"}, {"kind": "scale"}, {"kind": "crop"}])
+    return {"changes": [[asdict(one) for one in step] for step in steps.transforms((4, 6, 1))]}
+
+
+def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    whole, killed = image_run(tmp_path / "whole", **changes()), image_run(tmp_path / "killed", **changes())
+    plain = image_run(tmp_path / "plain")
+    assert work(whole) == 0 and work(plain) == 0
+    assert work(killed, SATIETY_FAULT="kill@60") == -signal.SIGKILL
+    assert work(killed) == 0 and "going on after step" in log(killed)
+    assert hashes(killed) == hashes(whole)
+    assert hashes(whole)["model.safetensors"] != hashes(plain)["model.safetensors"]
+
+
+def test_two_processes_train_on_the_fly(tmp_path: Path) -> None:
+    run = image_run(tmp_path, **changes(), world_size=2)
+    assert work_together(run) == [0, 0]
+
+
+def test_texts_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="images are changed, the model reads text"):
+        alteration(read_run(text_run(tmp_path, **changes())))
+
+
+def test_a_recipe_hands_its_changes_to_the_processes(tmp_path: Path) -> None:
+    from tests.chain import worlds
+
+    steps = [{"kind": "scale", "low": 0.9, "high": 1.1}]
+    world = worlds.make(tmp_path, "image", augmentation={"mode": "on_the_fly", "steps": steps}, training={"steps": 20})
+    runs: list[dict[str, Any]] = []
+
+    def launch(run_file: Path, recipe: Any, on_record: Any) -> None:
+        runs.append(json.loads(run_file.read_text()))
+        worlds.forked(run_file, recipe, on_record)
+
+    worlds.build(world.recipe(), world.store, launch=launch)
+    assert [step[0]["name"] for step in runs[0]["changes"]] == ["Affine"]
+    assert all((version.manifest.counts or Counts(0, 0)).added == 0 for version in world.every("shards").values())
+    sheet = world.version("report").json("report.json")["contact_sheet"]
+    assert sheet["steps"] == ["scale"] and sheet["image"]
+    of_model, of_shards = (
+        [name for name in version.manifest.inputs if name.startswith("config.augmentation")]
+        for version in (world.version("model"), world.every("shards")["0"])
+    )
+    assert any("steps" in name for name in of_model)
+    assert of_shards == ["config.augmentation.mode"]  # other changes touch no shard
