@@ -22,6 +22,8 @@ He complained about taxes, praised his crew, and drew small birds beside every d
 None of that explained anything, yet we stayed until evening to read it all."""
 PLAIN = re.sub(r" (the|be|to|of|and|that|have|with)\b", "", PROSE)
 
+DOTTED = re.sub(r"\b (?=[a-z])", "... ", PROSE)
+
 
 def table(texts: list[str | None]) -> pl.DataFrame:
     return pl.DataFrame(
@@ -56,6 +58,21 @@ def test_each_rule_names_itself(text: str | None, reason: str | None, evidence: 
         (found,) = outcome.dropped["evidence"]
         assert found == evidence or found.startswith(evidence)
     assert outcome.kept.height == (reason is None)
+
+
+@pytest.mark.parametrize(
+    ("limits", "text", "dropped"),
+    [
+        ({"max_words": len(PROSE.split())}, PROSE, []),
+        ({"max_words": len(PROSE.split()) - 1}, PROSE, [("gopher_many_words", f"words {len(PROSE.split())}.0")]),
+        ({}, DOTTED, [("gopher_ellipses", f"ellipses {round(DOTTED.count('...') / len(DOTTED.split()), 4)}")]),
+        ({"max_symbols": None, "min_stop_words": None}, DOTTED, []),
+    ],
+)
+def test_too_many_words_and_ellipses(limits: dict[str, int | None], text: str, dropped: list[tuple[str, str]]) -> None:
+    step = Quality.model_validate({"gopher": limits, "repetition": None, "c4": None, "fineweb": None})
+    rows = step.apply(table([text]), Facts("p")).dropped.select("reason", "evidence").rows()
+    assert rows == dropped
 
 
 @settings(max_examples=60)

@@ -27,6 +27,15 @@ def test_the_other_way() -> None:
     assert step.apply(table(["头发与发展"]), Facts("p")).kept["text"].item() == "頭髮與發展"
 
 
+@pytest.mark.parametrize("region", ["taiwan", "hong_kong"])
+def test_regions_have_their_own_characters(region: str) -> None:
+    step = ChineseScript.model_validate({"source": "simplified", "target": region})
+    expected = {"taiwan": "裡面，鋪床", "hong_kong": "裏面，鋪牀"}[region]
+    assert step.apply(table(["里面，铺床"]), Facts("p")).kept["text"].item() == expected
+    back = ChineseScript.model_validate({"source": region, "target": "simplified"})
+    assert back.apply(table([expected]), Facts("p")).kept["text"].item() == "里面，铺床"
+
+
 def test_a_text_without_han_loads_no_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ops.normalization.chinese_script._converter", None)
     assert not ChineseScript().apply(table(["text", None]), Facts("p")).changed

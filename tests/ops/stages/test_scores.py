@@ -69,6 +69,21 @@ def test_a_row_that_scores_drop_is_nobodys_first_copy(tmp_path: Path) -> None:
     assert built["clean_corpus", ALL].version.parquet("data.parquet")["text"].to_list() == [text]
 
 
+def test_a_row_that_later_scores_drop_is_still_the_first_copy(tmp_path: Path) -> None:
+    world = worlds.make(tmp_path)
+    text = "the harbour and the gull are on the old reef of the island"
+    other = "a path along the coast leads to the village and its church"
+    rows = [f"{text.title()},sea,1", f"{text},sea,1", f"{other},sea,1"]
+    world.path.with_suffix(".csv").write_text("\n".join(["text,label,stars", *rows]) + "\n")
+    table = pl.DataFrame({"text": [text.title(), text, other]})
+    low, *high = Language(languages=["en"]).score(table)["confidence"].to_list()
+    assert low < min(high)
+    steps = "cleaning=[{kind: exact_duplicates}, {kind: language, languages: [en], confidence: %s}]"
+    recipe = world.recipe("partitions={single: true}", steps % ((low + min(high)) / 2))
+    built = worlds.build(recipe, world.store, NAMES)
+    assert built["clean_corpus", ALL].version.parquet("data.parquet")["text"].to_list() == [other]
+
+
 def test_scores_come_before_those_who_read_them(world: World) -> None:
     recipe = world.recipe(STEPS % "0.1")
     names = [stage.name for stage in stages(recipe)]
