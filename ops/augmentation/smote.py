@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ops.augmentation.tables import LABEL, TableChange, numbers, uniform
 from ops.columns import require
+from ops.errors import BadData
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,8 @@ class Smote(TableChange):
     ) -> NDArray[np.float64]:
         """A point between each row and one of its neighbours."""
         require(pool, [LABEL], step=self.kind)
+        if labels.null_count() or pool[LABEL].null_count():
+            raise BadData(f"{self.kind}: a training row has no {LABEL}", hint="drop it before: kind consistency")
         result = values.copy()
         for label in labels.unique().sort():
             rows = (labels == label).to_numpy()

@@ -59,12 +59,18 @@ def numbers(table: pl.DataFrame, columns: Sequence[str], kind: str) -> NDArray[n
 
     Raises:
         ConfigError: one is missing or holds no numbers.
-        BadData: a value is missing.
+        BadData: a value is missing or no finite number.
     """
     _check(table, columns, kind)
     if table.select(pl.any_horizontal(pl.col(name).null_count() > 0 for name in columns)).item():
         raise BadData(f"{kind}: a training row lacks a value", hint="fill missing values before: kind impute")
-    return table.select(pl.col(list(columns)).cast(pl.Float64)).to_numpy()
+    numbers = table.select(pl.col(list(columns)).cast(pl.Float64))
+    for name in columns:
+        if not numbers[name].is_finite().all():
+            raise BadData(
+                f"{kind}: column {name!r} has a value that is no finite number", hint="impute or drop it before"
+            )
+    return numbers.to_numpy()
 
 
 def _check(table: pl.DataFrame, columns: Sequence[str], kind: str) -> None:

@@ -206,7 +206,7 @@ def _modelled(
         imputer = _IMPUTERS[method](known, neighbours)
         scaled = ((shrunk - centre) / spread).clip(-_FAR, _FAR)
         filled = (imputer.fit(known).transform(scaled) * spread + centre) / factor
-        filled = np.clip(filled, np.where(empty, -np.inf, low), np.where(empty, np.inf, high))
+        filled = np.nan_to_num(filled, nan=np.nan)  # The largest numbers may be rounded up to infinity.
     filled[:, empty] = np.nan
     return np.where(np.isnan(rows), filled, rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -21,8 +22,8 @@ _READERS = (".csv", ".tsv", ".parquet", ".txt")
 class References(Step):
     """Drop rows whose value does not occur in a column of a file: the evidence is the value. Nulls refer to nothing.
 
-    Values are compared as text. The file is part of the recipe by its SHA-256, so that another content is another
-    recipe, and never another result of the same one.
+    Values are compared as text, or as numbers where one side is a column of floats. The file is part of the recipe by
+    its SHA-256, so that another content is another recipe, and never another result of the same one.
     """
 
     kind: Literal["references"] = "references"
@@ -61,9 +62,14 @@ class References(Step):
     def apply(self, table: pl.DataFrame, facts: Facts) -> Outcome:
         """Return the rows whose value occurs in the file."""
         require(table, [self.column], step=self.kind)
-        value = pl.col(self.column).cast(pl.String)
-        keep = value.is_null() | value.is_in(self._values().implode())
-        shown = value.str.head(_EVIDENCE_CHARACTERS)
+        value, known, dtype = pl.col(self.column), self._values(), table.schema[self.column]
+        shown = value.cast(pl.String).str.head(_EVIDENCE_CHARACTERS)
+        if dtype.is_float() or (known.dtype.is_float() and dtype.is_numeric()):
+            number = dtype if dtype.is_float() else pl.Float64()
+            known = known.cast(pl.String).cast(pl.Float64, strict=False).cast(number)
+            keep = value.is_null() | value.cast(number).is_in(known.drop_nulls().implode())
+        else:
+            keep = value.is_null() | value.cast(pl.String).is_in(known.cast(pl.String).implode())
         return Outcome.split(table, keep=keep, step=self.kind, reason=self.column, evidence=shown)
 
     def _content(self) -> bytes:
@@ -81,11 +87,13 @@ class References(Step):
         return content
 
     def _values(self) -> pl.Series:
-        """The values that may occur, as text."""
+        """The values that may occur; those of a text file as text."""
         content, suffix = self._content(), Path(self.file).suffix
         try:
             if suffix == ".txt":
-                return pl.Series(content.decode("utf-8").splitlines(), dtype=pl.String).unique()
+                # Only at ends of lines: `splitlines` cuts at U+2028 and others too.
+                lines = re.split("\r\n|\n|\r", content.decode("utf-8-sig"))
+                return pl.Series(lines[:-1] if lines[-1] == "" else lines, dtype=pl.String).unique()
             if suffix == ".parquet":
                 table = pl.read_parquet(io.BytesIO(content))
             else:
@@ -95,4 +103,4 @@ class References(Step):
             raise BadData(f"cannot be read as {suffix}: {error}", where=self.file) from error
         key = self.key or self.column
         require(table, [key], step=f"references of {self.file}")
-        return table[key].cast(pl.String).drop_nulls().unique()
+        return table[key].drop_nulls().unique()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import polars as pl
@@ -17,14 +18,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RATE, SAMPLES = "rate", "samples"
+_TERM = 4096
+"""Largest number of a ratio of rates: the filter is twenty times as long."""
+_APART = 1000
+"""How many times lower a sound's rate may be."""
 
 
 class Waveform(Step):
     """Decode WAV files, mix their channels, and bring them to one rate and length; the column then holds samples.
 
     Each value is `samples` 16-bit numbers, lowest byte first; the columns `rate` and `samples` (Int32) say so in every
-    row. Other rates are resampled by a polyphase filter (scipy's `resample_poly`, a Kaiser window). A longer sound is
-    cut at its end, silence follows a shorter one. What cannot be read is dropped, with the reasons of `sound_quality`.
+    row. Other rates are resampled by a polyphase filter (scipy's `resample_poly`, a Kaiser window); where two rates
+    have no ratio of numbers up to 4096, by the nearest that is one. A longer sound is cut at its end, silence follows
+    a shorter one. What cannot be read is dropped, with the reasons of `sound_quality`; so are sounds of less than a
+    thousandth of the rate (`unsupported`).
     """
 
     kind: Literal["waveform"] = "waveform"
@@ -65,6 +72,8 @@ class Waveform(Step):
         wave = decoded_wave(data)
         if isinstance(wave, Unreadable):
             return wave
+        if wave.rate * _APART < self.rate:
+            return Unreadable("unsupported", f"{wave.rate} Hz cannot become {self.rate} Hz")
         found = np.zeros(self.length)
         resampled = self._resampled(wave)[: self.length]
         found[: len(resampled)] = resampled
@@ -80,6 +89,12 @@ class Waveform(Step):
             return mono
         from scipy.signal import resample_poly
 
-        common = math.gcd(wave.rate, self.rate)
-        found: NDArray[np.float64] = resample_poly(mono, self.rate // common, wave.rate // common)
+        found: NDArray[np.float64] = resample_poly(mono, *ratio(self.rate, wave.rate))
         return found
+
+
+def ratio(rate: int, other: int) -> tuple[int, int]:
+    """Two rates, or the nearest two numbers up to 4096 that go alike."""
+    fraction = Fraction(min(rate, other), max(rate, other)).limit_denominator(_TERM)
+    low, high = fraction.as_integer_ratio()
+    return (low, high) if rate < other else (high, low)

@@ -73,6 +73,13 @@ def test_rows_are_made_between_neighbours_of_one_class(neighbours: int, seed: in
         assert between(np.array(old), known, np.array(new), neighbours)
 
 
+def test_no_neighbour_is_the_row_itself() -> None:
+    table = rows(60, 20)
+    for count in (1, 5):
+        made = copies(augment(table, {"kind": "smote", "neighbours": count}))
+        assert (made["x"] != table.filter(split="train")["x"]).all(), count
+
+
 def test_smaller_classes_are_filled_up() -> None:
     table = rows(60, 13)
     outcome = augment(table, {"kind": "smote"}, copies=10, balance=True)
@@ -112,6 +119,13 @@ def test_what_cannot_be_copied() -> None:
     table = rows()
     with pytest.raises(BadData, match="a training row lacks a value"):
         augment(table.with_columns(pl.when(pl.col("n") == 3).then(None).otherwise("x").alias("x")), {"kind": "jitter"})
+    for kind in ("jitter", "smote"):
+        for odd in (float("nan"), float("inf")):
+            strange = table.with_columns(pl.when(pl.col("n") == 3).then(odd).otherwise("x").alias("x"))
+            with pytest.raises(BadData, match=f"{kind}: column 'x' has a value that is no finite number"):
+                augment(strange, {"kind": kind})
+    with pytest.raises(BadData, match="smote: a training row has no label"):
+        augment(table.with_columns(pl.when(pl.col("n") != 3).then("label").alias("label")), {"kind": "smote"})
     with pytest.raises(ConfigError, match="no column 'z'"):
         augment(table, {"kind": "jitter", "columns": ["z"]})
     with pytest.raises(ConfigError, match="column 'w' is String, which is no number"):

@@ -141,6 +141,13 @@ def test_models_use_predictors_that_are_complete() -> None:
     assert (kept["x"] == table["x"]).all()
 
 
+def test_models_lead_no_further_than_what_was_seen() -> None:
+    x = np.arange(100.0)
+    table = pl.DataFrame({"x": [*x, 1e4, -1e4], "y": [*(3 * x + 1), None, None]})
+    kept = impute(table, columns=["y"], predictors=["x"], method="iterative").kept["y"]
+    assert 1 - 1e-6 <= kept[101] <= kept[100] <= 298 + 1e-6
+
+
 def test_words_and_truth_values() -> None:
     assert column(["b", "a", None, "b", None], method="mode") == ["b", "a", "b", "b", "b"]
     assert column(["b", "a", None, "b", None], method="forward_fill") == ["b", "a", "a", "b", "b"]

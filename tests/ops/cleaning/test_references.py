@@ -32,6 +32,25 @@ def test_values_that_do_not_occur(tmp_path: Path, name: str, content: bytes, set
     assert outcome.dropped.rows() == [("d", "references", "city", "Atlantis")]
 
 
+def test_marks_and_separators_of_unicode(tmp_path: Path) -> None:
+    table = pl.DataFrame({"id": list("abc"), "city": ["Rom", "Os\u2028lo", "lo"]})
+    for name, content in (("c.txt", "\ufeffRom\r\nOs\u2028lo\n"), ("c.csv", "\ufeffcity\r\nRom\r\nOs\u2028lo\n")):
+        outcome = step(tmp_path, name, content.encode()).apply(table, Facts("p"))
+        assert outcome.kept["id"].to_list() == ["a", "b"], name
+
+
+def test_floats_are_compared_as_numbers(tmp_path: Path) -> None:
+    table = pl.DataFrame({"id": list("abc"), "city": [1.0, 2.5, None]})
+    for dtype in (pl.Float64, pl.Float32):
+        for content in (b"1\n2.50\n", b"1.0\n2.5\nx\n"):
+            outcome = step(tmp_path, "c.txt", content).apply(table.with_columns(pl.col("city").cast(dtype)), Facts("p"))
+            assert outcome.kept.height == 3
+    assert step(tmp_path, "c.txt", b"1\n").apply(table, Facts("p")).dropped["evidence"].to_list() == ["2.5"]
+    pl.DataFrame({"key": [1.0, 2.0]}).write_parquet(tmp_path / "k.parquet")
+    found = step(tmp_path, "k.parquet", (tmp_path / "k.parquet").read_bytes(), column="code", key="key")
+    assert found.apply(TABLE, Facts("p")).kept["id"].to_list() == ["a", "b"]
+
+
 def test_numbers_in_parquet(tmp_path: Path) -> None:
     pl.DataFrame({"key": [1, 2, 3]}).write_parquet(tmp_path / "k.parquet")
     content = (tmp_path / "k.parquet").read_bytes()
