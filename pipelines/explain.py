@@ -55,6 +55,8 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any, complain:
     """Hand each error of a validation to `complain` as path, part and text."""
     for detail in error.errors(include_url=False):
         spot = locate(detail["loc"], model, data)
+        if spot is None or detail["type"] == "default_factory_not_called":  # for want of a value that is named itself
+            continue
         part, text = _describe(cast("dict[str, Any]", detail), spot)
         path = spot.path
         if part == "kind":
@@ -62,8 +64,11 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any, complain:
         complain(path, part, text)
 
 
-def locate(loc: tuple[int | str, ...], model: type[BaseModel], data: Any) -> Spot:
-    """Follow an error's location through the model's types, leaving out what pydantic puts in for unions."""
+def locate(loc: tuple[int | str, ...], model: type[BaseModel], data: Any) -> Spot | None:
+    """Follow an error's location through the model's types, leaving out what pydantic puts in for unions.
+
+    Null where the error is of a branch of a union that the value was not meant for: a mapping is meant for the model.
+    """
     annotation: Any = model
     path: list[str | int] = []
     owner: type[BaseModel] | None = None
@@ -77,6 +82,12 @@ def locate(loc: tuple[int | str, ...], model: type[BaseModel], data: Any) -> Spo
             owner = models[0]
             field = _fields(owner).get(str(element))
             annotation = field.annotation if field is not None else None
+        elif _is_union(annotation) and (branch := _branch(annotation, element)) is not None:
+            fitting = [a for a in get_args(annotation) if _is_for(a, data)]
+            if fitting and branch not in fitting:
+                return None
+            annotation = branch
+            continue
         elif not _leads_on(data, element):
             continue  # The branch of a union, such as "int" or "list[str]".
         else:
@@ -84,6 +95,25 @@ def locate(loc: tuple[int | str, ...], model: type[BaseModel], data: Any) -> Spo
         path.append(element)
         data = data[element] if _leads_on(data, element) else None
     return Spot(tuple(path), owner, _models(_bare(annotation)), annotation)
+
+
+def _branch(annotation: Any, element: int | str) -> Any:
+    """The member of a union of models and other types that pydantic calls so; null where it is none of those."""
+    members = get_args(annotation)
+    if not any(_models(member) for member in members):
+        return None
+    for member in members:
+        called = "list[" if get_origin(member) is list else getattr(member, "__name__", "")
+        if element == called or (called.endswith("[") and str(element).startswith(called)):
+            return member
+    return None
+
+
+def _is_for(annotation: Any, data: Any) -> bool:
+    """Whether a value of this form can be meant for the type."""
+    if isinstance(data, dict):
+        return bool(_models(annotation))
+    return isinstance(data, list) and get_origin(annotation) is list
 
 
 def _leads_on(data: Any, element: int | str) -> bool:

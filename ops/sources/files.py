@@ -116,6 +116,9 @@ class FileSource(Source):
                     yield Batch(self._nothing(), reject_frame([part]))
             elif whole or part.name == partition:
                 yield from self.read_file(part)
+                if not whole and partition != self._names(file)[0]:
+                    # What follows was looked through when the archive's names were asked for.
+                    return
         if empty:
             raise BadData("has nothing in it that is read", where=file.name)
 

@@ -78,6 +78,8 @@ def entries(stream: BinaryIO, name: str) -> Iterator[Entry]:
         except tarfile.HeaderError as error:
             raise damaged(name, offset, "tar", error) from error
         offset += BLOCK
+        if header.type == tarfile.GNUTYPE_SPARSE:
+            offset += _sparse_map(stream, block[482], name, offset)
         size = _size(header, extra, name, offset)
         padded = -(-size // BLOCK) * BLOCK
         if header.type in EXTENSIONS:
@@ -101,6 +103,18 @@ def _only_zeros(stream: BinaryIO, name: str, offset: int) -> None:
         if data.strip(b"\0"):
             raise damaged(name, offset, "tar", "something follows the closing zeros")
         offset += len(data)
+
+
+def _sparse_map(stream: BinaryIO, more: int, name: str, offset: int) -> int:
+    """Pass over the blocks of a map of holes that did not fit into its header; their bytes."""
+    passed = 0
+    while more:
+        block = stream.read(BLOCK)
+        if len(block) < BLOCK:
+            raise cut_off(name, offset + passed + len(block), "tar")
+        more = block[504]
+        passed += BLOCK
+    return passed
 
 
 def _header(block: bytes) -> tarfile.TarInfo:

@@ -35,7 +35,7 @@ def parse_text(text: pl.Series, kind: ColumnType, pattern: str | None = None) ->
     Args:
         text: the cells.
         kind: name of the type.
-        pattern: strptime format instead of ISO 8601, for `date` and `datetime`.
+        pattern: strptime format instead of ISO 8601, for `date` and `datetime`; `%Y` is four digits.
     """
     if kind == "string":
         return text
@@ -45,7 +45,13 @@ def parse_text(text: pl.Series, kind: ColumnType, pattern: str | None = None) ->
         known = pl.DataFrame({"text": TRUE + FALSE, "value": [True] * len(TRUE) + [False] * len(FALSE)})
         return text.replace_strict(known["text"], known["value"], default=None, return_dtype=pl.Boolean)
     parsed = _parse_date(text, pattern) if kind == "date" else _parse_datetime(text, pattern)
-    return parsed.to_frame("v").select(pl.when(pl.col("v").dt.year().is_between(1, 9999)).then("v"))["v"]
+    year = pl.col("v").dt.year()
+    sound = year.is_between(1, 9999)
+    if pattern is not None:
+        # strptime takes the 20 of "20-01-05" for the year 20.
+        written = pl.col("t").str.contains(year.cast(pl.String).str.zfill(4), literal=True)
+        sound = sound & ((year >= 1000) | written)
+    return pl.DataFrame({"v": parsed, "t": text}).select(pl.when(sound).then("v"))["v"]
 
 
 def _parse_date(text: pl.Series, pattern: str | None) -> pl.Series:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ops.errors import BadData
 from ops.sources.base import BATCH_BYTES
 from ops.sources.containers import InputFile
-from ops.sources.encodings import MARKS, Encoding, detect, width
+from ops.sources.encodings import BYTE_ORDER_MARKS, MARKS, Encoding, detect, width
 from ops.sources.rewind import Rewindable
 
 Positions = NDArray[np.int64]
@@ -36,7 +36,9 @@ class Window:
         block: how many bytes one filling reads.
     """
 
-    def __init__(self, stream: BinaryIO, name: str, encoding: str = "utf-8", block: int = BATCH_BYTES) -> None:
+    def __init__(self, stream: BinaryIO, name: str, encoding: str | None = None, block: int = BATCH_BYTES) -> None:
+        self._declared = encoding is not None
+        encoding = encoding or "utf-8"
         self.data = b""
         self.line = 1
         self.final = False
@@ -54,8 +56,10 @@ class Window:
 
     def _start(self) -> None:
         self.fill()
-        if self._decoder is None and self.data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            raise BadData("is UTF-16, not UTF-8", where=self.name, hint="say `encoding: utf-16`")
+        found = next((name for mark, name in BYTE_ORDER_MARKS.items() if self.data.startswith(mark)), "utf-8")
+        if self._decoder is None and found != "utf-8":
+            hint = f"say `encoding: {found}`" if self._declared else "convert it: this format is UTF-8 alone"
+            raise BadData(f"is {found.upper()}, not UTF-8", where=self.name, hint=hint)
         if self.data.startswith(codecs.BOM_UTF8):
             self.drop(len(codecs.BOM_UTF8), 0)
 
@@ -142,9 +146,9 @@ class Window:
 
 
 @contextmanager
-def opened(file: InputFile, encoding: Encoding = "utf-8", block: int = BATCH_BYTES) -> Iterator[Window]:
-    """The window over a file, which is closed in the end."""
-    if isinstance(encoding, str):
+def opened(file: InputFile, encoding: Encoding | None = None, block: int = BATCH_BYTES) -> Iterator[Window]:
+    """The window over a file, which is closed in the end; without an encoding for formats that know only UTF-8."""
+    if encoding is None or isinstance(encoding, str):
         with file.open() as stream:
             yield Window(stream, file.name, encoding, block)
         return

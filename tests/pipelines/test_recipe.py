@@ -157,6 +157,30 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(recipe_folder: Path)
     assert str(again) == str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("path", "texts"),
+    [
+        ("{url: https://host/a.csv}", ["key 'sha256' is missing"]),
+        ("{url: https://host/a.csv, sha256: x}", ["'sha256' is 'x', which does not match"]),
+        ("{urll: https://host/a.csv, sha256: " + "a" * 64 + "}", ["unknown key 'urll'", "key 'url' is missing"]),
+        ("[rows.csv, {url: https://host/a.csv}]", ["key 'sha256' is missing"]),
+        ("[rows.csv, 3]", ["not text"]),
+        ("3", ["not text"]),
+    ],
+)
+def test_a_file_elsewhere_that_is_wrong_is_explained_as_one(path: str, texts: list[str], recipe_folder: Path) -> None:
+    file = recipe_folder / "tiny.yaml"
+    file.write_text(RECIPE.replace("path: rows.csv", f"path: {path}"))
+    with pytest.raises(RecipeError) as caught:
+        load_file(file)
+    said = [problem.text for problem in caught.value.problems]
+    for text in texts:
+        assert any(text in line for line in said), said
+    if path != "3" and "3]" not in path:
+        assert len(said) == len(texts), said
+    assert not any("'path' is missing" in line for line in said)
+
+
 def test_a_component_file_is_the_same_recipe(recipe_folder: Path) -> None:
     plain = load_file(recipe_folder / "tiny.yaml")
     wrapped = "type: pipelines.component.Recipe\nattributes:\n" + "".join(f"  {line}\n" for line in RECIPE.splitlines())

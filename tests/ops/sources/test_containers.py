@@ -8,6 +8,7 @@ import struct
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -104,6 +105,7 @@ UNSAFE = {
     "pipe": (member("pipe", tarfile.FIFOTYPE), "a pipe"),
     "device": (member("device", tarfile.CHRTYPE), "a device"),
     "disk": (member("disk", tarfile.BLKTYPE), "a device"),
+    "sparse": (member("holes", tarfile.GNUTYPE_SPARSE), "a sparse file"),
     "newline": (member("a\nb"), "none that a file may have"),
     "escape": (member("a\x1b[2Jb"), "none that a file may have"),
     "right to left": (member("a\u202etxt"), "none that a file may have"),
@@ -120,6 +122,46 @@ def test_unsafe_members_are_rejects_and_nothing_is_written(case: str, tmp_path: 
     assert words in batch.rejects["detail"][0]
     assert batch.rejects["file"][0].startswith("a.tar/")
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["a.tar", "in"]
+
+
+def test_a_partition_is_read_no_further_than_its_member(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.tar.gz").write_bytes(PACK["gz"](tar({f"{name}.txt": name.encode() for name in "abcd"})))
+    source = Text(path="a.tar.gz").resolve(tmp_path)
+    names = source.natural_partitions()
+    assert names is not None and len(names) == 4
+    seen: list[str] = []
+
+    def watched(*arguments: Any) -> Any:
+        for part in parts(*arguments):
+            assert isinstance(part, InputFile)
+            seen.append(part.name)
+            yield part
+
+    monkeypatch.setattr("ops.sources.files.parts", watched)
+    assert whole(source.read(names[1])).table["text"].to_list() == ["b"]
+    assert seen == names[:2]
+    seen.clear()
+    assert whole(source.read(names[0])).table["text"].to_list() == ["a"]
+    assert seen == names, "rejects of the whole archive belong to its first partition"
+
+
+def test_sparse_files_are_rejects_however_they_are_marked(tmp_path: Path) -> None:
+    modern = member("GNUSparseFile.0/modern")
+    modern.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "modern"}
+    old = member("old", tarfile.GNUTYPE_SPARSE)
+    old.size = 700
+    header = bytearray(old.tobuf(tarfile.GNU_FORMAT))
+    header[482] = 1  # the map of holes goes on in two more blocks
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    maps = bytes(504) + b"\1" + bytes(7) + bytes(512)
+    data = bytes(header) + maps + b"x" * 700 + bytes(324) + odd_tar(modern, before={"good.txt": b"good"})
+    batch = read(tmp_path, "a.tar", data)
+    assert batch.table["text"].to_list() == ["good"]
+    assert batch.rejects["detail"].to_list() == ["it is a sparse file"] * 2
+    assert batch.rejects["file"][0] == "a.tar/old"
+    with pytest.raises(BadData, match="cut off"):
+        read(tmp_path, "b.tar", data[:900])
 
 
 def test_a_link_and_then_a_file_through_it(tmp_path: Path) -> None:

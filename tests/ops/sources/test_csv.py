@@ -111,6 +111,16 @@ def test_declared_formats() -> None:
     assert batch.rejects["line"].to_list() == [3, 4]
 
 
+def test_a_year_has_four_digits() -> None:
+    formats = {"d": "%d/%m/%Y", "t": "%Y-%m-%d %H:%M"}
+    source = Csv(path="f", columns={"d": "date", "t": "datetime"}, formats=formats)
+    good = ["05/03/2020,2020-03-05 10:00", "05/03/0020,0020-03-05 10:00", '"",0999-03-05 20:00']
+    bad = ["05/03/20,2020-03-05 10:00", "05/03/2020,20-03-05 10:00", "05/03/999,2020-03-05 10:00"]
+    batch = read_bytes(source, "\n".join(["d,t", *good, *bad]).encode())
+    assert batch.table["d"].to_list() == [dt.date(2020, 3, 5), dt.date(20, 3, 5), None]
+    assert batch.rejects["reason"].to_list() == ["not_date", "not_datetime", "not_date"]
+
+
 @pytest.mark.parametrize(("policy", "rows"), [("reject", 1), ("keep", 4)])
 def test_nan_and_infinity_by_policy(policy: Any, rows: int) -> None:
     source = Csv(path="f", columns={"v": "float64"}, non_finite=policy)
@@ -196,6 +206,11 @@ def test_bytes_that_are_not_in_the_encoding_cost_their_record() -> None:
     )
     assert other.table["b"].to_list() == ["x"]
     assert other.rejects.select("line", "offset", "reason").rows() == [(2, 4, "bad_utf8")]
+
+
+def test_utf32_is_not_called_utf16() -> None:
+    with pytest.raises(BadData, match=r"is UTF-32, .*encoding: utf-32"):
+        read_bytes(Csv(path="f", columns={"a": "string"}), "a\nb\n".encode("utf-32"))
 
 
 def test_utf16_that_was_not_declared_is_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from ops.errors import BadData
 from ops.sources.base import Batch
 from ops.sources.ndjson import Ndjson
-from tests.ops.sources.reading import read_bytes
+from tests.ops.sources.reading import read_bytes, read_file
 
 COLUMNS: Any = {"s": "string", "i": "int64", "f": "float64", "b": "bool"}
 ROW = st.fixed_dictionaries(
@@ -175,3 +176,10 @@ def test_a_giant_line() -> None:
     batch = read_bytes(source(max_record_bytes=1000), data, 256)
     assert batch.table["line"].to_list() == [1, 3]
     assert batch.rejects.select("line", "reason").rows() == [(2, "too_large")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32"])
+def test_another_encoding_is_not_told_to_be_declared(encoding: str, tmp_path: Path) -> None:
+    with pytest.raises(BadData, match=rf"is {encoding.upper()}, not UTF-8 \(convert it") as caught:
+        read_file(Ndjson(path="f", columns={"a": "string"}), tmp_path, '{"a": "x"}\n'.encode(encoding))
+    assert "encoding:" not in str(caught.value)
