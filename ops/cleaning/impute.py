@@ -166,9 +166,16 @@ class Impute(FittedStep):
         keys = [*self.groups, *([] if self.order is None else [self.order])]
         return placed.sort(keys, maintain_order=True) if keys else placed
 
-    def _judged(self, train: pl.DataFrame) -> pl.DataFrame:
-        """The rows by group and order, and where those say nothing by `id`: other partitions give no other order."""
-        return self._sorted(train.sort("id") if "id" in train.columns else train)
+    def _judged(self, train: pl.DataFrame, seed: int) -> pl.DataFrame:
+        """The rows by group and order; where those say nothing, in an order drawn for their content.
+
+        Neither partitions nor names of rows, which tell the partition, change it.
+        """
+        import numpy as np
+
+        plain = train.sort(self.needed())
+        drawn = np.random.default_rng(seed).permutation(plain.height)
+        return self._sorted(plain[drawn])
 
     def _candidates(self, dtype: pl.DataType, predictors: Sequence[str]) -> list[Method]:
         possible = [method for method in AUTO if is_number(dtype) or method in WORDS]
@@ -178,7 +185,7 @@ class Impute(FittedStep):
 
     def _judge(self, train: pl.DataFrame, seed: int) -> list[dict[str, Any]]:
         """The errors of all methods on hidden values: one row for each column, kind of gap and method."""
-        rows = _stretches(self._judged(train), JUDGED_ROWS)
+        rows = _stretches(self._judged(train, seed), JUDGED_ROWS)
         patterns: tuple[Gaps, ...] = ("short",) if self.order is None else ("short", "long")
         return [row for gaps in patterns for row in self._errors(rows, gaps, seed)]
 
