@@ -171,7 +171,7 @@ def test_a_quoted_cell_beyond_the_limit_is_one_reject_and_its_lines_are_no_recor
 
 def test_what_is_passed_over_is_not_held() -> None:
     class Endless:
-        """A quoted cell of 400 MB, and one whose quote never closes."""
+        """A quoted cell of 400 MB, and a record behind it."""
 
         def __init__(self) -> None:
             self.left = 400
