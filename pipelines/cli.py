@@ -144,6 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         # Data and names of files have characters that a terminal's encoding may not have.
         sys.stdout.reconfigure(errors="backslashreplace")
     code = invoke(words)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)  # All is done and said: what is left is Python's own leaving.
     if state.terminated and code == EXIT_INTERRUPTED:
         code = EXIT_TERMINATED  # Whoever caught the interruption below could not tell the one from the other.
     try:

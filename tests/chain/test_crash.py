@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.stages.chain import DATA_STAGES
+from tests.tiny import DATA
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -33,7 +33,7 @@ def test_a_stage_killed_at_some_calls(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_every_data_stage_killed_at_every_call(tmp_path: Path) -> None:
-    crash(tmp_path / "world", "kill", 1, *DATA_STAGES)
+    crash(tmp_path / "world", "kill", 1, *DATA)
 
 
 @pytest.mark.slow
@@ -45,4 +45,4 @@ def test_the_commit_of_a_model_killed_at_every_call(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "stride"), [("enospc", 11), ("eio", 17)])
 def test_a_full_or_failing_disk_at_some_calls_of_every_data_stage(tmp_path: Path, fault: str, stride: int) -> None:
-    crash(tmp_path / "world", fault, stride, *DATA_STAGES)
+    crash(tmp_path / "world", fault, stride, *DATA)
