@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from ops.augmentation.base import Change, Shape
 from ops.augmentation.config import Augmentation
+from ops.augmentation.engine import row_seed
 from ops.augmentation.sound_noise import SoundNoise
 from ops.augmentation.sound_shift import SoundShift
 from ops.augmentation.spec_augment import SpecAugment
@@ -99,8 +100,6 @@ def test_sounds_are_altered_before_their_spectrograms_are_made() -> None:
     assert shifted["id"].to_list() == ["p/0", "p/1", "p/0+1", "p/0+2"] and "samples" not in shifted.columns
     assert shifted[:2]["sound"].to_list() == finish(waves)["sound"].to_list()
     by_hand = SoundShift(limit=0.5)
-    from ops.augmentation.config import row_seed
-
     moved = by_hand.change(waves["sound"][:1], [row_seed(0, "p/0", 1, 0)], None)
     assert shifted["sound"][2] == finish(waves[:1].with_columns(moved.alias("sound")))["sound"][0]
     both = augmented({"kind": "sound_shift", "limit": 0.5}, {"kind": "spec_augment"})
