@@ -9,6 +9,7 @@ import pytest
 
 from ops.errors import CheckFailed, ConfigError, SatietyError
 from ops.recipe import Recipe
+from pipelines.build import recipe_definitions, shared_definitions
 from pipelines.execute import execute
 from pipelines.recipe import load_file
 from resources.progress import Event
@@ -103,3 +104,13 @@ def test_an_error_that_nobody_foresaw_ends_the_run(tmp_path: Path, monkeypatch: 
     with pytest.raises(Exception, match="planted"):
         execute(folder.recipe, stages=["raw_corpus"], settings=folder.settings)
     assert [run.status for run in folder.runs()] == [dg.DagsterRunStatus.FAILURE]
+
+
+def test_a_job_launched_without_partitions_says_what_to_do(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    made = dg.Definitions.merge(recipe_definitions(folder.recipe, folder.settings), shared_definitions(folder.settings))
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = made.resolve_job_def("tiny_data").execute_in_process(instance=instance, raise_on_error=False)
+        failures = [event.step_failure_data for event in done.all_events if event.is_step_failure]
+    assert not done.success
+    assert "the run names no partitions (choose partitions, or all of them" in str(failures[0].user_failure_data)

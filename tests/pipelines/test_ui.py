@@ -139,3 +139,19 @@ def test_a_server_that_ends_by_itself_ends_all_and_names_its_log(
 def test_two_pages_cannot_have_one_port(settings: Settings) -> None:
     with pytest.raises(ConfigError, match="two pages cannot have port 3001"):
         serve(settings, port=3001, mlflow_port=3001, on_ready=lambda pages: None)
+
+
+def test_trainings_from_the_page_are_told_of_no_server(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Given the default database's address they would write MLflow's files into the working folder."""
+    given: list[dict[str, str]] = []
+
+    def running_nothing(pages: object, environment: dict[str, str], logs: Path) -> object:
+        given.append(environment)
+        raise ServiceDown("enough")
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(ui, "prepare_home", lambda settings: settings.home)
+    monkeypatch.setattr(ui, "running", running_nothing)
+    with pytest.raises(ServiceDown, match="enough"):
+        serve(settings, port=free_port(), mlflow_port=free_port(), on_ready=lambda pages: None)
+    assert len(given) == 1 and "MLFLOW_TRACKING_URI" not in given[0]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ops.errors import ConfigError
-from ops.nn.models.base import Model
+from ops.nn.models.base import Model, check_attention
 from ops.nn.spec import ImageSpec, Spec
 
 if TYPE_CHECKING:
@@ -48,10 +48,7 @@ class VisionTransformer(Model):
 
     @model_validator(mode="after")
     def _heads_divide_dim(self) -> VisionTransformer:
-        if self.dim % self.heads:
-            raise ValueError(f"heads: {self.heads} does not divide dim: {self.dim}")
-        if self.positions == "sinusoidal" and self.dim % 2:
-            raise ValueError(f"sinusoidal positions need an even dim, not {self.dim}")
+        check_attention(self.dim, self.heads, self.positions)
         return self
 
     @property
