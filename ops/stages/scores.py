@@ -24,6 +24,31 @@ def steps_before(recipe: Recipe, place: int) -> list[Step]:
     return [step for step in recipe.cleaning[:place] if not isinstance(step, Scoring | WholeCorpus)]
 
 
+class RowsBefore:
+    """A partition's raw rows as they are before one step after another: repaired, masked, without what was dropped."""
+
+    def __init__(self, build: Build) -> None:
+        self._recipe = build.recipe
+        self._facts = Facts(build.partition, build.recipe.seed)
+        self._rows = build.one("raw_corpus").parquet("data.parquet")
+        self._rows_in, self._done, self._added = self._rows.height, 0, 0
+        self._dropped: dict[str, int] = {}
+
+    def at(self, place: int) -> pl.DataFrame:
+        """The rows before a place in `cleaning`, no earlier than the one asked for last; see `steps_before`."""
+        before = steps_before(self._recipe, place)
+        applied = apply_steps(self._rows, before[self._done :], self._facts)
+        self._rows, self._done = applied.kept, len(before)
+        self._added += applied.added
+        for reason, count in applied.dropped_by_reason.items():
+            self._dropped[reason] = self._dropped.get(reason, 0) + count
+        return self._rows
+
+    def counts(self) -> Counts:
+        """The books up to the last place."""
+        return Counts(self._rows_in, self._rows.height, added=self._added, dropped=self._dropped)
+
+
 def read_scores(recipe: Recipe, version: Version) -> dict[str, pl.DataFrame]:
     """By `score_key` the scores of a partition's rows, as `Facts` has them."""
     return {step.score_key: version.parquet(_file(step)) for step in recipe.scoring.values()}
@@ -59,17 +84,11 @@ def _modules(recipe: Recipe) -> list[str]:
 
 
 def _build(build: Build) -> Counts:
-    recipe = build.recipe
-    table = rows = build.one("raw_corpus").parquet("data.parquet")
-    facts, done, added, dropped = Facts(build.partition, recipe.seed), 0, 0, dict[str, int]()
-    for place, step in recipe.scoring.items():
-        before = steps_before(recipe, place)
-        applied = apply_steps(rows, before[done:], facts)
-        rows, done, added = applied.kept, len(before), added + applied.added
-        for reason, count in applied.dropped_by_reason.items():
-            dropped[reason] = dropped.get(reason, 0) + count
+    before = RowsBefore(build)
+    for place, step in build.recipe.scoring.items():
+        rows = before.at(place)
         build.output.parquet(_file(step), pl.concat([rows.select("id"), step.score(rows)], how="horizontal"))
-    return Counts(rows_in=table.height, rows_out=rows.height, added=added, dropped=dropped)
+    return before.counts()
 
 
 SCORES = Stage(

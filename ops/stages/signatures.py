@@ -6,9 +6,8 @@ from typing import Any
 
 from ops.deduplication.base import Deduplication
 from ops.recipe import Recipe
-from ops.stages.scores import steps_before
+from ops.stages.scores import RowsBefore, steps_before
 from ops.stages.spec import Build, Input, Stage
-from ops.steps import Facts, apply_steps
 from ops.storage import Counts
 
 
@@ -34,20 +33,13 @@ def _modules(recipe: Recipe) -> list[str]:
 
 
 def _build(build: Build) -> Counts:
-    recipe = build.recipe
-    table = rows = build.one("raw_corpus").parquet("data.parquet")
-    facts, done, added, dropped = Facts(build.partition, recipe.seed), 0, 0, dict[str, int]()
+    recipe, before = build.recipe, RowsBefore(build)
     for place, step in recipe.deduplication.items():
-        # Rows are compared as they are after the steps before: repaired, masked, and without what those steps drop.
-        before = steps_before(recipe, place)
-        applied = apply_steps(rows, before[done:], facts)
-        rows, done, added = applied.kept, len(before), added + applied.added
-        for reason, count in applied.dropped_by_reason.items():
-            dropped[reason] = dropped.get(reason, 0) + count
+        rows = before.at(place)
         step.sign(recipe.split.assign(rows, recipe.task.input) if step.reads_split else rows, build.output)
         if isinstance(step, Deduplication):
             build.output.parquet(f"{step.key}-sources.parquet", step.sources(rows, build.partition))
-    return Counts(rows_in=table.height, rows_out=rows.height, added=added, dropped=dropped)
+    return before.counts()
 
 
 def signatures_stage(split: bool) -> Stage:
