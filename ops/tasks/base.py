@@ -55,6 +55,15 @@ class Task(Config):
         """Number of values that the model says of one example."""
         return classes
 
+    def units(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        """(B,) how many units of loss each example has: one, or for a language model one for each token to be told.
+
+        Losses are divided by the units of a global batch, and means are over units.
+        """
+        import numpy as np
+
+        return np.ones(len(lengths), dtype=np.int64)
+
     def collate(self, values: NDArray[np.generic], lengths: NDArray[np.int64], spec: Spec) -> tuple[Tensor, ...]:
         """The tensors that the model's `forward` takes.
 

@@ -1,4 +1,4 @@
-"""The processes that train together, and how they share the work: DDP over gloo."""
+"""The processes that train together, and what they tell one another, over gloo."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 
 from ops.errors import ConfigError, Temporary
 
 TIMEOUT = timedelta(minutes=10)
-
-_KEPT: list[nn.Module] = []
-"""DDP's modules are never freed. After another process has died, freeing one waits, with Python's lock held, for a
-thread of gloo that waits for that lock (seen with torch 2.13)."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +58,6 @@ class Group:
         box = _tensor(data or b"") if self.first else torch.zeros(size, dtype=torch.uint8)
         distributed.broadcast(box, src=0)
         return bytes(box.numpy())
-
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The model with gradients averaged over all processes after each backward pass."""
-        if self.world == 1:
-            return model
-        # With `find_unused_parameters` DDP keeps its first division of the gradients into buckets. Else it divides
-        # anew after one step, and a resumed run would add the same numbers in another order.
-        wrapped = nn.parallel.DistributedDataParallel(model, forward_sync_buffers=False, find_unused_parameters=True)
-        _KEPT.append(wrapped)
-        return wrapped
 
     def close(self) -> None:
         """Leave the group; only while all of it is well."""

@@ -25,7 +25,7 @@ class Verdict:
     """What an evaluation found.
 
     Attributes:
-        loss: mean over the examples, without label smoothing.
+        loss: mean over the units of loss (`Task.units`), without label smoothing.
         metrics: the task's metrics.
         tally: what they were computed from; for classification the confusion matrix.
         examples: how many there were.
@@ -72,7 +72,7 @@ def evaluate(
     model.train()
     # A process without a share still takes part in the sum.
     summed = group.total(tally).numpy()
-    mean = float(group.total(loss)) / len(examples)
+    mean = float(group.total(loss)) / int(task.units(examples.length).sum())
     return Verdict(mean, task.metrics(summed), summed.tolist(), len(examples))
 
 

@@ -27,7 +27,8 @@ class Batch:
     """One process's part of a global batch.
 
     Attributes:
-        count: examples in the global batch, over all processes.
+        count: units of loss in the global batch, over all processes; see `Task.units`.
+        examples: examples in the global batch.
         width: values of its longest example here.
         inputs: what the model's `forward` takes.
         labels: (B,) int64 of classes, or floats (B, ...).
@@ -37,6 +38,7 @@ class Batch:
     """
 
     count: int
+    examples: int
     width: int
     inputs: tuple[Tensor, ...]
     labels: Tensor
@@ -45,9 +47,26 @@ class Batch:
     share: float = 1.0
 
 
-Plan = tuple[Rows, int, int, Mix | None]
-"""Examples of one process; how many the global batch has, negative where they only stand in; the epoch; what is mixed
-in."""
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What one process makes for a step.
+
+    Attributes:
+        rows: its examples.
+        count: units of loss in the global batch.
+        examples: examples in the global batch.
+        counts: whether its examples count, or one only stands in.
+        epoch: the pass over the examples that the step belongs to.
+        mix: what is mixed in.
+    """
+
+    rows: Rows
+    count: int
+    examples: int
+    counts: bool
+    epoch: int
+    mix: Mix | None
+
 
 Alter = Callable[[NDArray[Any], Rows, int], NDArray[Any]]
 """Changes values (B, longest) of some examples as in an epoch, in any thread."""
@@ -126,22 +145,23 @@ def batches(
         rows = order.rows(step)
         mine, mix = rows[rank::world], draw_mix(mixing, seed, step, rows, spec)
         mix = mix.part(rank, world) if mix is not None else None
+        count, epoch = int(task.units(examples.length[rows]).sum()), step // order.steps_per_epoch
         # Fewer examples than processes: each still takes part, with one example that does not count.
-        epoch = step // order.steps_per_epoch
-        return (mine, len(rows), epoch, mix) if len(mine) else (rows[:1], -len(rows), epoch, mix)
+        return Plan(mine if len(mine) else rows[:1], count, len(rows), len(mine) > 0, epoch, mix)
 
     def make(planned: Plan) -> Batch:
-        rows, count, epoch, mix = planned
-        values = alter(examples.values(rows), rows, epoch)
+        rows, mix = planned.rows, planned.mix
+        values = alter(examples.values(rows), rows, planned.epoch)
         inputs = task.collate(values, examples.length[rows], spec)
-        weights = torch.full((len(rows),), float(count > 0))
+        weights = torch.full((len(rows),), float(planned.counts))
         labels = torch.from_numpy(examples.label[rows])
+        sizes = (planned.count, planned.examples, values.shape[1])
         if mix is None:
-            return Batch(abs(count), values.shape[1], inputs, labels, weights)
+            return Batch(*sizes, inputs, labels, weights)
         (images,) = inputs
-        partners = alter(examples.values(mix.partners), mix.partners, epoch)
+        partners = alter(examples.values(mix.partners), mix.partners, planned.epoch)
         (others,) = task.collate(partners, examples.length[mix.partners], spec)
         mixed, second = mix.apply(images, others), torch.from_numpy(examples.label[mix.partners])
-        return Batch(abs(count), values.shape[1], (mixed,), labels, weights, second, mix.share)
+        return Batch(*sizes, (mixed,), labels, weights, second, mix.share)
 
     return Ahead(plan, make, total, settings)

@@ -9,29 +9,29 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
-from torch import Tensor, nn
 
 from ops.errors import CheckFailed
 from ops.storage.hashing import canonical_json
 from ops.training import random_state
 from ops.training.altering import alteration
+from ops.training.champion import Champion
 from ops.training.data import load_examples
 from ops.training.distributed import Group
-from ops.training.evaluate import Verdict, evaluate
+from ops.training.evaluate import evaluate
 from ops.training.heartbeat import Heartbeat
 from ops.training.journal import history
-from ops.training.loader import Batch, batches
+from ops.training.loader import batches
 from ops.training.optimizer import Optimizers
 from ops.training.order import Order
+from ops.training.parallel.choice import strategy_of
 from ops.training.result import describe, write_result
 from ops.training.run import RunSpec
-from ops.training.schedule import rate
 from ops.training.signals import Stop
 from ops.training.snapshots import Snapshots
 from ops.training.spending import Spending, report
+from ops.training.update import Update
 
 _TENSORS = ("model", "optimizer", "best")
 """The files of tensors in a checkpoint."""
@@ -49,14 +49,12 @@ class Progress:
     Attributes:
         step: updates made.
         loss_sum: sum of losses since the last line of metrics.
-        loss_count: examples since then.
-        best: step and verdict of the weights that did best on the validation split.
+        loss_count: units of loss since then: examples, or what the task counts.
     """
 
     step: int = 0
     loss_sum: float = 0.0
     loss_count: int = 0
-    best: dict[str, Any] | None = None
 
 
 class Trainer:
@@ -84,21 +82,22 @@ class Trainer:
         random_state.seed_everything(run.seed)  # the same weights in every process
         self._model = self._kind.build(self._spec, self._outputs)
         random_state.seed_everything(random_state.seed_of_rank(run.seed, group.rank, 0))
+        self._strategy = strategy_of(self._config, group)
+        self._strategy.prepare(self._model)
         self._optimizers = Optimizers(self._model, self._config)
         self._order = Order(self._data["train"].length, self._config.batch_size, run.seed, self._config.bucketing)
         per_epoch = self._order.steps_per_epoch
         self._total = self._config.steps or per_epoch * (self._config.epochs or 1)
         self._batches = batches(
             self._data["train"], self._order, self._task, self._spec, self._total, self._config.loader,
-            group.rank, group.world, self._config.mixing, run.seed, alteration(run),
+            *self._strategy.part, self._config.mixing, run.seed, alteration(run),
         )  # fmt: skip
+        self._update = Update(self._config, self._total, self._task, self._model, self._optimizers, self._strategy)
         self._evaluate_every = self._config.evaluate_every or per_epoch
-        self._progress = Progress()
-        self._best: dict[str, Tensor] = {}
+        self._progress, self._champion = Progress(), Champion(self._config, self._task)
         self._flops_of: dict[int, int] = {}
         self._snapshots = Snapshots(run, group)
         self._spending = Spending(group, self._resume(), started)
-        self._wrapped = group.wrap(self._model)
 
     def train(self) -> int:
         """Train to the end and write the result; or, when asked to stop, write a checkpoint.
@@ -135,42 +134,21 @@ class Trainer:
         """Make one update; returns the signal that asked any of the processes to stop, or 0."""
         step, progress = self._progress.step, self._progress
         batch = self._batches.get(step)
-        loss = self._backward(batch)
-        sums = self._group.total(torch.tensor([float(loss), self._stop.signal > 0], dtype=torch.float64)).tolist()
-        norm = float(nn.utils.clip_grad_norm_(self._model.parameters(), self._config.clip_norm or math.inf))
+        found = self._update.gradients(batch, self._stop.signal > 0)
         # Gradients and sums are those of all processes: each comes to the same decision.
-        if not (math.isfinite(sums[0]) and math.isfinite(norm)):
+        if not (math.isfinite(found.loss) and math.isfinite(found.norm)):
             raise _not_finite("loss", step + 1)
-        learning_rate = self._optimizers.set_rate(rate(self._config, step, self._total))
-        self._optimizers.step()
-        self._spending.count(0, self._optimizers.flops)
+        learning_rate = self._update.step(step)
+        operations = FORWARD_AND_BACKWARD * len(batch.labels) * self._flops(batch.width)
+        self._spending.count(int((batch.weights > 0).sum()), operations + self._optimizers.flops)
         progress.step += 1
-        progress.loss_sum += sums[0]
+        progress.loss_sum += found.loss
         progress.loss_count += batch.count
         self._spending.started()
-        self._clock = (self._clock[0], self._clock[1] + batch.count)
+        self._clock = (self._clock[0], self._clock[1] + batch.examples)
         if progress.step % self._config.log_every == 0 or progress.step == self._total:
-            self._note(learning_rate, norm)
-        return (self._stop.signal or 15) if sums[1] else 0
-
-    def _backward(self, batch: Batch) -> Tensor:
-        """Gradients of the mean loss of the global batch; returns this process's share of the sum of losses."""
-        logits = self._wrapped(*batch.inputs)
-        loss = self._loss(logits, batch)
-        self._optimizers.zero_grad()
-        # DDP divides by the number of processes; what counts is the number of examples in the global batch.
-        torch.autograd.backward(loss * (self._group.world / batch.count))
-        operations = FORWARD_AND_BACKWARD * len(batch.labels) * self._flops(batch.width)
-        self._spending.count(int(batch.weights.sum()), operations)
-        return loss.detach()
-
-    def _loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Sum of the losses of this process's examples; of mixed ones with both labels, by their shares."""
-        smoothing = self._config.label_smoothing
-        if batch.others is None:
-            return self._task.loss(logits, batch.labels, batch.weights, smoothing)
-        first = self._task.loss(logits, batch.labels, batch.weights * batch.share, smoothing)
-        return first + self._task.loss(logits, batch.others, batch.weights * (1.0 - batch.share), smoothing)
+            self._note(learning_rate, found.norm)
+        return (self._stop.signal or 15) if found.stopping else 0
 
     def _note(self, learning_rate: float, norm: float) -> None:
         """Write a line of metrics: the mean loss since the last one."""
@@ -203,16 +181,7 @@ class Trainer:
             raise _not_finite("validation loss", step)
         self._write({"valid_loss": verdict.loss, **{f"valid_{k}": v for k, v in verdict.metrics.items()}})
         self._clock = (self._clock[0] + time.perf_counter() - began, self._clock[1])
-        if self._is_best(verdict):
-            self._progress.best = {"step": step, **asdict(verdict)}
-            self._best = {name: value.clone() for name, value in self._model.state_dict().items()}
-
-    def _is_best(self, verdict: Verdict) -> bool:
-        """Whether the task's score is higher than before, or equal at a lower loss."""
-        best, score = self._progress.best, self._task.score
-        if best is None or self._config.select == "last":
-            return True
-        return (score(verdict.metrics), -verdict.loss) > (score(best["metrics"]), -best["loss"])
+        self._champion.judge(step, verdict, self._strategy.whole(self._model.state_dict()))
 
     def _write(self, record: Mapping[str, Any]) -> None:
         step = self._progress.step
@@ -229,9 +198,10 @@ class Trainer:
 
     def _save(self) -> None:
         """Write a checkpoint."""
-        values = (self._model.state_dict(), self._optimizers.state(), self._best)
+        mine = (self._model.state_dict(), self._optimizers.state())
+        values = (*(self._strategy.whole(tensors) for tensors in mine), self._champion.weights)
         tensors = dict(zip(_TENSORS, values, strict=True))
-        state = {**asdict(self._progress), "cost": self._spending.lap()}
+        state = {**asdict(self._progress), "best": self._champion.found, "cost": self._spending.lap()}
         self._snapshots.save(self._progress.step, tensors, state, self._config.keep_checkpoints)
 
     def _resume(self) -> dict[str, Any] | None:
@@ -242,8 +212,8 @@ class Trainer:
         weights, optimizer, best = (load_tensors(found.files[f"{name}.safetensors"]) for name in _TENSORS)
         self._model.load_state_dict(weights)
         self._optimizers.load(optimizer)
-        self._best = {name: value.clone() for name, value in best.items()}
         state = found.state
+        self._champion.restore(state["best"], best)
         self._progress = Progress(**{name: state[name] for name in asdict(self._progress)})
         self._snapshots.restore_random(found)
         log.info("going on after step %d", found.step)
@@ -252,13 +222,13 @@ class Trainer:
 
     def _finish(self) -> None:
         """Write the result: the chosen weights, their description, the history, the verdict and the cost."""
-        total = self._spending.lap()
+        total, best = self._spending.lap(), self._champion.found
+        weights = self._champion.weights or self._strategy.whole(self._model.state_dict())
         if not self._group.first:
             return
-        best = self._progress.best
         description = describe(self._run, best["step"] if best else self._progress.step)
         files = {
-            "model.safetensors": save_tensors(self._best or self._model.state_dict()),
+            "model.safetensors": save_tensors(weights),
             "model.json": canonical_json(description).encode(),
             "history.jsonl": history(self._snapshots.close()),
             "valid.json": canonical_json(best or {}).encode(),

@@ -119,7 +119,7 @@ def _fail(error: SatietyError) -> int:
 if __name__ == "__main__":
     code = main(sys.argv[1:])
     if code:
-        # At once: Python's orderly end would free what must not be freed (`distributed._KEPT`).
+        # At once: Python's orderly end would free what must not be freed (`parallel.ddp`).
         logging.shutdown()
         sys.stderr.flush()
         os._exit(code)

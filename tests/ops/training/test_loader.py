@@ -3,10 +3,11 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ops.nn.spec import TextSpec
 from ops.tasks.text_classification import TextClassification
@@ -108,3 +109,23 @@ def test_no_setting_changes_a_bit_of_the_result(tmp_path: Path) -> None:
         assert work(run) == 0
         results.append(hashes(run))
     assert results[0] == results[1]
+
+
+class _ByLength(TextClassification):
+    """One unit of loss for each token."""
+
+    kind: Literal["by_length"] = "by_length"  # type: ignore[assignment]
+
+    def units(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+        return lengths
+
+
+def test_a_batch_knows_the_units_of_the_global_batch() -> None:
+    data = examples()
+    order = Order(data.length, 16, 5, True)
+    task, spec = _ByLength(input="text", label="label"), TextSpec(vocabulary=100, max_length=9)
+    for rank in range(3):
+        source = batches(data, order, task, spec, 4, SETTINGS[0], rank, 3)
+        for step in range(4):
+            rows, batch = order.rows(step), source.get(step)
+            assert (batch.count, batch.examples) == (int(data.length[rows].sum()), len(rows))

@@ -14,11 +14,12 @@ from ops.errors import ConfigError
 from ops.nn.spec import ImageSpec, TextSpec
 from ops.tasks.image_classification import ImageClassification
 from ops.tasks.text_classification import TextClassification
-from ops.training.config import Loader, Mixing, TrainingConfig
+from ops.training.config import Loader, Mixing
 from ops.training.data import Examples
 from ops.training.loader import Batch, batches
 from ops.training.mixing import _uniforms, beta, draw_mix
 from ops.training.order import Order
+from ops.training.update import batch_loss
 from tests.ops.training.runs import hashes, image_run, log, records, text_run, work, work_together
 
 SPEC = ImageSpec(height=6, width=10, channels=3)
@@ -149,18 +150,14 @@ def test_two_processes_learn_what_one_learns(tmp_path: Path) -> None:
 
 
 def test_the_loss_is_the_cross_entropy_with_mixed_targets() -> None:
-    from ops.training.loop import Trainer
-
     logits = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
     (batch,) = made(Mixing(kind="mixup"), 1)
     assert batch.others is not None
-    trainer = object.__new__(Trainer)
-    trainer._task = ImageClassification(input="image", label="label")
-    trainer._config = TrainingConfig(steps=1, label_smoothing=0.1)
+    task = ImageClassification(input="image", label="label")
     one, other = functional.one_hot(batch.labels, 4), functional.one_hot(batch.others, 4)
     targets = 0.9 * (batch.share * one + (1 - batch.share) * other) + 0.1 / 4
     wanted = functional.cross_entropy(logits, targets, reduction="sum")
-    assert trainer._loss(logits, batch).allclose(wanted)
+    assert batch_loss(task, logits, batch, 0.1).allclose(wanted)
 
 
 def test_texts_are_refused(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""How the processes of a run share one model and each batch: one module a strategy, none known to the models."""

@@ -1,0 +1,13 @@
+"""The strategy that a recipe names."""
+
+from __future__ import annotations
+
+from ops.training.config import TrainingConfig
+from ops.training.distributed import Group
+from ops.training.parallel.base import Strategy
+from ops.training.parallel.ddp import Ddp
+
+
+def strategy_of(config: TrainingConfig, group: Group) -> Strategy:
+    """The strategy by which the processes of the group share the work; alone there is nothing to share."""
+    return Strategy(group) if group.world == 1 else Ddp(group)

@@ -1,0 +1,37 @@
+"""Data parallelism: each process has the whole model and a part of each batch, gradients are averaged (DDP)."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ops.training.parallel.base import Loss, Strategy
+
+_KEPT: list[nn.Module] = []
+"""DDP's modules are never freed. After another process has died, freeing one waits, with Python's lock held, for a
+thread of gloo that waits for that lock (seen with torch 2.13)."""
+
+
+class Ddp(Strategy):
+    """Distributed data parallelism (Li et al., 2020)."""
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Every process has its own part."""
+        return self.group.rank, self.group.world
+
+    def prepare(self, model: nn.Module) -> None:
+        """Wrap the model, so that each backward pass ends with averaged gradients."""
+        # With `find_unused_parameters` DDP keeps its first division of the gradients into buckets. Else it divides
+        # anew after one step, and a resumed run would add the same numbers in another order.
+        self._module = nn.parallel.DistributedDataParallel(
+            model, forward_sync_buffers=False, find_unused_parameters=True
+        )
+        _KEPT.append(self._module)
+
+    def backward(self, inputs: tuple[Tensor, ...], loss: Loss, scale: float) -> Tensor:
+        """As in one process; DDP divides by the number of processes, which is multiplied in before."""
+        return super().backward(inputs, loss, scale * self.group.world)
+
+    def total(self, values: Tensor) -> Tensor:
+        """The sum over all processes."""
+        return self.group.total(values)

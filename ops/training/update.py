@@ -1,0 +1,93 @@
+"""One update of the weights: gradients of a global batch, clipped, and a step of the optimisers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ops.tasks.base import Task
+from ops.training.config import TrainingConfig
+from ops.training.loader import Batch
+from ops.training.optimizer import Optimizers
+from ops.training.parallel.base import Strategy
+from ops.training.schedule import rate
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """What the backward pass of a global batch came to, the same in every process.
+
+    Attributes:
+        loss: sum of losses over the global batch.
+        norm: length of the gradients before they were clipped.
+        stopping: whether any process was asked to stop.
+    """
+
+    loss: float
+    norm: float
+    stopping: bool
+
+
+class Update:
+    """Makes the updates of one model."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        total: int,
+        task: Task,
+        model: nn.Module,
+        optimizers: Optimizers,
+        strategy: Strategy,
+    ) -> None:
+        """Nothing is computed yet.
+
+        Args:
+            config: the recipe's training.
+            total: number of updates of the whole run.
+            task: gives the loss.
+            model: the network, as `strategy` has prepared it.
+            optimizers: of its weights.
+            strategy: how processes share the work.
+        """
+        self._config, self._total, self._task = config, total, task
+        self._model, self._optimizers, self._strategy = model, optimizers, strategy
+
+    def gradients(self, batch: Batch, stop: bool) -> Gradients:
+        """Gradients of the mean loss of the global batch, in all processes; the weights stay as they are.
+
+        Args:
+            batch: this process's part.
+            stop: whether this process is asked to stop.
+        """
+        self._optimizers.zero_grad()
+        # What counts is the number of units in the global batch, whatever share of it this process has.
+        smoothing = self._config.label_smoothing
+        loss = self._strategy.backward(
+            batch.inputs, lambda said: batch_loss(self._task, said, batch, smoothing), 1.0 / batch.count
+        )
+        sums = self._strategy.total(torch.tensor([float(loss), stop], dtype=torch.float64)).tolist()
+        return Gradients(sums[0], self._strategy.clip(self._model, self._config.clip_norm), sums[1] > 0)
+
+    def step(self, step: int) -> float:
+        """Update the weights; returns the learning rate, for the step that counts from 0."""
+        learning_rate = self._optimizers.set_rate(rate(self._config, step, self._total))
+        self._optimizers.step()
+        return learning_rate
+
+
+def batch_loss(task: Task, said: Tensor, batch: Batch, smoothing: float) -> Tensor:
+    """Sum of the losses of this process's examples; of mixed ones with both labels, by their shares.
+
+    Args:
+        task: gives the loss.
+        said: what the model says of the batch.
+        batch: this process's part.
+        smoothing: share of the target that is spread over all classes.
+    """
+    if batch.others is None:
+        return task.loss(said, batch.labels, batch.weights, smoothing)
+    first = task.loss(said, batch.labels, batch.weights * batch.share, smoothing)
+    return first + task.loss(said, batch.others, batch.weights * (1.0 - batch.share), smoothing)
