@@ -28,6 +28,7 @@ COLUMN_KEYS = (
     "loss_by",
     "groups",
     "time",
+    "position",
     "image",
     "name_column",
 )
@@ -107,7 +108,8 @@ def _moved(recipe: Recipe) -> Iterator[Problem]:
     """Steps that would move rows between train and test behind a step that has learned from the training rows."""
     split, fitting = recipe.split, recipe.fitting
     # With groups, rows that have none are divided by their content.
-    by = {split.time} if split.time else {*(split.groups or ()), *(split.columns or [recipe.task.input])}
+    alone = split.time or split.position
+    by = {alone} if alone else {*(split.groups or ()), *(split.columns or [recipe.task.input])}
     for place, step in enumerate(recipe.cleaning):
         if not fitting or place < min(fitting):
             continue
@@ -169,7 +171,9 @@ def _types(recipe: Recipe) -> Iterator[Problem]:
             yield ("task", "label"), f"column {task.label!r} is {label}, which names no classes"
     duplicates = [("cleaning", place) for place, step in recipe.deduplication.items() if step.by_content]
     for path, name in _named(recipe, "cleaning", "split"):
-        compared = (path[0] == "split" and path[1] != "time") or (path[:2] in duplicates and path[-1] != "loss_by")
+        compared = (path[0] == "split" and path[1] not in ("time", "position")) or (
+            path[:2] in duplicates and path[-1] != "loss_by"
+        )
         if compared and name in columns and not _is_exact(columns[name]):
             yield path, f"column {name!r} is {columns[name]}, which cannot be compared by content"
 

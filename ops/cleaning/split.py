@@ -31,7 +31,9 @@ class Split(Config):
 
     With `groups` the content of those columns decides, so that a speaker's or a page's rows are on one side. With
     `near_duplicates` texts that a step of that kind finds alike are on one side, along any chain. With `time` the
-    latest rows are test rows, those before them valid rows, and nothing is drawn.
+    latest rows are test rows, those before them valid rows, and nothing is drawn. With `position`, a number from 0 to
+    1 that says where in its text a row begins (see `passages`), the last share of every text is test, the share before
+    it valid; a null is a training row.
     """
 
     valid: Fraction = 0.1
@@ -52,6 +54,8 @@ class Split(Config):
     """With `time`: the first moment of the valid rows, as 2014-07-01 or 2014-07-01T12:00."""
     test_from: Moment | None = None
     """With `time`: the first moment of the test rows."""
+    position: str | None = None
+    """A column of places in a text from 0 to 1: the end of every text is test, what comes before it valid."""
 
     @model_validator(mode="after")
     def _shares(self) -> Split:
@@ -65,6 +69,10 @@ class Split(Config):
                 raise ValueError("valid_from must be before test_from")
             if self.groups or self.near_duplicates or self.columns:
                 raise ValueError("time alone decides: columns, groups and near_duplicates have no place beside it")
+        if self.position is not None and (self.time or self.groups or self.near_duplicates or self.columns):
+            raise ValueError(
+                "position alone decides: time, columns, groups and near_duplicates have no place beside it"
+            )
         if self.groups and (self.near_duplicates or self.columns):
             raise ValueError("groups alone decide: columns and near_duplicates have no place beside them")
         return self
@@ -79,6 +87,8 @@ class Split(Config):
         """
         if self.time is not None:
             return table.with_columns(self._by_time(table, self.time).alias("split"))
+        if self.position is not None:
+            return table.with_columns(self._by_position(table, self.position).alias("split"))
         columns = self.columns or [default]
         require(table, columns, step="split")
         salt = self.salt.encode()
@@ -126,3 +136,14 @@ class Split(Config):
         time = pl.col(column)
         late = pl.when(time >= moments[1]).then(pl.lit("test")).when(time >= moments[0]).then(pl.lit("valid"))
         return late.otherwise(pl.lit("train"))
+
+    def _by_position(self, table: pl.DataFrame, column: str) -> pl.Expr:
+        require(table, [column], step="split")
+        if not table.schema[column].is_numeric():
+            raise ConfigError(f"split: column {column!r} is {table.schema[column]}, no place from 0 to 1")
+        # Shares such as 0.9 have no exact float: what differs in the tenth digit is the same place.
+        place = pl.col(column).cast(pl.Float64).round(9)
+        late = pl.when(place >= round(1.0 - self.test, 9)).then(pl.lit("test"))
+        return (
+            late.when(place >= round(1.0 - self.test - self.valid, 9)).then(pl.lit("valid")).otherwise(pl.lit("train"))
+        )

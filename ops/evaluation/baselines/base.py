@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -35,6 +35,32 @@ class Stretches:
         return len(self.values)
 
 
+@dataclass(frozen=True, eq=False)
+class Streams:
+    """Runs of tokens, each read from its beginning.
+
+    Attributes:
+        tokens: token numbers of all of them, flat.
+        starts: (N,) where each begins.
+        lengths: (N,) how many tokens it has. All but its first are told from those before them.
+        vocabulary: number of tokens that there are.
+    """
+
+    tokens: NDArray[np.unsignedinteger[Any]]
+    starts: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+    vocabulary: int
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def flat(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """All runs one behind the other as (tokens, place of each in its run)."""
+        ends = np.cumsum(self.lengths)
+        places = np.arange(int(ends[-1]) if len(ends) else 0) - np.repeat(ends - self.lengths, self.lengths)
+        return self.tokens[np.repeat(self.starts, self.lengths) + places].astype(np.int64), places
+
+
 Rows = Sequence[str] | NDArray[np.uint8]
 """Texts, or images."""
 
@@ -46,7 +72,8 @@ class Guess:
     """What a fitted baseline says, before its cost is known.
 
     Attributes:
-        predictions: class indices of shape (test rows,), or forecasts of shape (test rows, horizon).
+        predictions: class indices of shape (test rows,), forecasts of shape (test rows, horizon), or of tokens the nats
+            that each one told cost, run by run.
         parameters: numbers that were fitted.
         flops: bound on the floating-point operations of fitting.
         flops_how: its formula.
@@ -92,15 +119,32 @@ class Baseline(Config):
         Raises:
             BadData: no rows, or not one label per row.
         """
-        from threadpoolctl import threadpool_limits
-
         labels = np.asarray(train_labels)
         if len(labels) == 0 or len(labels) != len(train_inputs):
             raise BadData(f"{self.title}: {len(train_inputs)} training rows with {len(labels)} labels")
+        return self._measured(lambda: self._guess(train_inputs, labels, test_inputs))
+
+    def fit_tell(self, train: Streams, test: Streams) -> Fitted:
+        """Fit on runs of tokens and tell those of other runs: the nats of each, on one thread.
+
+        Raises:
+            BadData: nothing to learn from.
+        """
+        if not int((train.lengths - 1).clip(min=0).sum()):
+            raise BadData(f"{self.title}: no training run has two tokens")
+        return self._measured(lambda: self.tell(train, test))
+
+    def tell(self, train: Streams, test: Streams) -> Guess:
+        """Fit on runs of tokens and tell those of others."""
+        raise TypeError(f"{type(self).__name__} has no tell")
+
+    def _measured(self, compute: Callable[[], Guess]) -> Fitted:
+        from threadpoolctl import threadpool_limits
+
         for module in self.needs:
             importlib.import_module(module)
         with threadpool_limits(limits=1), Meter() as meter:
-            guess = self._guess(train_inputs, labels, test_inputs)
+            guess = compute()
         cost = meter.cost(parameters=guess.parameters, flops=guess.flops, flops_how=guess.flops_how)
         return Fitted(self.title, guess.predictions, cost, guess.note)
 

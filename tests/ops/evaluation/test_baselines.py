@@ -10,6 +10,7 @@ from ops.config import describe
 from ops.errors import BadData
 from ops.evaluation.baselines.base import Baseline
 from ops.evaluation.baselines.gradient_boosting import GradientBoosting
+from ops.evaluation.baselines.ngram import Ngram
 from ops.evaluation.baselines.pixel_svm import PixelSvm
 from ops.evaluation.baselines.tfidf_svm import TfidfSvm
 from ops.registry import discover
@@ -20,9 +21,10 @@ TEXTS = [
 LABELS = np.array([0] * 12 + [1] * 12)
 
 
-def test_both_kinds_are_found() -> None:
+def test_all_kinds_are_found() -> None:
     found = discover("ops.evaluation.baselines", base=Baseline)
-    assert found == {"gradient_boosting": GradientBoosting, "pixel_svm": PixelSvm, "tfidf_svm": TfidfSvm}
+    known = {"gradient_boosting": GradientBoosting, "ngram": Ngram, "pixel_svm": PixelSvm, "tfidf_svm": TfidfSvm}
+    assert found == known
     assert PixelSvm.applies_to == {"image"}
     assert TfidfSvm.applies_to == {"text"}
 
