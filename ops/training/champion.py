@@ -19,28 +19,39 @@ class Champion:
     Attributes:
         found: step and verdict of these weights; nothing before the first evaluation.
         weights: the weights by name.
+        stale: evaluations in a row that were no better than one before.
     """
 
     def __init__(self, config: TrainingConfig, task: Task) -> None:
         self._config, self._task = config, task
+        self._best: tuple[float, float] | None = None
         self.found: dict[str, Any] | None = None
         self.weights: dict[str, Tensor] = {}
+        self.stale = 0
 
-    def judge(self, step: int, verdict: Verdict, weights: Mapping[str, Tensor]) -> bool:
-        """Keep a copy of the weights if they are better than those before; returns whether they are."""
-        if not self._is_better(verdict):
-            return False
-        self.found = {"step": step, **asdict(verdict)}
-        self.weights = {name: value.clone() for name, value in weights.items()}
-        return True
+    @property
+    def given_up(self) -> bool:
+        """Whether the recipe's patience is at its end."""
+        return self._config.patience is not None and self.stale >= self._config.patience
 
-    def restore(self, found: dict[str, Any] | None, weights: Mapping[str, Tensor]) -> None:
+    def judge(self, step: int, verdict: Verdict, weights: Mapping[str, Tensor]) -> None:
+        """Keep a copy of the weights if they are to be kept: the task's score is higher, or equal at a lower loss."""
+        quality = (self._task.score(verdict.metrics), -verdict.loss)
+        better = self._best is None or quality > self._best
+        self.stale = 0 if better else self.stale + 1
+        if better:
+            self._best = quality
+        if better or self._config.select == "last":
+            self.found = {"step": step, **asdict(verdict)}
+            self.weights = {name: value.clone() for name, value in weights.items()}
+
+    def state(self) -> dict[str, Any]:
+        """All but the weights, for a checkpoint."""
+        return {"found": self.found, "best": self._best, "stale": self.stale}
+
+    def restore(self, state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
         """Put back what a checkpoint holds."""
-        self.found, self.weights = found, {name: value.clone() for name, value in weights.items()}
-
-    def _is_better(self, verdict: Verdict) -> bool:
-        """Whether the task's score is higher than before, or equal at a lower loss."""
-        best, score = self.found, self._task.score
-        if best is None or self._config.select == "last":
-            return True
-        return (score(verdict.metrics), -verdict.loss) > (score(best["metrics"]), -best["loss"])
+        best = state["best"]
+        self._best = None if best is None else (best[0], best[1])
+        self.found, self.stale = state["found"], state["stale"]
+        self.weights = {name: value.clone() for name, value in weights.items()}

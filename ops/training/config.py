@@ -43,6 +43,25 @@ class Mixing(Config):
     """Share of the batches that are mixed."""
 
 
+class Averaging(Config):
+    """An average of the weights over the last steps, which does better than the last of them where data is scarce.
+
+    `ema` is the exponential moving average A <- d A + (1 - d) W after each step, with d the lesser of `decay` and
+    n / (9 + n) at the n-th, so that the first weights are soon forgotten (Polyak and Juditsky, 1992). `swa` is the
+    plain mean of the weights after every `every` steps (Izmailov et al., 2018). Until `start` it is the weights
+    themselves that are judged.
+    """
+
+    kind: Literal["ema", "swa"]
+    """A moving average, or a plain mean."""
+    decay: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.99
+    """What is left of a moving average after a step."""
+    start: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of all steps after which averaging begins."""
+    every: Annotated[int, Field(ge=1)] = 1
+    """Steps between two weights of a plain mean."""
+
+
 class TrainingConfig(Config):
     """How a model is trained."""
 
@@ -54,26 +73,36 @@ class TrainingConfig(Config):
     """Examples in one update, over all processes together."""
     bucketing: bool = True
     """Put texts of like length into one batch, which spares padding."""
-    optimizer: Literal["adamw", "sgd", "muon"] = "adamw"
-    """AdamW; SGD with Nesterov momentum; or Muon for the blocks' matrices and AdamW for the rest."""
+    optimizer: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
+    """AdamW; Adam, whose decay goes through the running means; SGD with Nesterov momentum; or Muon for the blocks'
+    matrices and AdamW for the rest."""
     learning_rate: Annotated[float, Field(gt=0.0, le=100.0)] = 0.002
     """Learning rate after the warm-up (with Muon: that of AdamW's share)."""
     muon_learning_rate: Annotated[float, Field(gt=0.0, le=100.0)] = 0.02
     """Learning rate of Muon after the warm-up."""
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.95
     """Momentum of SGD and Muon."""
+    momentum_warmup: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Share of all steps in which that momentum rises in a line from 0.85 (or from itself, if lower)."""
     betas: Annotated[tuple[float, float], Field(strict=False)] = (0.9, 0.98)
-    """Decay of AdamW's running means of gradient and squared gradient."""
+    """Decay of Adam's and AdamW's running means of gradient and squared gradient."""
     weight_decay: Annotated[float, Field(ge=0.0, le=100.0)] = 0.05
     """Decay of matrices towards zero, times the learning rate; biases and norms do not decay."""
+    weight_decay_schedule: Literal["constant", "linear", "cosine"] = "constant"
+    """The weight decay over all steps: flat, or falling to zero in a line or half a cosine."""
     warmup: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.05
     """Share of all steps in which the learning rate rises from zero."""
-    schedule: Literal["constant", "linear", "cosine", "trapezoid"] = "trapezoid"
-    """The learning rate after the warm-up: flat; falling to zero in a line or half a cosine; or flat, then a line."""
+    schedule: Literal["constant", "linear", "cosine", "exponential", "inverse_square_root", "trapezoid"] = "trapezoid"
+    """The learning rate after the warm-up: flat; falling in a line, half a cosine, by equal factors, or as one over the
+    root of the step; or flat, then a line."""
     cooldown: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
-    """Share of all steps, at the end, in which a trapezoid falls to zero."""
+    """Share of all steps, at the end, in which a trapezoid falls."""
+    final_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Share of the learning rate to which linear, cosine, exponential (above 0) and trapezoid fall."""
     clip_norm: Annotated[float, Field(gt=0.0)] | None = 1.0
     """Longest gradient; a longer one is scaled down. Null switches it off."""
+    clip_value: Annotated[float, Field(gt=0.0)] | None = None
+    """Largest absolute value of a gradient's entries; larger ones are cut off, before the length is looked at."""
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """Share of the target that is spread over all classes."""
     mixing: Mixing | None = None
@@ -88,6 +117,13 @@ class TrainingConfig(Config):
     """Checkpoints that are kept; the one before the newest is what a damaged newest falls back to."""
     select: Literal["best", "last"] = "best"
     """Which weights are the result: those that did best on the validation split, or the last."""
+    averaging: Averaging | None = None
+    """Judge and keep a running average of the weights; null for the weights themselves."""
+    patience: Annotated[int, Field(ge=1)] | None = None
+    """Evaluations in a row without a better one after which training ends early; null never ends it early."""
+    rollbacks: Annotated[int, Field(ge=0, le=1000)] = 3
+    """How often a run whose loss is not finite goes back to its last checkpoint and leaves out the batch that did it,
+    before it fails."""
     loader: Loader = Loader()
     """How examples are read."""
     precision: Literal["float32"] = "float32"
@@ -99,6 +135,14 @@ class TrainingConfig(Config):
     def _exactly_one_length(self) -> TrainingConfig:
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give exactly one of epochs, steps")
+        return self
+
+    @model_validator(mode="after")
+    def _exponential_needs_an_end(self) -> TrainingConfig:
+        if self.schedule == "exponential" and self.final_rate == 0.0:
+            raise ValueError("schedule: exponential never reaches zero: give final_rate above 0, as 0.01")
+        if self.final_rate and self.schedule in ("constant", "inverse_square_root"):
+            raise ValueError(f"final_rate: schedule: {self.schedule} has no end to fall to")
         return self
 
     @field_validator("betas")

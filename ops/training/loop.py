@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from safetensors.torch import load as load_tensors
@@ -16,6 +16,7 @@ from ops.errors import CheckFailed
 from ops.storage.hashing import canonical_json
 from ops.training import random_state
 from ops.training.altering import alteration
+from ops.training.averaging import Average
 from ops.training.champion import Champion
 from ops.training.data import load_examples
 from ops.training.distributed import Group
@@ -33,7 +34,7 @@ from ops.training.snapshots import Snapshots
 from ops.training.spending import Spending, report
 from ops.training.update import Update
 
-_TENSORS = ("model", "optimizer", "best")
+_TENSORS = ("model", "optimizer", "best", "average")
 """The files of tensors in a checkpoint."""
 
 FORWARD_AND_BACKWARD = 3
@@ -50,11 +51,13 @@ class Progress:
         step: updates made.
         loss_sum: sum of losses since the last line of metrics.
         loss_count: units of loss since then: examples, or what the task counts.
+        left_out: steps whose batches are left out, since with them the loss was not finite.
     """
 
     step: int = 0
     loss_sum: float = 0.0
     loss_count: int = 0
+    left_out: list[int] = field(default_factory=list)
 
 
 class Trainer:
@@ -95,6 +98,7 @@ class Trainer:
         self._update = Update(self._config, self._total, self._task, self._model, self._optimizers, self._strategy)
         self._evaluate_every = self._config.evaluate_every or per_epoch
         self._progress, self._champion = Progress(), Champion(self._config, self._task)
+        self._average = Average(self._config.averaging, self._model, self._total)
         self._flops_of: dict[int, int] = {}
         self._snapshots = Snapshots(run, group)
         self._spending = Spending(group, self._resume(), started)
@@ -116,43 +120,80 @@ class Trainer:
     def _train(self) -> int:
         self._model.train()
         self._clock = (time.perf_counter(), 0)
-        while self._progress.step < self._total:
+        while self._progress.step < self._total and not self._champion.given_up:
             stopping = self._step()
             step = self._progress.step
-            if step % self._evaluate_every == 0 or step == self._total:
-                self._evaluate()
+            if stopping is None or (self._is_due(step, self._evaluate_every) and not self._evaluate()):
+                continue  # went back to a checkpoint
             if stopping or step % self._config.checkpoint_every == 0:
                 self._save()
             if stopping:
                 log.info("asked to stop: checkpoint written after step %d", step)
                 return stopping
             self._heart.beat(step)
+        if self._champion.given_up:
+            log.info("ended early after step %d: patience is at its end", self._progress.step)
         self._finish()
         return 0
 
-    def _step(self) -> int:
-        """Make one update; returns the signal that asked any of the processes to stop, or 0."""
+    def _is_due(self, step: int, every: int) -> bool:
+        return step % every == 0 or step == self._total
+
+    def _step(self) -> int | None:
+        """Make one update.
+
+        Returns:
+            The signal that asked any of the processes to stop, or 0; None where training went back to a checkpoint.
+        """
         step, progress = self._progress.step, self._progress
+        if step in progress.left_out:
+            return self._leave_out()
         batch = self._batches.get(step)
         found = self._update.gradients(batch, self._stop.signal > 0)
+        operations = FORWARD_AND_BACKWARD * len(batch.labels) * self._flops(batch.width)
+        self._spending.count(int((batch.weights > 0).sum()), operations)
         # Gradients and sums are those of all processes: each comes to the same decision.
         if not (math.isfinite(found.loss) and math.isfinite(found.norm)):
-            raise _not_finite("loss", step + 1)
+            self._roll_back("loss", step)
+            return None
         learning_rate = self._update.step(step)
-        operations = FORWARD_AND_BACKWARD * len(batch.labels) * self._flops(batch.width)
-        self._spending.count(int((batch.weights > 0).sum()), operations + self._optimizers.flops)
+        self._spending.count(0, self._optimizers.flops)
         progress.step += 1
+        self._average.follow(progress.step)
         progress.loss_sum += found.loss
         progress.loss_count += batch.count
         self._spending.started()
         self._clock = (self._clock[0], self._clock[1] + batch.examples)
-        if progress.step % self._config.log_every == 0 or progress.step == self._total:
+        if self._is_due(progress.step, self._config.log_every):
             self._note(learning_rate, found.norm)
         return (self._stop.signal or 15) if found.stopping else 0
+
+    def _leave_out(self) -> int:
+        """Go on to the next step without an update; returns 0: who asks to stop is heard in that one."""
+        self._progress.step += 1
+        self._write({"left_out": 1})
+        return 0
+
+    def _roll_back(self, what: str, step: int) -> None:
+        """Go back to the last checkpoint, from where the batch of `step` is left out.
+
+        Raises:
+            CheckFailed: there is none, or it was done too often.
+        """
+        left_out = [*self._progress.left_out, step]
+        if len(left_out) > self._config.rollbacks or self._resume() is None:
+            raise _not_finite(what, step + 1)
+        self._progress.left_out = left_out
+        self._model.train()
+        self._clock = (time.perf_counter(), 0)
+        back = self._progress.step
+        log.warning("the %s is not finite at step %d: back to step %d, that batch is left out", what, step + 1, back)
 
     def _note(self, learning_rate: float, norm: float) -> None:
         """Write a line of metrics: the mean loss since the last one."""
         progress = self._progress
+        if not progress.loss_count:  # all batches since the last line were left out
+            return
         began, seen = self._clock
         now = time.perf_counter()
         record = {
@@ -164,24 +205,32 @@ class Trainer:
         progress.loss_sum, progress.loss_count, self._clock = 0.0, 0, (now, 0)
         self._write(record)
 
-    def _evaluate(self) -> None:
-        """Judge the weights on the validation split, and keep them if they are the best so far."""
+    def _evaluate(self) -> bool:
+        """Judge the weights, or their average, on the validation split, and keep them if they are the best so far.
+
+        Returns:
+            Whether training goes on from here; False where it went back to a checkpoint.
+        """
         if not len(self._data["valid"]):
-            return
+            return True
         step, began = self._progress.step, time.perf_counter()
 
         def seen(rows: int, width: int) -> None:
             self._heart.beat(step)
             self._spending.count(0, rows * self._flops(width))
 
-        verdict = evaluate(
-            self._model, self._task, self._spec, self._data["valid"], self._classes, self._group, on_batch=seen
-        )
+        with self._average.in_place():
+            verdict = evaluate(
+                self._model, self._task, self._spec, self._data["valid"], self._classes, self._group, on_batch=seen
+            )
+            if math.isfinite(verdict.loss):
+                self._champion.judge(step, verdict, self._strategy.whole(self._model.state_dict()))
         if not math.isfinite(verdict.loss):
-            raise _not_finite("validation loss", step)
+            self._roll_back("validation loss", step - 1)
+            return False
         self._write({"valid_loss": verdict.loss, **{f"valid_{k}": v for k, v in verdict.metrics.items()}})
         self._clock = (self._clock[0] + time.perf_counter() - began, self._clock[1])
-        self._champion.judge(step, verdict, self._strategy.whole(self._model.state_dict()))
+        return True
 
     def _write(self, record: Mapping[str, Any]) -> None:
         step = self._progress.step
@@ -198,10 +247,12 @@ class Trainer:
 
     def _save(self) -> None:
         """Write a checkpoint."""
-        mine = (self._model.state_dict(), self._optimizers.state())
-        values = (*(self._strategy.whole(tensors) for tensors in mine), self._champion.weights)
-        tensors = dict(zip(_TENSORS, values, strict=True))
-        state = {**asdict(self._progress), "best": self._champion.found, "cost": self._spending.lap()}
+        weights, optimizer, average = (
+            self._strategy.whole(tensors)
+            for tensors in (self._model.state_dict(), self._optimizers.state(), self._average.tensors)
+        )
+        tensors = dict(zip(_TENSORS, (weights, optimizer, self._champion.weights, average), strict=True))
+        state = {**asdict(self._progress), "champion": self._champion.state(), "cost": self._spending.lap()}
         self._snapshots.save(self._progress.step, tensors, state, self._config.keep_checkpoints)
 
     def _resume(self) -> dict[str, Any] | None:
@@ -209,11 +260,12 @@ class Trainer:
         found = self._snapshots.newest()
         if found is None:
             return None
-        weights, optimizer, best = (load_tensors(found.files[f"{name}.safetensors"]) for name in _TENSORS)
+        weights, optimizer, best, average = (load_tensors(found.files[f"{name}.safetensors"]) for name in _TENSORS)
         self._model.load_state_dict(weights)
         self._optimizers.load(optimizer)
         state = found.state
-        self._champion.restore(state["best"], best)
+        self._champion.restore(state["champion"], best)
+        self._average.restore(average)
         self._progress = Progress(**{name: state[name] for name in asdict(self._progress)})
         self._snapshots.restore_random(found)
         log.info("going on after step %d", found.step)
@@ -223,7 +275,9 @@ class Trainer:
     def _finish(self) -> None:
         """Write the result: the chosen weights, their description, the history, the verdict and the cost."""
         total, best = self._spending.lap(), self._champion.found
-        weights = self._champion.weights or self._strategy.whole(self._model.state_dict())
+        with self._average.in_place():
+            weights = self._champion.weights or self._strategy.whole(self._model.state_dict())
+            weights = {name: value.clone() for name, value in weights.items()}
         if not self._group.first:
             return
         description = describe(self._run, best["step"] if best else self._progress.step)

@@ -7,10 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Muon, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from ops.errors import IntegrityError
 from ops.training.config import TrainingConfig
+from ops.training.muon import Muon
 
 Named = list[tuple[str, nn.Parameter]]
 
@@ -23,7 +24,7 @@ class Optimizers:
         self._parts = _make(named, config)
         self._names: dict[Tensor, str] = {weight: name for name, weight in named}
         for group in self._groups():
-            group["base_lr"] = group["lr"]
+            group["base_lr"], group["base_decay"] = group["lr"], group["weight_decay"]
 
     def set_rate(self, factor: float) -> float:
         """Scale all base rates; returns the first group's rate, which is what the metrics show."""
@@ -31,16 +32,21 @@ class Optimizers:
             group["lr"] = group["base_lr"] * factor
         return float(next(iter(self._groups()))["lr"])
 
+    def set_decay(self, factor: float) -> None:
+        """Scale all base weight decays."""
+        for group in self._groups():
+            group["weight_decay"] = group["base_decay"] * factor
+
+    def set_momentum(self, value: float) -> None:
+        """Set the momentum of the optimisers that have one."""
+        for group in self._groups():
+            if "momentum" in group:
+                group["momentum"] = value
+
     @property
     def flops(self) -> int:
         """Operations of the matrix products of one step: those by which Muon orthogonalises; the others make none."""
-        return sum(
-            group["ns_steps"] * _orthogonalisation(*sorted(weight.shape))
-            for part in self._parts
-            if isinstance(part, Muon)
-            for group in part.param_groups
-            for weight in group["params"]
-        )
+        return sum(part.flops for part in self._parts if isinstance(part, Muon))
 
     def step(self) -> None:
         """Update the weights from their gradients."""
@@ -91,7 +97,8 @@ def _make(named: Named, config: TrainingConfig) -> list[Optimizer]:
     parts: list[Optimizer] = []
     if rest:
         # Fused: one pass over each weight instead of a dozen, a fifth of a step's time with a large vocabulary.
-        parts.append(AdamW(_groups(rest, config), lr=config.learning_rate, betas=config.betas, fused=True))
+        kind = Adam if config.optimizer == "adam" else AdamW
+        parts.append(kind(_groups(rest, config), lr=config.learning_rate, betas=config.betas, fused=True))
     if hidden:
         parts.append(
             Muon(
@@ -107,11 +114,6 @@ def _make(named: Named, config: TrainingConfig) -> list[Optimizer]:
 def is_hidden_matrix(name: str, weight: Tensor) -> bool:
     """Whether Muon (Jordan et al., 2024) is for this weight: a matrix of the encoder, neither embedding nor head."""
     return name.startswith("encoder.") and weight.ndim == 2
-
-
-def _orthogonalisation(short: int, long: int) -> int:
-    """Operations of one Newton-Schulz iteration: the Gram matrix, its square, and its product with the weights."""
-    return 2 * (2 * short * short * long) + 2 * short**3
 
 
 def _groups(named: Named, config: TrainingConfig) -> list[dict[str, Any]]:

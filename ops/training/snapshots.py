@@ -90,7 +90,9 @@ class Snapshots:
 
     def _find(self) -> bytes | None:
         """Choose the checkpoint, clear away what is after it, and open the journal there."""
-        if not self._run.resume:
+        if self._journal is not None:  # training goes back to a checkpoint
+            self._journal.close()
+        elif not self._run.resume:
             remove_tree(self._folder)
         make_folder(self._folder)
         found = checkpoint.newest(self._folder, log.warning, self._unusable)

@@ -12,7 +12,7 @@ from ops.training.config import TrainingConfig
 from ops.training.loader import Batch
 from ops.training.optimizer import Optimizers
 from ops.training.parallel.base import Strategy
-from ops.training.schedule import rate
+from ops.training.schedule import decay, momentum, rate
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,14 @@ class Update:
             batch.inputs, lambda said: batch_loss(self._task, said, batch, smoothing), 1.0 / batch.count
         )
         sums = self._strategy.total(torch.tensor([float(loss), stop], dtype=torch.float64)).tolist()
-        return Gradients(sums[0], self._strategy.clip(self._model, self._config.clip_norm), sums[1] > 0)
+        norm = self._strategy.clip(self._model, self._config.clip_norm, self._config.clip_value)
+        return Gradients(sums[0], norm, sums[1] > 0)
 
     def step(self, step: int) -> float:
         """Update the weights; returns the learning rate, for the step that counts from 0."""
         learning_rate = self._optimizers.set_rate(rate(self._config, step, self._total))
+        self._optimizers.set_decay(decay(self._config, step, self._total))
+        self._optimizers.set_momentum(momentum(self._config, step, self._total))
         self._optimizers.step()
         return learning_rate
 

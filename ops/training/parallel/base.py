@@ -49,8 +49,14 @@ class Strategy:
         torch.autograd.backward(value * scale)
         return value.detach()
 
-    def clip(self, model: nn.Module, longest: float | None) -> float:
-        """Scale gradients that are longer than `longest` down to it; returns the length (2-norm) that they had."""
+    def clip(self, model: nn.Module, longest: float | None, largest: float | None = None) -> float:
+        """Cut gradients' entries off at `largest`, and scale gradients that are longer than `longest` down to it.
+
+        Returns:
+            The length (2-norm) of all gradients before they were scaled.
+        """
+        if largest is not None:
+            nn.utils.clip_grad_value_(model.parameters(), largest)
         return float(nn.utils.clip_grad_norm_(model.parameters(), longest or math.inf))
 
     def total(self, values: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from ops.nn.spec import TextSpec
 from ops.training.config import TrainingConfig
 from ops.training.optimizer import Optimizers, is_hidden_matrix
 
-KINDS = ("adamw", "sgd", "muon")
+KINDS = ("adamw", "adam", "sgd", "muon")
 
 
 def network() -> nn.Module:
@@ -117,3 +117,29 @@ def test_operations_of_a_step_are_those_that_torch_counts(kind: str) -> None:
         optimizers.step()
     assert optimizers.flops == counter.get_total_flops()
     assert (optimizers.flops > 0) == (kind == "muon")
+
+
+def test_adam_is_torchs_with_decay_in_the_gradient() -> None:
+    ours, theirs = network(), network()
+    optimizers = make("adam", ours, weight_decay=0.3)
+    groups = [
+        {"params": [p], "weight_decay": 0.3 if p.ndim >= 2 else 0.0, "lr": 0.001, "betas": (0.9, 0.98)}
+        for p in theirs.parameters()
+    ]
+    other = torch.optim.Adam(groups)
+    for number in range(3):
+        step(ours, optimizers, number)
+        for mine, other_weight in zip(ours.parameters(), theirs.parameters(), strict=True):
+            other_weight.grad = None if mine.grad is None else mine.grad.clone()
+        other.step()
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True))
+
+
+def test_decay_and_momentum_are_set_in_all_groups() -> None:
+    built = network()
+    optimizers = make("muon", built, weight_decay=0.4)
+    optimizers.set_decay(0.5)
+    optimizers.set_momentum(0.7)
+    groups = [group for part in optimizers._parts for group in part.param_groups]
+    assert sorted(group["weight_decay"] for group in groups) == [0.0, 0.2, 0.2]
+    assert [group["momentum"] for group in groups if "momentum" in group] == [0.7]

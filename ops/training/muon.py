@@ -1,0 +1,112 @@
+"""Muon (Jordan et al., 2024): momentum whose matrices are made nearly orthogonal before they are applied."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+"""Of the quintic iteration; chosen for a steep start, so that five steps bring all singular values near 1."""
+STEPS = 5
+TINY = 1e-7
+
+
+class Muon(Optimizer):
+    """For the hidden matrices of a network; all that is no matrix of a linear map or a convolution belongs elsewhere.
+
+    With G the gradient, M = mu M + (1 - mu) G, and U = (1 - mu) G + mu M (Nesterov), a step is
+
+        W <- (1 - lr decay) W - lr sqrt(max(1, rows / columns)) orthogonal(U)
+
+    as in `torch.optim.Muon`. A convolution's weights (O, I, ...) count as a matrix (O, I ...). Matrices of one form are
+    orthogonalised in one call, which on small ones spares a quarter of the time.
+    """
+
+    def __init__(self, weights: Iterable[Tensor], lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
+        """Nothing is computed yet.
+
+        Args:
+            weights: of at least two dimensions.
+            lr: learning rate.
+            momentum: mu above.
+            weight_decay: decay towards zero, times the learning rate.
+
+        Raises:
+            ValueError: a weight has fewer than two dimensions.
+        """
+        super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.ndim < 2:
+                    raise ValueError(f"Muon is for matrices, not for a weight of shape {tuple(weight.shape)}")
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """Update the weights that have gradients; a closure is not called for."""
+        if closure is not None:
+            raise ValueError("Muon takes no closure")
+        for group in self.param_groups:
+            self._step(group, [weight for weight in group["params"] if weight.grad is not None])
+
+    def _step(self, group: dict[str, Any], weights: list[Tensor]) -> None:
+        if not weights:
+            return
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        buffers = [self._buffer(weight) for weight in weights]
+        momentum: float = group["momentum"]
+        torch._foreach_lerp_(buffers, gradients, 1.0 - momentum)
+        updates = torch._foreach_lerp(gradients, buffers, momentum)
+        if group["weight_decay"]:
+            torch._foreach_mul_(weights, 1.0 - group["lr"] * group["weight_decay"])
+        forms: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for place, weight in enumerate(weights):
+            forms[_form(weight)].append(place)
+        for (rows, columns), places in forms.items():
+            found = orthogonal(torch.stack([updates[place].reshape(rows, columns) for place in places]))
+            scale = -group["lr"] * math.sqrt(max(1.0, rows / columns))
+            for place, update in zip(places, found, strict=True):
+                weights[place].add_(update.reshape(weights[place].shape).to(weights[place].dtype), alpha=scale)
+
+    def _buffer(self, weight: Tensor) -> Tensor:
+        state = self.state[weight]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(weight)
+        buffer: Tensor = state["momentum_buffer"]
+        return buffer
+
+    @property
+    def flops(self) -> int:
+        """Operations of the matrix products of one step."""
+        return sum(_flops(*sorted(_form(weight))) for group in self.param_groups for weight in group["params"])
+
+
+def orthogonal(matrices: Tensor) -> Tensor:
+    """(N, R, C) to the nearest matrices with singular values near 1, by a Newton-Schulz iteration in bfloat16.
+
+    With A = X X^T each of five steps is X <- a X + (b A + c A A) X; X starts as the matrix over its Frobenius norm.
+    Singular values end between about 0.7 and 1.2, which serves as well as 1.
+    """
+    a, b, c = COEFFICIENTS
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = matrices.to(torch.bfloat16)
+    x = x.mT if tall else x
+    x = x / torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True).clamp(min=TINY)
+    for _ in range(STEPS):
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
+
+
+def _form(weight: Tensor) -> tuple[int, int]:
+    return weight.shape[0], weight.numel() // weight.shape[0]
+
+
+def _flops(short: int, long: int) -> int:
+    """The Gram matrix, its square, and its product with the weights."""
+    return STEPS * (2 * (2 * short * short * long) + 2 * short**3)
