@@ -23,7 +23,6 @@ PLANNED: dict[str, str] = {
     "detection": "the detection task",
     "face_recognition": "the face recognition task",
     "language_model": "the language model task",
-    "fsdp": "fully sharded data parallelism",
     "tensor": "tensor parallelism",
     "pipeline": "pipeline parallelism",
     "parameter_server": "the parameter server",

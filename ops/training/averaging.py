@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ops.training.config import Averaging
+from ops.training.optimizer import Share
 
 Tensors = dict[str, Tensor]
 
@@ -59,9 +60,9 @@ class Average:
         finally:
             _copy(kept, self._current)
 
-    def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Put back what a checkpoint holds."""
-        self.tensors = {name: value.clone() for name, value in tensors.items()}
+    def restore(self, tensors: Mapping[str, Tensor], share: Share = lambda name, value, weight: value.clone()) -> None:
+        """Put back what a checkpoint holds, or this process's share of it."""
+        self.tensors = {name: share(name, value, self._current[name]) for name, value in tensors.items()}
 
     def _share(self, since: int) -> float | None:
         """What the weights count in the average after so many steps since its start; None where they do not."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from ops.config import Config
 from ops.errors import NotThereYet
 from ops.registry import PLANNED
+from ops.training.parallel.settings import StrategyName
 
 
 class _PlannedError(NotThereYet, ValueError):
@@ -126,10 +127,12 @@ class TrainingConfig(Config):
     before it fails."""
     loader: Loader = Loader()
     """How examples are read."""
-    precision: Literal["float32"] = "float32"
-    """Type of weights and activations."""
-    strategy: Literal["ddp"] = "ddp"
-    """How processes share the work: each has the whole model and a part of each batch, gradients are averaged."""
+    precision: Literal["float32", "float64"] = "float32"
+    """Type of weights and activations; float64 is for comparisons to many digits."""
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where processes compute: on NVIDIA's GPUs (one each), Apple's, or the CPU; the first of these by default."""
+    strategy: StrategyName = "ddp"
+    """How processes share the work; see `docs/how-to/train-on-many-processes.md`."""
 
     @model_validator(mode="after")
     def _exactly_one_length(self) -> TrainingConfig:
@@ -156,5 +159,6 @@ class TrainingConfig(Config):
     @classmethod
     def _strategy_is_there(cls, value: object) -> object:
         if isinstance(value, str) and value in PLANNED:
-            raise _PlannedError(f"{PLANNED[value]} is planned and not there yet", hint="this version has ddp")
+            hint = f"this version has {', '.join(get_args(StrategyName))}"
+            raise _PlannedError(f"{PLANNED[value]} is planned and not there yet", hint=hint)
         return value

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import torch
 from torch import Tensor, distributed
 
 from ops.errors import ConfigError, Temporary
+from ops.training.device import choose_device
 
 TIMEOUT = timedelta(minutes=10)
 
@@ -22,11 +23,18 @@ class Group:
         rank: its number, from 0.
         world: how many there are.
         local_rank: its number on this machine.
+        device: where it computes.
     """
 
     rank: int = 0
     world: int = 1
     local_rank: int = 0
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    @property
+    def sums(self) -> torch.device:
+        """Where sums in float64 are added up: Apple's GPUs have no such numbers."""
+        return torch.device("cpu") if self.device.type == "mps" else self.device
 
     @property
     def first(self) -> bool:
@@ -65,11 +73,11 @@ class Group:
             distributed.destroy_process_group()
 
 
-def join(expected: int) -> Group:
+def join(expected: int, accelerator: str = "cpu") -> Group:
     """Join the processes that torchrun has started, or be alone without it.
 
     Raises:
-        ConfigError: there are more or fewer than `expected`.
+        ConfigError: there are more or fewer than `expected`, or the machine has not what `accelerator` asks for.
         Temporary: the others cannot be reached; a fresh start may go through.
     """
     try:
@@ -78,12 +86,17 @@ def join(expected: int) -> Group:
         raise ConfigError(f"torchrun's variables are no numbers: {error}", where="RANK, WORLD_SIZE") from error
     if world != expected:
         raise ConfigError(f"{world} processes were started, the run is for {expected}", where="world_size")
+    device = choose_device(accelerator, local)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     if world > 1:
+        # What processes tell one another beside gradients lies in the CPU's memory.
+        backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         try:
-            distributed.init_process_group("gloo", timeout=TIMEOUT)
+            distributed.init_process_group(backend, timeout=TIMEOUT)
         except (RuntimeError, ValueError) as error:
             raise Temporary(f"the processes did not find each other: {error}", where=f"rank {rank}") from error
-    return Group(rank, world, local)
+    return Group(rank, world, local, device)
 
 
 _VARIABLES = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))

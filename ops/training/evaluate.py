@@ -15,6 +15,7 @@ from ops.nn.spec import Spec
 from ops.tasks.base import Task
 from ops.training.data import Examples
 from ops.training.distributed import Group
+from ops.training.parallel.base import Strategy
 
 BATCH = 128
 """Examples in one forward pass; the result does not depend on it but for rounding."""
@@ -43,7 +44,7 @@ def evaluate(
     spec: Spec,
     examples: Examples,
     classes: int,
-    group: Group | None = None,
+    strategy: Strategy | None = None,
     on_batch: Callable[[int, int], None] = lambda rows, width: None,
 ) -> Verdict:
     """Loss and metrics of the model on the examples, the same in every process.
@@ -54,33 +55,35 @@ def evaluate(
         spec: what the model reads.
         examples: at least one.
         classes: number of classes.
-        group: the processes that share the work.
+        strategy: how processes share the work, with the model as it has prepared it.
         on_batch: told after each batch how many examples of which width this process has seen.
     """
-    group = group or Group()
+    strategy = strategy or alone(model)
+    part, parts = strategy.part
     loss = torch.zeros((), dtype=torch.float64)
     tally = task.nothing(classes)
     for rows in batches(examples.length):
-        mine = rows[group.rank :: group.world]
-        if not len(mine):
-            continue
-        values, logits = _forward(model, task, spec, examples, mine)
-        labels, weights = torch.from_numpy(examples.label[mine]), torch.ones(len(mine))
+        # Fewer examples than parts: each process still takes part, with one example that does not count.
+        mine = rows[part::parts]
+        weights = torch.ones(len(mine)) if len(mine) else torch.zeros(1)
+        mine = mine if len(mine) else rows[:1]
+        width, logits = _forward(model, task, spec, examples, mine, strategy)
+        labels = torch.from_numpy(examples.label[mine])
         loss += task.loss(logits, labels, weights).double()
         tally = tally + task.tally(logits, labels, weights, classes)
-        on_batch(len(mine), values.shape[1])
+        on_batch(int(weights.sum()), width)
     model.train()
-    # A process without a share still takes part in the sum.
-    summed = group.total(tally).numpy()
-    mean = float(group.total(loss)) / int(task.units(examples.length).sum())
+    summed = strategy.total(tally).numpy()
+    mean = float(strategy.total(loss)) / int(task.units(examples.length).sum())
     return Verdict(mean, task.metrics(summed), summed.tolist(), len(examples))
 
 
 def predict(model: nn.Module, task: Task, spec: Spec, examples: Examples) -> NDArray[np.float32]:
     """What the model says about each example: (N, C), in the order of the examples."""
+    strategy = alone(model)
     found: NDArray[np.float32] | None = None
     for rows in batches(examples.length):
-        _, logits = _forward(model, task, spec, examples, rows)
+        _, logits = _forward(model, task, spec, examples, rows, strategy)
         said = task.probabilities(logits).numpy()
         if found is None:
             found = np.zeros((len(examples), said.shape[1]), dtype=np.float32)
@@ -94,11 +97,22 @@ def batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
     return (rows[start : start + BATCH] for start in range(0, len(rows), BATCH))
 
 
+def alone(model: nn.Module) -> Strategy:
+    """This process with the whole model, on the device where the weights are."""
+    weight = next(model.parameters(), None)
+    strategy = Strategy(Group() if weight is None else Group(device=weight.device))
+    strategy.prepare(model)
+    return strategy
+
+
 def _forward(
-    model: nn.Module, task: Task, spec: Spec, examples: Examples, rows: NDArray[np.int64]
-) -> tuple[NDArray[Any], Tensor]:
-    """The stored values and the logits of some examples, without dropout."""
+    model: nn.Module, task: Task, spec: Spec, examples: Examples, rows: NDArray[np.int64], strategy: Strategy
+) -> tuple[int, Tensor]:
+    """The width of the stored values, and the logits of some examples in the CPU's memory, without dropout."""
     model.eval()
     values = examples.values(rows)
-    with torch.inference_mode():
-        return values, model(*task.collate(values, examples.length[rows], spec))
+    inputs = task.collate(values, examples.length[rows], spec)
+    # Not `inference_mode`: its tensors cannot be kept by strategies that gather weights for a while.
+    with torch.no_grad():
+        said = strategy.forward(tuple(value.to(strategy.group.device) for value in inputs))
+    return values.shape[1], said.cpu()

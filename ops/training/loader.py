@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -45,6 +45,21 @@ class Batch:
     weights: Tensor
     others: Tensor | None = None
     share: float = 1.0
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        if device.type == "cpu":
+            return self
+        return self._of(lambda value: value.to(device, non_blocking=True))
+
+    def rows(self, chosen: slice) -> Batch:
+        """Some of the examples; counts are still those of the global batch."""
+        return self._of(lambda value: value[chosen])
+
+    def _of(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        inputs = tuple(change(value) for value in self.inputs)
+        others = None if self.others is None else change(self.others)
+        return replace(self, inputs=inputs, labels=change(self.labels), weights=change(self.weights), others=others)
 
 
 @dataclass(frozen=True, eq=False)

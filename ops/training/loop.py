@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
@@ -36,6 +37,9 @@ from ops.training.update import Update
 
 _TENSORS = ("model", "optimizer", "best", "average")
 """The files of tensors in a checkpoint."""
+
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+"""Types of weights by their names in recipes."""
 
 FORWARD_AND_BACKWARD = 3
 """Operations of a training step in forward passes: a gradient is wanted for the inputs and for the weights."""
@@ -83,11 +87,11 @@ class Trainer:
             run.inputs, self._spec.dtype, self._classes, self._config.loader.memory << 20, self._task.label_shape
         )
         random_state.seed_everything(run.seed)  # the same weights in every process
-        self._model = self._kind.build(self._spec, self._outputs)
-        random_state.seed_everything(random_state.seed_of_rank(run.seed, group.rank, 0))
+        self._model = self._kind.build(self._spec, self._outputs).to(group.device, DTYPES[self._config.precision])
         self._strategy = strategy_of(self._config, group)
+        random_state.seed_everything(random_state.seed_of_rank(run.seed, self._strategy.stream, 0))
         self._strategy.prepare(self._model)
-        self._optimizers = Optimizers(self._model, self._config)
+        self._optimizers = Optimizers(self._model, self._config, self._strategy.steps)
         self._order = Order(self._data["train"].length, self._config.batch_size, run.seed, self._config.bucketing)
         per_epoch = self._order.steps_per_epoch
         self._total = self._config.steps or per_epoch * (self._config.epochs or 1)
@@ -100,7 +104,7 @@ class Trainer:
         self._progress, self._champion = Progress(), Champion(self._config, self._task)
         self._average = Average(self._config.averaging, self._model, self._total)
         self._flops_of: dict[int, int] = {}
-        self._snapshots = Snapshots(run, group)
+        self._snapshots = Snapshots(run, group, self._strategy.stream)
         self._spending = Spending(group, self._resume(), started)
 
     def train(self) -> int:
@@ -221,7 +225,7 @@ class Trainer:
 
         with self._average.in_place():
             verdict = evaluate(
-                self._model, self._task, self._spec, self._data["valid"], self._classes, self._group, on_batch=seen
+                self._model, self._task, self._spec, self._data["valid"], self._classes, self._strategy, on_batch=seen
             )
             if math.isfinite(verdict.loss):
                 self._champion.judge(step, verdict, self._strategy.whole(self._model.state_dict()))
@@ -261,11 +265,11 @@ class Trainer:
         if found is None:
             return None
         weights, optimizer, best, average = (load_tensors(found.files[f"{name}.safetensors"]) for name in _TENSORS)
-        self._model.load_state_dict(weights)
-        self._optimizers.load(optimizer)
+        self._strategy.load(self._model, weights)
+        self._optimizers.load(optimizer, self._strategy.share)
         state = found.state
         self._champion.restore(state["champion"], best)
-        self._average.restore(average)
+        self._average.restore(average, self._strategy.share)
         self._progress = Progress(**{name: state[name] for name in asdict(self._progress)})
         self._snapshots.restore_random(found)
         log.info("going on after step %d", found.step)

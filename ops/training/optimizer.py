@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -14,13 +14,25 @@ from ops.training.config import TrainingConfig
 from ops.training.muon import Muon
 
 Named = list[tuple[str, nn.Parameter]]
+Share = Callable[[str, Tensor, Tensor], Tensor]
 
 
 class Optimizers:
     """One optimiser or several that step together; each group of weights keeps its own base rate."""
 
-    def __init__(self, model: nn.Module, config: TrainingConfig) -> None:
-        named = [(name, weight) for name, weight in model.named_parameters() if weight.requires_grad]
+    def __init__(
+        self, model: nn.Module, config: TrainingConfig, mine: Callable[[str], bool] = lambda name: True
+    ) -> None:
+        """Nothing is computed yet.
+
+        Args:
+            model: the network.
+            config: the recipe's training.
+            mine: whether this process steps the weight of that name.
+        """
+        every = list(model.named_parameters())
+        named = [(name, weight) for name, weight in every if weight.requires_grad and mine(name)]
+        self._others = {name for name, _ in every} - {name for name, _ in named}
         self._parts = _make(named, config)
         self._names: dict[Tensor, str] = {weight: name for name, weight in named}
         for group in self._groups():
@@ -68,8 +80,13 @@ class Optimizers:
             if value is not None
         }
 
-    def load(self, state: Mapping[str, Tensor]) -> None:
+    def load(self, state: Mapping[str, Tensor], share: Share = lambda name, value, weight: value.clone()) -> None:
         """Put back what `state` gave.
+
+        Args:
+            state: the state; of weights that other processes step nothing is taken.
+            share: what this process holds of a tensor. A copy: bytes read from a file lie at any address, and vector
+                code may round by alignment.
 
         Raises:
             IntegrityError: it is the state of other weights.
@@ -78,10 +95,11 @@ class Optimizers:
         owner = {weight: part for part in self._parts for group in part.param_groups for weight in group["params"]}
         for full, value in state.items():
             name, _, key = full.rpartition(":")
+            if name in self._others:
+                continue
             if name not in weights:
                 raise IntegrityError(f"the optimiser's state is of other weights: {name}")
-            # Cloned: bytes read from a file lie at any address, and vector code may round by alignment.
-            owner[weights[name]].state[weights[name]][key] = value.clone()
+            owner[weights[name]].state[weights[name]][key] = share(name, value, weights[name])
 
     def _groups(self) -> Iterable[dict[str, Any]]:
         return (group for part in self._parts for group in part.param_groups)

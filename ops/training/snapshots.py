@@ -21,6 +21,9 @@ from ops.training.run import RunSpec
 
 Tensors = dict[str, Tensor]
 
+SHARING = ("accelerator", "strategy", "parallel")
+"""Settings of training that say who computes what, and not what is computed."""
+
 log = logging.getLogger("satiety.training")
 
 
@@ -30,8 +33,15 @@ class Snapshots:
     Only the first process reads and writes files; the others are handed what it has read.
     """
 
-    def __init__(self, run: RunSpec, group: Group) -> None:
-        self._run, self._group = run, group
+    def __init__(self, run: RunSpec, group: Group, stream: int = 0) -> None:
+        """Nothing is read yet.
+
+        Args:
+            run: the resolved run.
+            group: the processes that train together.
+            stream: which random numbers this process draws.
+        """
+        self._run, self._group, self._stream = run, group, stream
         self._folder, self._metrics = run.folder / "checkpoints", run.folder / "metrics.jsonl"
         self._journal: Journal | None = None
 
@@ -44,13 +54,15 @@ class Snapshots:
         return Checkpoint(int(Checkpoint(0, files).state["step"]), files)
 
     def restore_random(self, found: Checkpoint) -> None:
-        """Set this process's random states to those of the checkpoint, or fresh ones if there were other processes."""
-        states: list[str] = found.state["random"]
-        rank = self._group.rank
-        if len(states) == self._group.world:
-            random_state.restore(states[rank].encode())
+        """Set this process's random states to those of the checkpoint.
+
+        If there were other processes, or they drew by other streams, fresh ones are drawn.
+        """
+        states, streams = found.state["random"], found.state["streams"]
+        if streams == self._streams():
+            random_state.restore(states[self._group.rank].encode())
         else:
-            random_state.seed_everything(random_state.seed_of_rank(self._run.seed, rank, found.step))
+            random_state.seed_everything(random_state.seed_of_rank(self._run.seed, self._stream, found.step))
 
     def save(self, step: int, tensors: Mapping[str, Tensors], state: Mapping[str, Any], keep: int) -> None:
         """Write a checkpoint; every process calls this after the same step.
@@ -62,9 +74,11 @@ class Snapshots:
             keep: number of checkpoints to keep.
         """
         random = [data.decode() for data in self._group.gather(random_state.capture())]
+        streams = self._streams()
         if self._journal is None:
             return
-        full = {**state, "step": step, "identity": self._identity, "journal": self._journal.sync(), "random": random}
+        full = {**state, "step": step, "identity": self._identity, "journal": self._journal.sync()}
+        full |= {"random": random, "streams": streams}
         files = {f"{name}.safetensors": save_tensors(values) for name, values in tensors.items()}
         checkpoint.save(self._folder, step, {**files, "state.json": canonical_json(full).encode()})
         checkpoint.prune(self._folder, keep)
@@ -84,9 +98,13 @@ class Snapshots:
 
     @property
     def _identity(self) -> str:
-        """What must be equal for a checkpoint to be of this run: everything but places and the number of processes."""
+        """What must be equal for a checkpoint to be of this run: everything but places, and who computes what."""
         told = self._run.model_dump(mode="json", exclude={"work", "resume", "world_size", "inputs"})
+        told["training"] = {key: value for key, value in told["training"].items() if key not in SHARING}
         return sha256_json({**told, "inputs": [[part.partition, part.files] for part in self._run.inputs]})
+
+    def _streams(self) -> list[int]:
+        return [int(data) for data in self._group.gather(str(self._stream).encode())]
 
     def _find(self) -> bytes | None:
         """Choose the checkpoint, clear away what is after it, and open the journal there."""

@@ -63,12 +63,14 @@ class Update:
             stop: whether this process is asked to stop.
         """
         self._optimizers.zero_grad()
+        smoothing, group = self._config.label_smoothing, self._strategy.group
+
+        def loss_of(said: Tensor, part: Batch) -> Tensor:
+            return batch_loss(self._task, said, part, smoothing)
+
         # What counts is the number of units in the global batch, whatever share of it this process has.
-        smoothing = self._config.label_smoothing
-        loss = self._strategy.backward(
-            batch.inputs, lambda said: batch_loss(self._task, said, batch, smoothing), 1.0 / batch.count
-        )
-        sums = self._strategy.total(torch.tensor([float(loss), stop], dtype=torch.float64)).tolist()
+        loss = self._strategy.backward(batch.to(group.device), loss_of, 1.0 / batch.count)
+        sums = self._strategy.total(torch.tensor([float(loss), stop], dtype=torch.float64, device=group.sums)).tolist()
         norm = self._strategy.clip(self._model, self._config.clip_norm, self._config.clip_value)
         return Gradients(sums[0], norm, sums[1] > 0)
 
@@ -78,6 +80,7 @@ class Update:
         self._optimizers.set_decay(decay(self._config, step, self._total))
         self._optimizers.set_momentum(momentum(self._config, step, self._total))
         self._optimizers.step()
+        self._strategy.stepped(self._model)
         return learning_rate
 
 

@@ -56,7 +56,7 @@ def _join_and_train(run: RunSpec, stop: Stop, started: float) -> int:
     from ops.training.distributed import join
     from ops.training.loop import Trainer
 
-    group = join(run.world_size)
+    group = join(run.world_size, run.training.accelerator)
     try:
         signal = Trainer(run, group, stop, started).train()
     except RuntimeError as error:
@@ -78,6 +78,8 @@ def _prepare_torch() -> None:
     threads = os.environ.setdefault("OMP_NUM_THREADS", "1")
     if not threads.isdecimal() or int(threads) < 1:
         raise ConfigError(f"{threads!r} is no number of threads", where="OMP_NUM_THREADS")
+    # Without it cuBLAS refuses to compute deterministically.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
     torch.set_num_threads(int(threads))

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ops.training.distributed import Group
+from ops.training.loader import Batch
 
-Loss = Callable[[Tensor], Tensor]
-"""The sum of losses of what the model said."""
+Loss = Callable[[Tensor, Batch], Tensor]
+"""The sum of losses of what the model said of a batch, or of a part of it."""
 
 
 class Strategy:
@@ -30,22 +31,36 @@ class Strategy:
         """Which part of each global batch this process computes: its number, and how many parts there are."""
         return 0, 1
 
+    @property
+    def stream(self) -> int:
+        """Which random numbers this process draws: processes that must drop the same values have the same stream."""
+        return self.group.rank
+
     def prepare(self, model: nn.Module) -> None:
         """Take the model, and share it out where a subclass does; optimisers are made afterwards."""
         self._module = model
 
-    def backward(self, inputs: tuple[Tensor, ...], loss: Loss, scale: float) -> Tensor:
+    def steps(self, name: str) -> bool:
+        """Whether this process's optimisers step the weight of that name."""
+        return True
+
+    def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
+        """What the model says of this process's part of a batch; all processes call it together."""
+        said: Tensor = self._module(*inputs)
+        return said
+
+    def backward(self, batch: Batch, loss: Loss, scale: float) -> Tensor:
         """Forward and backward pass of this process's part of a batch.
 
         Args:
-            inputs: what the model's `forward` takes.
-            loss: the sum of losses of the part, from what the model says.
+            batch: this process's part.
+            loss: the sum of losses, from what the model says of the part.
             scale: what the gradients of the sum over all parts are multiplied by.
 
         Returns:
             The sum of losses of this part; gradients are in the weights, added up over all parts.
         """
-        value = loss(self._module(*inputs))
+        value = loss(self.forward(batch.inputs), batch)
         torch.autograd.backward(value * scale)
         return value.detach()
 
@@ -59,6 +74,9 @@ class Strategy:
             nn.utils.clip_grad_value_(model.parameters(), largest)
         return float(nn.utils.clip_grad_norm_(model.parameters(), longest or math.inf))
 
+    def stepped(self, model: nn.Module) -> None:
+        """Called after each step of the optimisers."""
+
     def total(self, values: Tensor) -> Tensor:
         """The sum of a tensor over all parts of a batch, in each process."""
         return values
@@ -66,3 +84,17 @@ class Strategy:
     def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Named tensors of weights or of the optimisers' state as one process alone would have them."""
         return dict(tensors)
+
+    def load(self, model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        """Put whole weights, as `whole` gives them, into the model."""
+        model.load_state_dict(dict(weights))
+
+    def share(self, name: str, value: Tensor, weight: Tensor) -> Tensor:
+        """This process's share of a whole tensor of the optimisers' state that belongs to a weight.
+
+        Args:
+            name: the weight's.
+            value: the tensor; one that has not the whole weight's shape is not shared out.
+            weight: the weight as this process has it.
+        """
+        return value.clone()

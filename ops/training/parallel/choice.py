@@ -10,4 +10,10 @@ from ops.training.parallel.ddp import Ddp
 
 def strategy_of(config: TrainingConfig, group: Group) -> Strategy:
     """The strategy by which the processes of the group share the work; alone there is nothing to share."""
-    return Strategy(group) if group.world == 1 else Ddp(group)
+    if group.world == 1:
+        return Strategy(group)
+    if config.strategy == "fsdp":
+        from ops.training.parallel.fsdp import Fsdp
+
+        return Fsdp(group)
+    return Ddp(group)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ops.training.loader import Batch
 from ops.training.parallel.base import Loss, Strategy
 
 _KEPT: list[nn.Module] = []
@@ -28,9 +29,9 @@ class Ddp(Strategy):
         )
         _KEPT.append(self._module)
 
-    def backward(self, inputs: tuple[Tensor, ...], loss: Loss, scale: float) -> Tensor:
+    def backward(self, batch: Batch, loss: Loss, scale: float) -> Tensor:
         """As in one process; DDP divides by the number of processes, which is multiplied in before."""
-        return super().backward(inputs, loss, scale * self.group.world)
+        return super().backward(batch, loss, scale * self.group.world)
 
     def total(self, values: Tensor) -> Tensor:
         """The sum over all processes."""
