@@ -1,29 +1,108 @@
-"""One block of a Transformer encoder."""
+"""One block of a Transformer."""
 
 from __future__ import annotations
 
+import math
+
+import torch
 from torch import Tensor, nn
 
+from ops.nn.anatomy import Anatomy
 from ops.nn.attention import Attention
+from ops.nn.cache import LayerCache
 from ops.nn.feed_forward import FeedForward
+from ops.nn.norms import make_norm
 
 
 class Block(nn.Module):
-    """Attention, then feed-forward, each normalised in front and added to what came in (Xiong et al., 2020).
+    """Attention, then feed-forward, each normalised and added to what came in.
 
+    The norm is in front of each part (Xiong et al., 2020), or behind each sum as in the article (Vaswani et al., 2017).
     Dropout is on what each part adds. There is none on the attention weights: it would rule out the fused attention.
+    With `residual_scalars` what comes in is first weighed: a·x + b·x0, with x0 what came into the first block. At the
+    start a is 1 and b is 0 (modded-nanogpt).
     """
 
-    def __init__(self, dim: int, heads: int, inner: int, dropout: float) -> None:
+    def __init__(self, anatomy: Anatomy, *, number: int = 0, causal: bool = False) -> None:
+        """Block `number` (from 0) of a stack of that anatomy."""
         super().__init__()
-        self.attention_norm = nn.LayerNorm(dim)
-        self.attention = Attention(dim, heads)
-        self.feed_forward_norm = nn.LayerNorm(dim)
-        self.feed_forward = FeedForward(dim, inner)
-        self.dropout = nn.Dropout(dropout)
+        self.pre = anatomy.norm_place == "pre"
+        self.attention_norm = make_norm(anatomy.norm, anatomy.dim, anatomy.bias)
+        self.attention = Attention(anatomy, causal=causal)
+        self.feed_forward_norm = make_norm(anatomy.norm, anatomy.dim, anatomy.bias)
+        self.feed_forward = FeedForward(anatomy.dim, anatomy.inner, anatomy.activation, anatomy.bias)
+        self.dropout = nn.Dropout(anatomy.dropout)
+        self.path = DropPath(anatomy.path_dropped(number))
+        self.scalars = nn.Parameter(torch.tensor([1.0, 0.0])) if anatomy.residual_scalars else None
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(B, T, D) to (B, T, D); mask (B, T) as in `Attention`."""
-        attended: Tensor = x + self.dropout(self.attention(self.attention_norm(x), mask))
-        changed: Tensor = attended + self.dropout(self.feed_forward(self.feed_forward_norm(attended)))
-        return changed
+    def forward(
+        self,
+        x: Tensor,
+        mask: Tensor | None = None,
+        *,
+        first: Tensor | None = None,
+        cache: LayerCache | None = None,
+        extra: Tensor | None = None,
+    ) -> Tensor:
+        """(B, T, D) to (B, T, D).
+
+        Args:
+            x: (B, T, D).
+            mask: (B, S) as in `Attention`.
+            first: (B, T, D), what came into the first block; x itself by default.
+            cache: as in `Attention`.
+            extra: as in `Attention`.
+        """
+        if self.scalars is not None:
+            x = self.scalars[0] * x + self.scalars[1] * (x if first is None else first)
+        if self.pre:
+            x = x + self._added(self.attention(self.attention_norm(x), mask, cache=cache, extra=extra))
+            changed: Tensor = x + self._added(self.feed_forward(self.feed_forward_norm(x)))
+            return changed
+        x = self.attention_norm(x + self._added(self.attention(x, mask, cache=cache, extra=extra)))
+        normed: Tensor = self.feed_forward_norm(x + self._added(self.feed_forward(x)))
+        return normed
+
+    def _added(self, x: Tensor) -> Tensor:
+        dropped: Tensor = self.path(self.dropout(x))
+        return dropped
+
+    def outputs(self) -> list[nn.Linear]:
+        """The layers that make what the parts add."""
+        return [self.attention.project_out, self.feed_forward.project_out]
+
+
+class DropPath(nn.Module):
+    """Stochastic depth (Huang et al., 2016): in training some examples skip a part, the others count for more."""
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, D) to the same, rows of zeros for about `share` of the examples and the others over 1 - `share`."""
+        if not self.training or self.share == 0.0:
+            return x
+        kept = 1.0 - self.share
+        return x * x.new_empty(x.shape[0], 1, 1).bernoulli_(kept).div_(kept)
+
+
+def start(blocks: nn.Module, anatomy: Anatomy) -> None:
+    """Give a stack its first weights: linear layers keep the variance (LeCun et al., 1998), with biases of zero.
+
+    What the blocks add up to should not grow with their number: it is scaled down by sqrt(2 · depth) (Radford et al.,
+    2019), or is zero (Zhang et al., 2019), where `zero_init` says so.
+    """
+    blocks.apply(_start_linear)
+    scale = 0.0 if anatomy.zero_init else 1.0 / math.sqrt(2 * anatomy.depth)
+    for block in blocks.modules():
+        if isinstance(block, Block):
+            for projection in block.outputs():
+                projection.weight.data.mul_(scale)
+
+
+def _start_linear(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.normal_(module.weight, std=1.0 / math.sqrt(module.in_features))
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.nn import functional
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with a GELU (Hendrycks and Gimpel, 2016) between, for each position alone."""
+    """Two linear layers with a non-linear function between, for each position alone.
 
-    def __init__(self, dim: int, inner: int) -> None:
+    The function is ReLU (Nair and Hinton, 2010), GELU (Hendrycks and Gimpel, 2016), ReLU² (So et al., 2021), or SwiGLU
+    (Shazeer, 2020): silu(x G) · (x W), which has a third layer, the gate G.
+    """
+
+    def __init__(self, dim: int, inner: int, activation: str = "gelu", bias: bool = True) -> None:
         super().__init__()
-        self.project_in = nn.Linear(dim, inner)
-        self.project_out = nn.Linear(inner, dim)
+        self.gate = nn.Linear(dim, inner, bias=bias) if activation == "swiglu" else None
+        self.project_in = nn.Linear(dim, inner, bias=bias)
+        self.project_out = nn.Linear(inner, dim, bias=bias)
+        self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D), through width F."""
-        projected: Tensor = self.project_out(functional.gelu(self.project_in(x)))
+        if self.gate is None:
+            inside = self.activation(self.project_in(x))
+        else:
+            inside = self.activation(self.gate(x)) * self.project_in(x)
+        projected: Tensor = self.project_out(inside)
         return projected
+
+
+def relu_squared(x: Tensor) -> Tensor:
+    """max(0, x)²."""
+    return functional.relu(x).square()
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "gelu": functional.gelu,
+    "relu2": relu_squared,
+    "swiglu": functional.silu,
+}
+"""The function by its name; of SwiGLU that of the gate."""

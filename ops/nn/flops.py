@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from ops.nn.anatomy import Anatomy
 
-def encoder_flops(tokens: int, dim: int, depth: int, inner: int) -> int:
-    """Operations of the matrix products of an encoder for one example, 2mnk for each (m, k) by (k, n) product.
+RELATIVE_VECTORS = 33
+"""Distances that `ops.nn.relations.RelativePositions` has vectors for (written here, so that torch is not needed)."""
 
-    A block projects to queries, keys and values (3 · 2TD²), compares and mixes (2 · 2T²D), projects out (2TD²) and
-    has two feed-forward products (2 · 2TDF). Norms, activations and softmax are left out: they are O(TD).
+
+def stack_flops(tokens: int, anatomy: Anatomy) -> int:
+    """Operations of the matrix products of a stack of blocks for one example, 2mnk for each (m, k) by (k, n) product.
+
+    A block projects to queries (2TD²), to keys and values (2 · 2TDK·D/H), compares and mixes (2 · 2T²D), projects out
+    (2TD²) and has two feed-forward products, or three with SwiGLU (2TDF each). Relative positions multiply queries by
+    33 vectors. Products that a causal mask throws away are counted, as they are computed by the plain kernel and as
+    is usual. Norms, activations, rotations and softmax are left out: they are O(TD).
     """
-    projections = 2 * tokens * dim * (3 * dim + dim)
+    dim, shared = anatomy.dim, anatomy.shared_heads * anatomy.head_dim
+    projections = 2 * tokens * dim * (dim + 2 * shared + dim)
     attention = 2 * 2 * tokens * tokens * dim
-    feed_forward = 2 * 2 * tokens * dim * inner
-    return depth * (projections + attention + feed_forward)
+    if anatomy.positions == "relative":
+        attention += 2 * tokens * dim * RELATIVE_VECTORS
+    feed_forward = 2 * (3 if anatomy.activation == "swiglu" else 2) * tokens * dim * anatomy.inner
+    return anatomy.depth * (projections + attention + feed_forward)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ops.nn.anatomy import Anatomy
 from ops.nn.encoder import Encoder
 from ops.nn.patches import Patches
 from ops.nn.pooling import make_pooling
@@ -21,26 +22,22 @@ class ImageClassifier(nn.Module):
     def __init__(
         self,
         spec: ImageSpec,
+        anatomy: Anatomy,
         *,
         classes: int,
         patch: int,
         stem: int,
-        dim: int,
-        depth: int,
-        heads: int,
-        inner: int,
-        dropout: float,
-        positions: str,
         pooling: str,
     ) -> None:
         super().__init__()
+        dim = anatomy.dim
         self.register_buffer("mean", torch.tensor(spec.mean or 0.5) * 255, persistent=False)
         self.register_buffer("std", torch.tensor(spec.std or 0.5).clamp(min=1e-3) * 255, persistent=False)
         self.patches = Patches(spec.channels, patch, dim, stem)
         self.pooling = make_pooling(pooling, dim)
-        self.positions = make_positions(positions, spec.height * spec.width // patch**2 + self.pooling.extra, dim)
-        self.dropout = nn.Dropout(dropout)
-        self.encoder = Encoder(dim, depth, heads, inner, dropout)
+        self.positions = make_positions(anatomy.positions, anatomy.length, dim)
+        self.dropout = nn.Dropout(anatomy.dropout)
+        self.encoder = Encoder(anatomy)
         self.head = nn.Linear(dim, classes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)

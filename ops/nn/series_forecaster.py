@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ops.nn.anatomy import Anatomy
 from ops.nn.encoder import Encoder
 from ops.nn.positions import make_positions
 from ops.nn.spec import SeriesSpec
@@ -23,25 +24,20 @@ class SeriesForecaster(nn.Module):
     def __init__(
         self,
         spec: SeriesSpec,
+        anatomy: Anatomy,
         *,
         outputs: int,
         patch: int,
-        dim: int,
-        depth: int,
-        heads: int,
-        inner: int,
-        dropout: float,
-        positions: str,
     ) -> None:
         super().__init__()
         self.register_buffer("mean", torch.tensor(spec.mean or 0.0), persistent=False)
         self.register_buffer("std", torch.tensor(spec.std or 1.0).clamp(min=1e-6), persistent=False)
         self.target_mean, self.target_std, self.patch = spec.target_mean, max(spec.target_std, 1e-6), patch
-        patches = spec.history // patch
+        patches, dim = spec.history // patch, anatomy.dim
         self.project = nn.Linear(patch * spec.features, dim)
-        self.positions = make_positions(positions, patches, dim)
-        self.dropout = nn.Dropout(dropout)
-        self.encoder = Encoder(dim, depth, heads, inner, dropout)
+        self.positions = make_positions(anatomy.positions, anatomy.length, dim)
+        self.dropout = nn.Dropout(anatomy.dropout)
+        self.encoder = Encoder(anatomy)
         self.head = nn.Linear(patches * dim, outputs)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ops.nn.anatomy import Anatomy
 from ops.nn.bigrams import Bigrams
 from ops.nn.encoder import Encoder
 from ops.nn.pooling import make_pooling
@@ -16,27 +17,22 @@ class TextClassifier(nn.Module):
 
     def __init__(
         self,
+        anatomy: Anatomy,
         *,
         vocabulary: int,
-        max_length: int,
         classes: int,
-        dim: int,
-        depth: int,
-        heads: int,
-        inner: int,
-        dropout: float,
-        positions: str,
         pooling: str,
         bigrams: int = 0,
     ) -> None:
         super().__init__()
+        dim = anatomy.dim
         self.embedding = nn.Embedding(vocabulary, dim)
         nn.init.normal_(self.embedding.weight, std=0.02)
         self.bigrams = Bigrams(bigrams, dim) if bigrams else None
         self.pooling = make_pooling(pooling, dim)
-        self.positions = make_positions(positions, max_length + self.pooling.extra, dim)
-        self.dropout = nn.Dropout(dropout)
-        self.encoder = Encoder(dim, depth, heads, inner, dropout)
+        self.positions = make_positions(anatomy.positions, anatomy.length, dim)
+        self.dropout = nn.Dropout(anatomy.dropout)
+        self.encoder = Encoder(anatomy)
         self.head = nn.Linear(dim, classes)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)

@@ -33,7 +33,7 @@ class Optimizers:
         every = list(model.named_parameters())
         named = [(name, weight) for name, weight in every if weight.requires_grad and mine(name)]
         self._others = {name for name, _ in every} - {name for name, _ in named}
-        self._parts = _make(named, config)
+        self._parts = _make(named, hidden_matrices(model), config)
         self._names: dict[Tensor, str] = {weight: name for name, weight in named}
         for group in self._groups():
             group["base_lr"], group["base_decay"] = group["lr"], group["weight_decay"]
@@ -105,11 +105,11 @@ class Optimizers:
         return (group for part in self._parts for group in part.param_groups)
 
 
-def _make(named: Named, config: TrainingConfig) -> list[Optimizer]:
+def _make(named: Named, matrices: set[str], config: TrainingConfig) -> list[Optimizer]:
     if config.optimizer == "sgd":
         nesterov = config.momentum > 0
         return [SGD(_groups(named, config), lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov)]
-    hidden = [pair for pair in named if config.optimizer == "muon" and is_hidden_matrix(*pair)]
+    hidden = [pair for pair in named if config.optimizer == "muon" and pair[0] in matrices]
     chosen = {name for name, _ in hidden}
     rest = [pair for pair in named if pair[0] not in chosen]
     parts: list[Optimizer] = []
@@ -129,9 +129,17 @@ def _make(named: Named, config: TrainingConfig) -> list[Optimizer]:
     return parts
 
 
-def is_hidden_matrix(name: str, weight: Tensor) -> bool:
-    """Whether Muon (Jordan et al., 2024) is for this weight: a matrix of the encoder, neither embedding nor head."""
-    return name.startswith("encoder.") and weight.ndim == 2
+def hidden_matrices(model: nn.Module) -> set[str]:
+    """Names of the weights that Muon (Jordan et al., 2024) is for: those of linear layers inside encoder or decoder.
+
+    Embeddings, tables of positions, norms, and whatever is in front of the blocks or behind them are none. A model
+    whose hidden matrices are others says so by a method of this name.
+    """
+    own = getattr(model, "hidden_matrices", None)
+    if own is not None:
+        return set(own())
+    layers = (name for name, module in model.named_modules() if isinstance(module, nn.Linear))
+    return {f"{name}.weight" for name in layers if name.partition(".")[0] in ("encoder", "decoder")}
 
 
 def _groups(named: Named, config: TrainingConfig) -> list[dict[str, Any]]:

@@ -12,18 +12,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def check_attention(dim: int, heads: int, positions: str) -> None:
-    """Whether heads share the width evenly, and sines and cosines fill it.
-
-    Raises:
-        ValueError: they do not; the message names the settings.
-    """
-    if dim % heads:
-        raise ValueError(f"heads: {heads} does not divide dim: {dim}")
-    if positions == "sinusoidal" and dim % 2:
-        raise ValueError(f"sinusoidal positions need an even dim, not {dim}")
-
-
 class Model(Config):
     """Base of all kinds of models. A subclass adds `kind: Literal[...]`, its settings and the methods below.
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ops.errors import ConfigError
-from ops.nn.models.base import Model, check_attention
+from ops.nn.models.transformer import Transformer
 from ops.nn.spec import ImageSpec, Spec
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class VisionTransformer(Model):
+class VisionTransformer(Transformer):
     """A Transformer encoder over image patches (Dosovitskiy et al., 2021), pooled to one vector, with a linear head.
 
     With `stem: convolution` a 3 by 3 convolution looks at the image before it is cut, which small data sets need
@@ -22,6 +22,7 @@ class VisionTransformer(Model):
     """
 
     modality: ClassVar[str] = "image"
+    inner_ratio: ClassVar[int] = 2
 
     kind: Literal["vision_transformer"] = "vision_transformer"
     """A Transformer for images."""
@@ -32,29 +33,9 @@ class VisionTransformer(Model):
     stem_channels: Annotated[int, Field(ge=1, le=1024)] = 16
     """Channels of the convolution, where `stem` says so."""
     dim: Annotated[int, Field(ge=4, le=4096)] = 64
-    """Width: length of the vector of each patch."""
     depth: Annotated[int, Field(ge=1, le=96)] = 4
-    """Number of blocks."""
-    heads: Annotated[int, Field(ge=1, le=128)] = 4
-    """Number of attention heads; divides `dim`."""
-    feed_forward: Annotated[int, Field(ge=1, le=32_768)] | None = None
-    """Width inside the feed-forward layers; twice `dim` by default."""
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
-    """Share of values that are zeroed in training, after the embedding and in each block."""
-    positions: Literal["learned", "sinusoidal"] = "learned"
-    """How the model knows where a patch was: a trained table, or sines and cosines."""
     pooling: Literal["mean", "cls"] = "mean"
     """How an image becomes one vector: the mean of its patches, or an extra token in front."""
-
-    @model_validator(mode="after")
-    def _heads_divide_dim(self) -> VisionTransformer:
-        check_attention(self.dim, self.heads, self.positions)
-        return self
-
-    @property
-    def inner(self) -> int:
-        """Width inside the feed-forward layers."""
-        return self.feed_forward or 2 * self.dim
 
     @property
     def stem_width(self) -> int:
@@ -74,23 +55,19 @@ class VisionTransformer(Model):
         from ops.nn.image_classifier import ImageClassifier
 
         spec = self._image(spec)
+        patches = spec.height * spec.width // self.patch**2
         return ImageClassifier(
             spec,
+            self.anatomy(patches + (self.pooling == "cls")),
             classes=classes,
             patch=self.patch,
             stem=self.stem_width,
-            dim=self.dim,
-            depth=self.depth,
-            heads=self.heads,
-            inner=self.inner,
-            dropout=self.dropout,
-            positions=self.positions,
             pooling=self.pooling,
         )
 
     def flops(self, spec: Spec, classes: int, length: int | None = None) -> int:
         """Operations of one image's forward pass; see `Model.flops`."""
-        from ops.nn.flops import encoder_flops
+        from ops.nn.flops import stack_flops
 
         spec = self._image(spec)
         pixels = spec.height * spec.width
@@ -98,7 +75,7 @@ class VisionTransformer(Model):
         stem = 2 * pixels * spec.channels * 9 * self.stem_width
         embedding = 2 * patches * (self.stem_width or spec.channels) * self.patch**2 * self.dim
         tokens = patches + (self.pooling == "cls")
-        return stem + embedding + encoder_flops(tokens, self.dim, self.depth, self.inner) + 2 * self.dim * classes
+        return stem + embedding + stack_flops(tokens, self.anatomy(tokens)) + 2 * self.dim * classes
 
     def _image(self, spec: Spec) -> ImageSpec:
         super().check(spec)

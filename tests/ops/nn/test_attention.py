@@ -4,12 +4,16 @@ import pytest
 import torch
 from torch import nn
 
+from ops.nn.anatomy import Anatomy
 from ops.nn.attention import Attention, attend
 
 
 def ours_and_theirs(dim: int, heads: int) -> tuple[Attention, nn.MultiheadAttention]:
     torch.manual_seed(0)
-    ours, theirs = Attention(dim, heads), nn.MultiheadAttention(dim, heads, batch_first=True)
+    ours, theirs = (
+        Attention(Anatomy(dim=dim, depth=1, heads=heads, inner=dim)),
+        nn.MultiheadAttention(dim, heads, batch_first=True),
+    )
     theirs.in_proj_weight.data.copy_(ours.project_in.weight)
     theirs.in_proj_bias.data.copy_(ours.project_in.bias)
     theirs.out_proj.load_state_dict(ours.project_out.state_dict())

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from ops.nn.anatomy import Anatomy
 from ops.nn.block import Block
 from ops.nn.encoder import Encoder
 
@@ -27,8 +28,9 @@ def their_layer(dim: int, heads: int, inner: int) -> nn.TransformerEncoderLayer:
 @pytest.mark.parametrize("masked", [False, True])
 def test_equals_torchs_encoder_layer(masked: bool) -> None:
     torch.manual_seed(0)
-    ours, theirs = Block(16, 4, 48, 0.0), their_layer(16, 4, 48)
+    ours, theirs = Block(Anatomy(dim=16, depth=1, heads=4, inner=48)), their_layer(16, 4, 48)
     for norm in (ours.attention_norm, ours.feed_forward_norm):
+        assert isinstance(norm, nn.LayerNorm)
         nn.init.normal_(norm.weight)
     copy_into(theirs, ours)
     x = torch.randn(3, 7, 16)
@@ -39,7 +41,7 @@ def test_equals_torchs_encoder_layer(masked: bool) -> None:
 
 def test_the_encoder_equals_torchs_and_starts_balanced() -> None:
     torch.manual_seed(0)
-    ours = Encoder(16, 3, 2, 32, 0.0)
+    ours = Encoder(Anatomy(dim=16, depth=3, heads=2, inner=32))
     theirs = nn.TransformerEncoder(their_layer(16, 2, 32), 3, norm=nn.LayerNorm(16), enable_nested_tensor=False)
     blocks = [block for block in ours.modules() if isinstance(block, Block)]
     layers = [layer for layer in theirs.modules() if isinstance(layer, nn.TransformerEncoderLayer)]
@@ -52,7 +54,7 @@ def test_the_encoder_equals_torchs_and_starts_balanced() -> None:
 
 def test_dropout_is_only_on_in_training() -> None:
     torch.manual_seed(0)
-    block, x = Block(8, 2, 16, 0.5), torch.randn(2, 3, 8)
+    block, x = Block(Anatomy(dim=8, depth=1, heads=2, inner=16, dropout=0.5)), torch.randn(2, 3, 8)
     assert not torch.equal(block(x), block(x))
     block.eval()
     assert torch.equal(block(x), block(x))

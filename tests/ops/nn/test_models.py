@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ops.errors import ConfigError
 from ops.nn.models.base import Model
 from ops.nn.models.series_transformer import SeriesTransformer
+from ops.nn.models.transformer_decoder import TransformerDecoder
 from ops.nn.models.transformer_encoder import TransformerEncoder
 from ops.nn.models.vision_transformer import VisionTransformer
 from ops.nn.spec import ImageSpec, SeriesSpec, Spec, TextSpec
@@ -36,7 +37,14 @@ def woken(network: torch.nn.Module) -> torch.nn.Module:
 
 
 def test_all_kinds_are_found() -> None:
-    kinds = {"series_transformer", "transformer_encoder", "vision_transformer", "text_cnn", "recurrent_encoder"}
+    kinds = {
+        "recurrent_encoder",
+        "series_transformer",
+        "text_cnn",
+        "transformer_decoder",
+        "transformer_encoder",
+        "vision_transformer",
+    }
     assert kinds <= set(discover("ops.nn.models", base=Model))
 
 
@@ -141,7 +149,7 @@ def test_parameters_are_those_of_the_network(model: Model, spec: Spec) -> None:
     assert model.parameters(spec, 7) == sum(weight.numel() for weight in model.build(spec, 7).parameters())
 
 
-@pytest.mark.parametrize("kind", [TransformerEncoder, VisionTransformer, SeriesTransformer])
+@pytest.mark.parametrize("kind", [TransformerEncoder, TransformerDecoder, VisionTransformer, SeriesTransformer])
 def test_heads_must_divide_dim(kind: type[Model]) -> None:
     with pytest.raises(ValidationError, match="heads: 3 does not divide dim: 16"):
         kind.model_validate({"dim": 16, "heads": 3})

@@ -8,10 +8,11 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ops.errors import IntegrityError
+from ops.nn.models.transformer_decoder import TransformerDecoder
 from ops.nn.models.transformer_encoder import TransformerEncoder
 from ops.nn.spec import TextSpec
 from ops.training.config import TrainingConfig
-from ops.training.optimizer import Optimizers, is_hidden_matrix
+from ops.training.optimizer import Optimizers, hidden_matrices
 
 KINDS = ("adamw", "adam", "sgd", "muon")
 
@@ -77,13 +78,12 @@ def test_adamw_is_torchs_with_decay_of_matrices_only() -> None:
 
 
 def test_muon_is_for_the_matrices_of_the_blocks() -> None:
-    chosen = [name for name, weight in network().named_parameters() if is_hidden_matrix(name, weight)]
-    assert [name.removeprefix("encoder.blocks.0.") for name in chosen] == [
-        "attention.project_in.weight",
-        "attention.project_out.weight",
-        "feed_forward.project_in.weight",
-        "feed_forward.project_out.weight",
-    ]
+    assert hidden_matrices(network()) == {
+        "encoder.blocks.0.attention.project_in.weight",
+        "encoder.blocks.0.attention.project_out.weight",
+        "encoder.blocks.0.feed_forward.project_in.weight",
+        "encoder.blocks.0.feed_forward.project_out.weight",
+    }
     built = network()
     optimizers = make("muon", built)
     step(built, optimizers, 0)
@@ -91,6 +91,33 @@ def test_muon_is_for_the_matrices_of_the_blocks() -> None:
         name.rpartition(":")[2] for name in optimizers.state() if name.startswith("encoder.blocks.0.attention.p")
     }
     assert "momentum_buffer" in moments
+
+
+@pytest.mark.parametrize("positions", ["learned", "relative", "t5"])
+def test_no_table_of_a_decoder_is_a_hidden_matrix(positions: Any) -> None:
+    """Tables of positions, of tokens and of pairs have two dimensions too."""
+    model = TransformerDecoder(
+        dim=8, depth=1, heads=2, positions=positions, activation="swiglu", value_embeddings=1, bigrams=16
+    )
+    built = model.build(TextSpec(vocabulary=9, max_length=5), 9)
+    names = ["queries", "keys", "values", "project_out"]
+    inner = ["gate", "project_in", "project_out"]
+    assert hidden_matrices(built) == {
+        *(f"decoder.blocks.0.attention.{name}.weight" for name in names),
+        *(f"decoder.blocks.0.feed_forward.{name}.weight" for name in inner),
+    }
+
+
+def test_a_model_may_say_which_its_hidden_matrices_are() -> None:
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.middle, self.encoder = nn.Linear(2, 2), nn.Linear(2, 2)
+
+        def hidden_matrices(self) -> set[str]:
+            return {"middle.weight"}
+
+    assert hidden_matrices(Own()) == {"middle.weight"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
