@@ -130,16 +130,22 @@ def _make(named: Named, matrices: set[str], config: TrainingConfig) -> list[Opti
 
 
 def hidden_matrices(model: nn.Module) -> set[str]:
-    """Names of the weights that Muon (Jordan et al., 2024) is for: those of linear layers inside encoder or decoder.
+    """Names of the weights that Muon (Jordan et al., 2024) is for: the matrices inside `encoder` or `decoder`.
 
-    Embeddings, tables of positions, norms, and whatever is in front of the blocks or behind them are none. A model
-    whose hidden matrices are others says so by a method of this name.
+    Tables, of which a row is looked up, are no matrices: the weights of `nn.Embedding`, and parameters named `table`.
+    Whatever is in front of the blocks or behind them is none either. A model whose hidden matrices are others says so
+    by a method of this name.
     """
     own = getattr(model, "hidden_matrices", None)
     if own is not None:
         return set(own())
-    layers = (name for name, module in model.named_modules() if isinstance(module, nn.Linear))
-    return {f"{name}.weight" for name in layers if name.partition(".")[0] in ("encoder", "decoder")}
+    return {
+        f"{owner}.{name}"
+        for owner, module in model.named_modules()
+        if owner.partition(".")[0] in ("encoder", "decoder") and not isinstance(module, nn.Embedding)
+        for name, weight in module.named_parameters(recurse=False)
+        if weight.ndim == 2 and name != "table"
+    }
 
 
 def _groups(named: Named, config: TrainingConfig) -> list[dict[str, Any]]:
