@@ -53,6 +53,16 @@ class Cost(Config):
     energy: Energy | None = None
     """Energy with its method."""
 
+    flops_by_torch: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Operations of a training batch as torch counts them over those counted in closed form."""
+
+    utilisation: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Share of the operations that the processors could have done while the model computed (model FLOPs
+    utilisation)."""
+
+    waiting: float | None = Field(default=None, ge=0, le=1)
+    """Share of training's time in which it waited for data."""
+
 
 def estimate_energy(cpu_seconds: float, wall_seconds: float, peak_bytes: int) -> Energy:
     """Energy of processor and memory from busy time.

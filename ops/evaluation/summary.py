@@ -77,6 +77,8 @@ def cost_figures(cost: Cost) -> dict[str, str | int | float | None]:
         "cpu_seconds": cost.cpu_seconds,
         "peak_bytes": cost.peak_bytes,
         "joules": cost.energy.joules if cost.energy else None,
+        "utilisation": cost.utilisation,
+        "waiting": cost.waiting,
         "energy_method": cost.energy.method if cost.energy else None,
     }
 
@@ -144,7 +146,13 @@ def cost_rows(report: Any) -> list[tuple[str, ...]]:
     )
     rows = [(name, *("-" if v is None else si(v, unit) for v in values)) for name, unit, values in units]
     energy = [f"{si(c.energy.joules, 'J')} ({c.energy.method})" if c.energy else "-" for c in costs]
-    return [*rows, ("Energy", *energy)]
+    shares = (
+        ("Use of the processors", [cost.utilisation for cost in costs]),
+        ("Waiting for data", [cost.waiting for cost in costs]),
+    )
+    told = [(name, *("-" if v is None else f"{v:.1%}" for v in values)) for name, values in shares]
+    known = [row for row in told if any(cell != "-" for cell in row[1:])]
+    return [*rows, ("Energy", *energy), *known]
 
 
 def columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -235,6 +235,9 @@ def _cost(measured: dict[str, Any]) -> Cost:
         wall_seconds=measured.get("wall_s"),
         peak_bytes=measured.get("peak_rss_bytes"),
         energy=Energy(**energy) if energy else None,
+        flops_by_torch=measured.get("flops_by_torch"),
+        utilisation=measured.get("utilisation"),
+        waiting=measured.get("waiting_share"),
     )
 
 

@@ -24,10 +24,11 @@ from ops.training.distributed import Group
 from ops.training.evaluate import evaluate
 from ops.training.heartbeat import Heartbeat
 from ops.training.journal import history
-from ops.training.loader import batches
+from ops.training.loader import Batch, batches
 from ops.training.optimizer import Optimizers
 from ops.training.order import Order
 from ops.training.parallel.choice import strategy_of
+from ops.training.peak import counted_flops, peak_flops
 from ops.training.result import describe, write_result
 from ops.training.run import RunSpec
 from ops.training.signals import Stop
@@ -152,15 +153,18 @@ class Trainer:
         step, progress = self._progress.step, self._progress
         if step in progress.left_out:
             return self._leave_out()
-        batch = self._batches.get(step)
-        found = self._update.gradients(batch, self._stop.signal > 0)
-        operations = FORWARD_AND_BACKWARD * len(batch.labels) * self._flops(batch.width)
-        self._spending.count(int((batch.weights > 0).sum()), operations)
+        with self._spending.timed("waiting"):
+            batch = self._batches.get(step)
+        with self._spending.timed("computing"):
+            found = self._update.gradients(batch, self._stop.signal > 0)
+        operations = self._operations(batch)
+        self._spending.count(int((batch.weights > 0).sum()), operations, operations)
         # Gradients and sums are those of all processes: each comes to the same decision.
         if not (math.isfinite(found.loss) and math.isfinite(found.norm)):
             self._roll_back("loss", step)
             return None
-        learning_rate = self._update.step(step)
+        with self._spending.timed("computing"):
+            learning_rate = self._update.step(step)
         self._spending.count(0, self._optimizers.flops)
         progress.step += 1
         self._average.follow(progress.step)
@@ -223,7 +227,7 @@ class Trainer:
             self._heart.beat(step)
             self._spending.count(0, rows * self._flops(width))
 
-        with self._average.in_place():
+        with self._average.in_place(), self._spending.timed("evaluating"):
             verdict = evaluate(
                 self._model, self._task, self._spec, self._data["valid"], self._classes, self._strategy, on_batch=seen
             )
@@ -244,13 +248,21 @@ class Trainer:
         shown = ", ".join(f"{k} {v:.4g}" for k, v in record.items())
         log.info("step %d of %d: %s", step, self._total, shown)
 
+    def _operations(self, batch: Batch) -> int:
+        """Of the forward and backward pass of this process's part of a batch, padding included."""
+        return FORWARD_AND_BACKWARD * len(batch.labels) * self._flops(batch.width)
+
     def _flops(self, width: int) -> int:
         if width not in self._flops_of:
             self._flops_of[width] = self._kind.flops(self._spec, self._outputs, width)
         return self._flops_of[width]
 
     def _save(self) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint; what it took counts from the next one on."""
+        with self._spending.timed("saving"):
+            self._write_checkpoint()
+
+    def _write_checkpoint(self) -> None:
         weights, optimizer, average = (
             self._strategy.whole(tensors)
             for tensors in (self._model.state_dict(), self._optimizers.state(), self._average.tensors)
@@ -290,10 +302,19 @@ class Trainer:
             "model.json": canonical_json(description).encode(),
             "history.jsonl": history(self._snapshots.close()),
             "valid.json": canonical_json(best or {}).encode(),
-            "cost.json": canonical_json(report(total, description["parameters"], self._group.world)).encode(),
+            "cost.json": canonical_json(self._cost(total, description["parameters"])).encode(),
         }
         write_result(self._run.folder / "result", files)
         log.info("done after step %d", self._progress.step)
+
+    def _cost(self, total: dict[str, Any], parameters: int) -> dict[str, Any]:
+        """The cost record: what was measured, beside what the machine could do and what torch counts."""
+        batch = self._batches.get(self._total - 1)
+        inputs, labels = tuple(value[:1] for value in batch.inputs), batch.labels[:1]  # one example: large models
+        counted = counted_flops(self._kind, self._spec, self._outputs, self._task, inputs, labels)
+        relation = None if counted is None else counted / (FORWARD_AND_BACKWARD * self._flops(batch.width))
+        peak = peak_flops(torch.device("cpu"), torch.float32)
+        return report(total, parameters, self._group.world, peak, relation)
 
 
 def _not_finite(what: str, step: int) -> CheckFailed:

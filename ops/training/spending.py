@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack
-from typing import Any
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Literal
 
 from ops.evaluation.cost import Energy, estimate_energy
 from ops.evaluation.measure import Meter
@@ -15,6 +16,11 @@ FLOPS_HOW = (
     "matrix products counted in closed form, padding included, the optimiser's too; "
     "a backward pass as two forward passes"
 )
+
+Activity = Literal["waiting", "computing", "evaluating", "saving"]
+ACTIVITIES: tuple[Activity, ...] = ("waiting", "computing", "evaluating", "saving")
+"""What training does between its first step and its end: waiting for batches; forward and backward passes and steps of
+the optimiser; judging on the validation split; writing checkpoints."""
 
 
 class Spending:
@@ -33,17 +39,33 @@ class Spending:
         """
         self._group = group
         self._sum = dict(before or _NOTHING)
-        self._flops = 0
-        self._examples = 0
+        self._flops = self._model_flops = self._examples = 0
+        self._seconds: dict[Activity, float] = dict.fromkeys(ACTIVITIES, 0.0)
         self._running = False
         # Imports are paid for as well: what was spent before there was a meter.
         self._early = (time.process_time(), time.perf_counter() - started)
         self._start()
 
-    def count(self, examples: int, flops: int) -> None:
-        """Note work of this process."""
+    def count(self, examples: int, flops: int, model_flops: int = 0) -> None:
+        """Note work of this process.
+
+        Args:
+            examples: examples that were learned from.
+            flops: operations of all sorts.
+            model_flops: those of them that were forward and backward passes of training.
+        """
         self._examples += examples
         self._flops += flops
+        self._model_flops += model_flops
+
+    @contextmanager
+    def timed(self, what: Activity) -> Iterator[None]:
+        """Count the wall time of a block as one of `waiting` for data, `computing`, `evaluating` and `saving`."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[what] += time.perf_counter() - began
 
     def started(self) -> None:
         """Note that start-up is over; only the first call counts."""
@@ -64,7 +86,9 @@ class Spending:
             "peak": spent.peak_bytes or 0,
             "joules": measured if self._group.local_rank == 0 else 0.0,  # the counter is of the whole machine
             "flops": self._flops,
+            "model_flops": self._model_flops,
             "examples": self._examples,
+            **{f"{what}_s": seconds for what, seconds in self._seconds.items()},
         }
         laps = [json.loads(part) for part in self._group.gather(json.dumps(lap).encode())]
         joules = [part["joules"] for part in laps]
@@ -74,10 +98,12 @@ class Spending:
             "wall_s": round(self._sum["wall_s"] + max(part["wall_s"] for part in laps), 3),
             "peak_rss_bytes": max(self._sum["peak_rss_bytes"], sum(part["peak"] for part in laps)),
             "joules": round(self._sum["joules"] + sum(joules), 1) if known else None,
-            "flops": self._sum["flops"] + sum(part["flops"] for part in laps),
-            "examples": self._sum["examples"] + sum(part["examples"] for part in laps),
+            **{name: self._sum[name] + sum(part[name] for part in laps) for name in _COUNTS},
+            # Of the mean process: what is waited for in all of them at once is waited for once.
+            **{name: round(self._sum[name] + sum(part[name] for part in laps) / len(laps), 6) for name in _TIMES},
         }
-        self._early, self._flops, self._examples = (0.0, 0.0), 0, 0
+        self._early, self._flops, self._model_flops, self._examples = (0.0, 0.0), 0, 0, 0
+        self._seconds = dict.fromkeys(ACTIVITIES, 0.0)
         self._start()
         return dict(self._sum)
 
@@ -87,29 +113,49 @@ class Spending:
         self._meter = self._stack.enter_context(Meter())
 
 
+_COUNTS = ("flops", "model_flops", "examples")
+_TIMES = tuple(f"{what}_s" for what in ACTIVITIES)
 _NOTHING: dict[str, Any] = {
     "cpu_s": 0.0,
     "wall_s": 0.0,
     "startup_s": 0.0,
     "peak_rss_bytes": 0,
     "joules": 0.0,
-    "flops": 0,
-    "examples": 0,
+    **dict.fromkeys(_COUNTS, 0),
+    **dict.fromkeys(_TIMES, 0.0),
 }
 
 
-def report(total: dict[str, Any], parameters: int, world: int) -> dict[str, Any]:
-    """The cost record of a trained model, from the last lap: plain figures and the energy with its method."""
+def report(total: dict[str, Any], parameters: int, world: int, peak: float, counted: float | None) -> dict[str, Any]:
+    """The cost record of a trained model: plain figures and the energy with its method.
+
+    Args:
+        total: the last lap.
+        parameters: number of trained values.
+        world: processes that trained.
+        peak: floating-point operations per second that one process can do at most.
+        counted: operations that torch counted in a batch over those of the closed form; None where it cannot.
+
+    Returns:
+        The figures; `utilisation` is the model's operations over those that the processes could have done while they
+        computed (model FLOPs utilisation; Chowdhery et al., 2022).
+    """
     if total["joules"] is None:
         energy = estimate_energy(total["cpu_s"], total["wall_s"], total["peak_rss_bytes"])
     else:
         energy = Energy(
             joules=total["joules"], method="measured", how="RAPL package counters of the whole machine, while training"
         )
-    figures = {key: value for key, value in total.items() if key != "joules"}
+    busy = sum(total[name] for name in _TIMES)
+    could = total["computing_s"] * peak * world
+    figures = {key: value for key, value in total.items() if key not in ("joules", "model_flops")}
     return {
         **figures,
         "flops_how": FLOPS_HOW,
+        "flops_by_torch": None if counted is None else round(counted, 4),
+        "utilisation": round(total["model_flops"] / could, 4) if could else None,
+        "peak_flops_per_s": round(peak),
+        "waiting_share": round(total["waiting_s"] / busy, 4) if busy else None,
         "parameters": parameters,
         "processes": world,
         "energy": energy.model_copy(update={"joules": round(energy.joules, 1)}).model_dump(mode="json"),

@@ -20,6 +20,8 @@ class Model(Config):
     """
 
     modality: ClassVar[str]
+    counted: ClassVar[bool] = True
+    """Whether torch's counter of operations knows all that the model does."""
 
     if TYPE_CHECKING:
         kind: Any

@@ -79,6 +79,10 @@ def test_the_cost_is_complete(tmp_path: Path) -> None:
     assert cost["peak_rss_bytes"] > 50e6
     assert cost["energy"]["joules"] > 0
     assert cost["energy"]["method"] in ("measured", "estimated")
+    assert cost["flops_by_torch"] == pytest.approx(1.0, abs=0.02)
+    assert 0 < cost["utilisation"] < 1 and 0 < cost["waiting_share"] < 1
+    spent = [cost[f"{what}_s"] for what in ("waiting", "computing", "evaluating", "saving")]
+    assert all(seconds > 0 for seconds in spent) and sum(spent) < cost["wall_s"]
     # 63 - 6 examples of at most 12 tokens forward and backward, 16 of validation forward.
     description = json.loads((run.parent / "result" / "model.json").read_text())
     most = description["flops_per_example"] * (3 * 57 + 2 * 16)

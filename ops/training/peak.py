@@ -1,0 +1,64 @@
+"""How many operations a second the machine can do at most, and how many torch counts in a training step."""
+
+from __future__ import annotations
+
+import time
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from ops.nn.models.base import Model
+from ops.nn.spec import Spec
+from ops.tasks.base import Task
+
+PUBLISHED = {"H100": 989.4e12, "H200": 989.4e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "RTX 4090": 165.2e12}
+"""Dense bfloat16 operations a second of some accelerators, from their makers' data sheets; by part of the name."""
+
+SIZE = {"cpu": 512, "cuda": 8192, "mps": 2048}
+TURNS = 4
+
+
+def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations a second of this process's device: its data sheet's, or the best of a few products of large matrices.
+
+    Args:
+        device: where training computes.
+        dtype: the type of its matrix products.
+    """
+    if device.type == "cuda" and dtype == torch.bfloat16:
+        name = torch.cuda.get_device_name(device)
+        for part, flops in PUBLISHED.items():
+            if part in name:
+                return flops
+    size = SIZE[device.type]
+    one = torch.ones((size, size), device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(TURNS):
+        began = time.perf_counter()
+        _wait((one @ one)[:1, :1])
+        best = min(best, time.perf_counter() - began)
+    return 2 * size**3 / best
+
+
+def counted_flops(
+    kind: Model, spec: Spec, outputs: int, task: Task, inputs: tuple[Tensor, ...], labels: Tensor
+) -> int | None:
+    """Operations that torch's own counter finds in the forward and backward pass of a batch.
+
+    A fresh model computes them. Attention is written out for it, since the fused kernels compute parts of it twice.
+
+    Returns:
+        The count; None for a model of operations that the counter does not know.
+    """
+    if not kind.counted:
+        return None
+    model = kind.build(spec, outputs)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        torch.autograd.backward(task.loss(model(*inputs), labels, torch.ones(len(labels))))
+    return int(counter.get_total_flops())
+
+
+def _wait(value: Tensor) -> None:
+    value.cpu()  # an accelerator works behind the program's back
