@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -66,6 +68,29 @@ class Group:
         box = _tensor(data or b"") if self.first else torch.zeros(size, dtype=torch.uint8)
         distributed.broadcast(box, src=0)
         return bytes(box.numpy())
+
+    def union(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The named tensors of all processes together, in the first; the others get nothing.
+
+        A name that several have is that of the last of them.
+        """
+        if self.world == 1:
+            return dict(tensors)
+        mine = [[name, str(value.dtype)[6:], list(value.shape), value.device.type] for name, value in tensors.items()]
+        found: dict[str, Tensor] = {}
+        for rank, told in enumerate(self.gather(json.dumps(mine).encode())):
+            for name, dtype, shape, device in json.loads(told):
+                if rank == self.rank:
+                    value = tensors[name].contiguous()
+                    if self.first:
+                        found[name] = value
+                    else:
+                        distributed.send(value, 0)
+                elif self.first:
+                    where = self.device if device == self.device.type else torch.device("cpu")
+                    found[name] = torch.empty(shape, dtype=getattr(torch, dtype), device=where)
+                    distributed.recv(found[name], rank)
+        return found
 
     def close(self) -> None:
         """Leave the group; only while all of it is well."""

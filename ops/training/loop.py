@@ -92,7 +92,7 @@ class Trainer:
         self._strategy = strategy_of(self._config, group)
         random_state.seed_everything(random_state.seed_of_rank(run.seed, self._strategy.stream, 0))
         self._strategy.prepare(self._model)
-        self._optimizers = Optimizers(self._model, self._config, self._strategy.steps)
+        self._optimizers = Optimizers(self._model, self._config, self._strategy)
         self._order = Order(self._data["train"].length, self._config.batch_size, run.seed, self._config.bucketing)
         per_epoch = self._order.steps_per_epoch
         self._total = self._config.steps or per_epoch * (self._config.epochs or 1)
@@ -263,10 +263,8 @@ class Trainer:
             self._write_checkpoint()
 
     def _write_checkpoint(self) -> None:
-        weights, optimizer, average = (
-            self._strategy.whole(tensors)
-            for tensors in (self._model.state_dict(), self._optimizers.state(), self._average.tensors)
-        )
+        weights, average = (self._strategy.whole(each) for each in (self._model.state_dict(), self._average.tensors))
+        optimizer = self._strategy.whole_state(self._optimizers.state())
         tensors = dict(zip(_TENSORS, (weights, optimizer, self._champion.weights, average), strict=True))
         state = {**asdict(self._progress), "champion": self._champion.state(), "cost": self._spending.lap()}
         self._snapshots.save(self._progress.step, tensors, state, self._config.keep_checkpoints)

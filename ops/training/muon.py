@@ -40,6 +40,9 @@ class Muon(Optimizer):
         Raises:
             ValueError: a weight has fewer than two dimensions.
         """
+        # Where processes hold pieces of a weight: what makes a tensor of pieces whole, and what takes a piece of it.
+        self.merge: Callable[[Tensor, Tensor], Tensor] = lambda weight, value: value
+        self.share: Callable[[Tensor, Tensor], Tensor] = lambda weight, value: value
         super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         for group in self.param_groups:
             for weight in group["params"]:
@@ -68,10 +71,12 @@ class Muon(Optimizer):
         for place, weight in enumerate(weights):
             forms[_form(weight)].append(place)
         for (rows, columns), places in forms.items():
-            found = orthogonal(torch.stack([updates[place].reshape(rows, columns) for place in places]))
+            whole = [self.merge(weights[place], updates[place]).reshape(rows, columns) for place in places]
+            found = orthogonal(torch.stack(whole))
             scale = -group["lr"] * math.sqrt(max(1.0, rows / columns))
             for place, update in zip(places, found, strict=True):
-                weights[place].add_(update.reshape(weights[place].shape).to(weights[place].dtype), alpha=scale)
+                weight = weights[place]
+                weight.add_(self.share(weight, update.reshape(weight.shape).to(weight.dtype)), alpha=scale)
 
     def _buffer(self, weight: Tensor) -> Tensor:
         state = self.state[weight]

@@ -11,7 +11,9 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from ops.errors import IntegrityError
 from ops.training.config import TrainingConfig
+from ops.training.distributed import Group
 from ops.training.muon import Muon
+from ops.training.parallel.base import Strategy
 
 Named = list[tuple[str, nn.Parameter]]
 Share = Callable[[str, Tensor, Tensor], Tensor]
@@ -20,29 +22,33 @@ Share = Callable[[str, Tensor, Tensor], Tensor]
 class Optimizers:
     """One optimiser or several that step together; each group of weights keeps its own base rate."""
 
-    def __init__(
-        self, model: nn.Module, config: TrainingConfig, mine: Callable[[str], bool] = lambda name: True
-    ) -> None:
+    def __init__(self, model: nn.Module, config: TrainingConfig, strategy: Strategy | None = None) -> None:
         """Nothing is computed yet.
 
         Args:
-            model: the network.
+            model: the network, as the strategy has prepared it.
             config: the recipe's training.
-            mine: whether this process steps the weight of that name.
+            strategy: how processes share the work; without one this process is alone.
         """
+        shares = strategy or Strategy(Group())
         every = list(model.named_parameters())
-        named = [(name, weight) for name, weight in every if weight.requires_grad and mine(name)]
+        named = [(name, weight) for name, weight in every if weight.requires_grad and shares.steps(name)]
         self._others = {name for name, _ in every} - {name for name, _ in named}
-        self._parts = _make(named, hidden_matrices(model), config)
         self._names: dict[Tensor, str] = {weight: name for name, weight in named}
+        self._rate = config.learning_rate
+        self._parts = _make(named, hidden_matrices(model), config)
+        for part in self._parts:
+            if isinstance(part, Muon) and shares.group.world > 1:
+                part.merge = lambda weight, value: shares.merged(self._names[weight], value)
+                part.share = lambda weight, value: shares.share(self._names[weight], value, weight)
         for group in self._groups():
             group["base_lr"], group["base_decay"] = group["lr"], group["weight_decay"]
 
     def set_rate(self, factor: float) -> float:
-        """Scale all base rates; returns the first group's rate, which is what the metrics show."""
+        """Scale all base rates; returns the `learning_rate`, which is what the metrics show."""
         for group in self._groups():
             group["lr"] = group["base_lr"] * factor
-        return float(next(iter(self._groups()))["lr"])
+        return self._rate * factor
 
     def set_decay(self, factor: float) -> None:
         """Scale all base weight decays."""

@@ -62,7 +62,7 @@ class Update:
             batch: this process's part.
             stop: whether this process is asked to stop.
         """
-        self._optimizers.zero_grad()
+        self._model.zero_grad()
         smoothing, group = self._config.label_smoothing, self._strategy.group
 
         def loss_of(said: Tensor, part: Batch) -> Tensor:

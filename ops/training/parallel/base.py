@@ -82,8 +82,17 @@ class Strategy:
         return values
 
     def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Named tensors of weights or of the optimisers' state as one process alone would have them."""
-        return dict(tensors)
+        """Named tensors of weights as one process alone would have them; in the first process at least."""
+        # In order of names: tensors read from a file come in another order in each process.
+        return {name: self.merged(name, value) for name, value in sorted(tensors.items())}
+
+    def whole_state(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The optimisers' state (`weight:state`) as one process alone would have it; in the first process at least."""
+        return self.whole(tensors)
+
+    def merged(self, name: str, value: Tensor) -> Tensor:
+        """One tensor of which this process may hold a piece, whole, by the name of its weight or state."""
+        return value
 
     def load(self, model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         """Put whole weights, as `whole` gives them, into the model."""

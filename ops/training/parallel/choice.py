@@ -12,6 +12,10 @@ def strategy_of(config: TrainingConfig, group: Group) -> Strategy:
     """The strategy by which the processes of the group share the work; alone there is nothing to share."""
     if group.world == 1:
         return Strategy(group)
+    if config.strategy == "zero1":
+        from ops.training.parallel.zero1 import Zero1
+
+        return Zero1(group)
     if config.strategy == "fsdp":
         from ops.training.parallel.fsdp import Fsdp
 

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from typing import Literal
 
-StrategyName = Literal["ddp", "fsdp"]
+StrategyName = Literal["ddp", "zero1", "fsdp"]

@@ -19,10 +19,6 @@ Layout = tuple[DeviceMesh, tuple[Placement, ...]]
 class Sharded(Strategy):
     """Weights, gradients and the optimisers' state are in pieces; a subclass says how."""
 
-    def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The pieces put together, in every process."""
-        return {name: self.merged(name, value) for name, value in tensors.items()}
-
     def load(self, model: nn.Module, weights: Mapping[str, Tensor]) -> None:
         """Each process takes its pieces; no bytes travel.
 
@@ -38,7 +34,7 @@ class Sharded(Strategy):
                 local(value).copy_(local(piece))
 
     def merged(self, name: str, value: Tensor) -> Tensor:
-        """One tensor whole, by the name of its weight or of its state (`weight:state`)."""
+        """The pieces put together, in every process."""
         return value.full_tensor() if isinstance(value, DTensor) else value
 
     def share(self, name: str, value: Tensor, weight: Tensor) -> Tensor:

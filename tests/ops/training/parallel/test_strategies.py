@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from safetensors.torch import load_file
 
-from tests.ops.training.runs import records, text_run, work, work_together
+from tests.ops.training.runs import log, records, text_run, work, work_together
 
 AVERAGE = {"kind": "ema", "decay": 0.5, "start": 0.3}
 EXACT = {"precision": "float64", "log_every": 1, "evaluate_every": 3, "clip_norm": 0.5, "clip_value": 0.1}
@@ -43,6 +45,36 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("single"))
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.parametrize("strategy", ["ddp", "zero1", "fsdp"])
 def test_two_processes_train_what_one_does(tmp_path: Path, single: Path, strategy: str) -> None:
     same(trained(tmp_path, 2, {"strategy": strategy}), single)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
+@pytest.mark.parametrize("strategy", ["zero1", "fsdp"])
+def test_so_they_do_with_other_optimisers(tmp_path: Path, strategy: str, optimizer: str) -> None:
+    alone = trained(tmp_path / "alone", training={"optimizer": optimizer})
+    same(trained(tmp_path / "both", 2, {"strategy": strategy, "optimizer": optimizer}), alone)
+
+
+def go_on(run: Path, after: int, world: int, strategy: str) -> None:
+    """Take a run that has ended back to the checkpoint after some steps, and let others finish it."""
+    shutil.rmtree(run.parent / "result")
+    for path in (run.parent / "checkpoints").iterdir():
+        if path.name > f"step-{after:08d}":
+            shutil.rmtree(path)
+    told = json.loads(run.read_text())
+    told["training"]["strategy"], told["world_size"] = strategy, world
+    run.write_text(json.dumps(told))
+    assert ([work(run)] if world == 1 else work_together(run, world)) == [0] * world
+    assert f"going on after step {after}\n" in log(run)
+
+
+def test_a_run_goes_on_under_other_strategies(tmp_path: Path, single: Path) -> None:
+    """Each from the checkpoint of the one before, weights, optimiser's state and average: as if one had done it all."""
+    keep = {"checkpoint_every": 1, "keep_checkpoints": 9}
+    run = trained(tmp_path, 2, {"strategy": "fsdp", **keep})
+    for after, world, strategy in ((2, 1, "ddp"), (3, 2, "zero1"), (5, 2, "fsdp")):
+        go_on(run, after, world, strategy)
+    same(run, single)
