@@ -15,7 +15,8 @@ from ops.stages.shards import SHARDS
 def _columns(recipe: Recipe) -> dict[str, str]:
     kind = str(recipe.source.columns[recipe.task.input])
     label = "Float32" if recipe.task.modality == "table" else "Int32"
-    return {"id": "String", recipe.task.input: kind, "label": label, "split": "String", "copy": "Int32"}
+    labels = {"label": label} if recipe.task.label else {}
+    return {"id": "String", recipe.task.input: kind, **labels, "split": "String", "copy": "Int32"}
 
 
 def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:

@@ -27,6 +27,8 @@ def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
     found = _statistics(versions)
     learned = evidence(recipe.normalization, found.get("fitted", {}))
     tables = {step: dg.MetadataValue.table([dg.TableRecord(row) for row in rows]) for step, rows in learned.items()}
+    if "stream" in found:
+        return {f"{what}_{split}": n for what, of in found["stream"].items() for split, n in of.items()} | tables
     return (_series(recipe, found) if "series" in found else _classes(found)) | tables
 
 

@@ -141,7 +141,7 @@ def _columns(recipe: Recipe) -> Iterator[Problem]:
     """Columns that a key names and the source has not."""
     columns = recipe.source.columns
     named = [*_named(recipe, "cleaning", "normalization", "split", "augmentation")]
-    named += [(("task", key), getattr(recipe.task, key)) for key in ("input", "label")]
+    named += [(("task", key), getattr(recipe.task, key)) for key in ("input", "label") if getattr(recipe.task, key)]
     months = recipe.partitions.monthly
     named += [(("partitions", "monthly", "column"), months.column)] if months is not None else []
     if recipe.task.modality == "table":
@@ -166,7 +166,7 @@ def _types(recipe: Recipe) -> Iterator[Problem]:
         wanted = pl.Binary() if task.modality in ("image", "sound") else pl.String()
         if columns.get(task.input, wanted) != wanted:
             yield ("task", "input"), f"{task.kind} reads {wanted}, column {task.input!r} is {columns[task.input]}"
-        label = columns.get(task.label, pl.String())
+        label = columns.get(task.label, pl.String()) if task.label else pl.String()
         if label == pl.Binary() or not _is_exact(label):
             yield ("task", "label"), f"column {task.label!r} is {label}, which names no classes"
     duplicates = [("cleaning", place) for place, step in recipe.deduplication.items() if step.by_content]
@@ -236,14 +236,17 @@ def _task(recipe: Recipe) -> Iterator[Problem]:
     if mixing is not None and task.modality != "image":
         reads = "numbers of tokens, which have nothing between them" if task.modality == "text" else task.modality
         yield ("training", "mixing"), f"{mixing.kind} mixes pixels, and {task.kind} reads {reads}"
+    if task.form == "stream" and recipe.augmentation is not None:
+        yield ("augmentation",), f"copies of texts are for classes; {task.kind} would learn the changes themselves"
     if task.modality == "text" and recipe.tokenizer is None:
         yield ("task", "kind"), f"{task.kind} needs a tokenizer"
     if task.modality != "text" and recipe.tokenizer is not None:
         yield ("tokenizer",), f"{task.kind} reads {task.modality}, which is not tokenised"
-    if model.modality != task.modality:
-        yield ("model", "kind"), f"{model.kind} reads {model.modality}, not {task.modality}"
-    if task.modality not in baseline.applies_to:
-        yield ("evaluation", "baseline", "kind"), f"{baseline.kind} does not read {task.modality}"
+    form = "table" if task.form == "series" else task.form
+    if model.modality != form:
+        yield ("model", "kind"), f"{model.kind} reads {model.modality}, not {form}"
+    if form not in baseline.applies_to:
+        yield ("evaluation", "baseline", "kind"), f"{baseline.kind} does not read {form}"
 
 
 def _partitions(recipe: Recipe) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from ops.normalization.resize import BOXES
 from ops.recipe import Recipe
 from ops.stages.series import ordered_rows, series_task
 from ops.stages.spec import Build, Input, Stage
+from ops.stages.streams import unlabelled_rows
 from ops.steps import Facts, Outcome, apply_steps
 from ops.storage import Counts, Version
 
@@ -31,16 +32,24 @@ def _modules(recipe: Recipe) -> list[str]:
 
 
 def _build(build: Build) -> Counts:
-    return _rows_of_series(build) if build.recipe.task.modality == "table" else _rows_of_classes(build)
+    form = build.recipe.task.form
+    if form in ("series", "stream"):
+        return _rows_without_class(build)
+    return _rows_of_classes(build)
 
 
-def _rows_of_series(build: Build) -> Counts:
-    """Rows in order, normalised, with the truth as their label."""
-    recipe, task = build.recipe, series_task(build.recipe)
-    names = list(dict.fromkeys(["id", task.input, task.label, *task.features, "split"]))
-    table = build.one("clean_corpus").parquet("data.parquet", names)
+def _rows_without_class(build: Build) -> Counts:
+    """Rows normalised: of a series in order, with the truth as their label; of streams without any label."""
+    recipe = build.recipe
+    if recipe.task.form == "series":
+        task = series_task(recipe)
+        names = list(dict.fromkeys(["id", task.input, task.label, *task.features, "split"]))
+        table = build.one("clean_corpus").parquet("data.parquet", names)
+        there = ordered_rows(table, task)
+    else:
+        table = build.one("clean_corpus").parquet("data.parquet", ["id", recipe.task.input, "split"])
+        there = unlabelled_rows(table, recipe.task.input)
     fitted = build.one("statistics").json("statistics.json").get("fitted")
-    there = ordered_rows(table, task)
     applied = apply_steps(there.kept, recipe.normalization, Facts(build.partition, recipe.seed, fitted=fitted))
     shard = applied.kept.with_columns(pl.lit(0, pl.Int32).alias("copy"))
     build.output.parquet("data.parquet", shard)

@@ -14,6 +14,7 @@ from ops.fitting import FittedStep, fit_steps, training_rows
 from ops.recipe import Recipe
 from ops.stages.series import ordered_rows, series_statistics, series_task
 from ops.stages.spec import Build, Input, Stage
+from ops.stages.streams import stream_statistics
 from ops.steps import Facts, apply_steps
 from ops.storage import Version
 
@@ -53,8 +54,17 @@ def fitted_normalization(build: Build) -> dict[str, Any]:
 
 
 def _build(build: Build) -> None:
-    found = _of_series(build) if build.recipe.task.modality == "table" else _of_classes(build)
+    form = build.recipe.task.form
+    found = (_of_series if form == "series" else _of_streams if form == "stream" else _of_classes)(build)
     build.output.json("statistics.json", found)
+
+
+def _of_streams(build: Build) -> dict[str, Any]:
+    """Texts and characters of each split, and content that splits share."""
+    column = build.recipe.task.input
+    tables = [v.parquet("data.parquet", [column, "split"]) for v in build.every("clean_corpus").values()]
+    fitted = {"fitted": fitted_normalization(build)} if _fits(build.recipe) else {}
+    return stream_statistics(tables, column) | fitted
 
 
 def _of_series(build: Build) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from ops.augmentation.bpe_dropout import DROPOUT_RATE, DROPOUT_SEED
 from ops.recipe import Recipe
 from ops.stages.series import SPLITS, series_task, step_values, windows
 from ops.stages.spec import Build, Input, Stage
+from ops.stages.streams import stream_task, stream_windows
 from ops.stages.tokenizer import tokenizer_of
 from ops.storage import Counts
 from ops.tokenization.word_table import gathered
@@ -24,18 +25,46 @@ _CHUNK = 8192  # rows encoded at once: bounds memory, large enough that calls co
 
 def _config(recipe: Recipe) -> dict[str, Any]:
     # Where rows are texts or images on their own, of the task only these two matter.
-    if recipe.task.modality == "table":
+    if recipe.task.form in ("series", "stream"):
         return recipe.part("tokenizer", "task")
     return {**recipe.part("tokenizer"), "task": recipe.task.kind, "input": recipe.task.input}
 
 
 def _modules(recipe: Recipe) -> list[str]:
-    task = [type(recipe.task).__module__] if recipe.task.modality == "table" else []
-    return [type(recipe.tokenizer).__module__] if recipe.tokenizer is not None else task
+    task = [type(recipe.task).__module__] if recipe.task.form in ("series", "stream") else []
+    return [*([type(recipe.tokenizer).__module__] if recipe.tokenizer is not None else []), *task]
 
 
 def _build(build: Build) -> Counts:
-    return _pack_series(build) if build.recipe.task.modality == "table" else _pack_rows(build)
+    form = build.recipe.task.form
+    return (_pack_series if form == "series" else _pack_stream if form == "stream" else _pack_rows)(build)
+
+
+def _pack_stream(build: Build) -> Counts:
+    """Write the texts one behind the other, those of each split together, and where in them each window lies."""
+    task = stream_task(build.recipe)
+    order = pl.col("split").replace_strict(list(SPLITS), list(range(len(SPLITS))), return_dtype=pl.Int64)
+    table = build.one("shards").parquet("data.parquet").with_columns(order.alias("__split")).sort("__split")
+    lengths, splits = _pack_tokens(build, table), table["__split"].to_numpy()
+    found = stream_windows(lengths, task.context, splits if task.across else None)
+    rows = table.select("id", "split")[found.text]
+    index = rows.with_columns(
+        pl.Series("offset", found.offset, pl.Int64),
+        pl.Series("length", found.length, pl.Int32),
+        pl.lit(0, pl.Int32).alias("copy"),
+    ).select("id", "offset", "length", "split", "copy")
+    build.output.parquet("index.parquet", index)
+    longest = max(int(found.length.max(initial=1)) - 1, 1)
+    build.output.facts({"elements": int(lengths.sum()), "longest": longest, "windows": index.height})
+    # A text of one token more than fits is not told from one that was cut: both are named.
+    full = int((lengths == tokenizer_of(build.recipe).max_length).sum())
+    empty = 0 if task.across else int((lengths < 2).sum())
+    return Counts(
+        rows_in=table.height,
+        rows_out=table.height - empty,
+        dropped={"window.empty": empty} if empty else {},
+        changed={"tokenizer.max_length": full} if full else {},
+    )
 
 
 def _pack_series(build: Build) -> Counts:

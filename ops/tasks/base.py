@@ -25,7 +25,7 @@ class Task(Config):
         rival: the naive forecast that a model has to beat, as check names have it.
         rival_check: what beating it means, in a sentence about the validation split.
         judged: the metric by which it is beaten, and the rival's of the same examples.
-        label_shape: shape of one example's label: a number of a class, or several floats.
+        label_shape: shape of one example's label: a number of a class, or several floats; None where it has none.
     """
 
     modality: ClassVar[str]
@@ -42,18 +42,27 @@ class Task(Config):
     """Column that the model predicts."""
 
     @property
+    def form(self) -> str:
+        """What one example is, as models and baselines have it: its modality, `series`, or `stream` of tokens."""
+        return self.modality
+
+    @property
     def reads(self) -> list[str]:
         """The columns that the model reads; those behind cleaning may be changed by normalisation."""
         return [self.input]
 
     @property
-    def label_shape(self) -> tuple[int, ...]:
-        """Shape of one example's label in the token cache: a whole number, or floats of that shape."""
+    def label_shape(self) -> tuple[int, ...] | None:
+        """Shape of one example's label in the token cache: a whole number, or floats of that shape; None for none."""
         return ()
 
-    def outputs(self, classes: int) -> int:
-        """Number of values that the model says of one example."""
+    def outputs(self, classes: int, spec: Spec) -> int:
+        """Number of values that the model says of one example, or of one token."""
         return classes
+
+    def width(self, longest: int) -> int:
+        """How long what the model reads is, of examples of which the longest has so many values."""
+        return longest
 
     def units(self, lengths: NDArray[np.int64]) -> NDArray[np.int64]:
         """(B,) how many units of loss each example has: one, or for a language model one for each token to be told.
@@ -73,6 +82,12 @@ class Task(Config):
             spec: what the model reads.
         """
         raise TypeError(f"{type(self).__name__} has no collate")
+
+    def targets(
+        self, values: NDArray[np.generic], lengths: NDArray[np.int64], labels: NDArray[np.generic]
+    ) -> NDArray[np.generic]:
+        """What the model is to say of examples: their labels, or what lies in their values (B, longest) themselves."""
+        return labels
 
     def loss(self, logits: Tensor, labels: Tensor, weights: Tensor, smoothing: float = 0.0) -> Tensor:
         """Sum of the examples' losses (a scalar), each times its weight.

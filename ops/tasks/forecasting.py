@@ -82,6 +82,11 @@ class Forecasting(Task):
         return self.past or self.label
 
     @property
+    def form(self) -> str:
+        """A stretch of a series."""
+        return "series"
+
+    @property
     def reads(self) -> list[str]:
         """The features."""
         return self.features
@@ -91,7 +96,7 @@ class Forecasting(Task):
         """The truth of each step ahead, and what persistence says."""
         return (2, self.horizon)
 
-    def outputs(self, classes: int) -> int:
+    def outputs(self, classes: int, spec: Spec) -> int:
         """One number for each step ahead."""
         return self.horizon
 

@@ -31,7 +31,7 @@ class Examples:
         source: (N,) which array each example is in.
         offset: (N,) where it begins, in values.
         length: (N,) how many values it has.
-        label: (N,) its class; or (N, ...) floats, as the task's `label_shape` says.
+        label: (N,) its class; or (N, ...) floats, as the task's `label_shape` says; (N, 0) where there is none.
     """
 
     arrays: tuple[NDArray[Any], ...]
@@ -75,7 +75,7 @@ def _slices(array: NDArray[Any], offsets: NDArray[np.int64], length: int) -> NDA
 
 
 def load_examples(
-    inputs: Sequence[CacheInput], dtype: str, classes: int, memory: int = 0, label_shape: tuple[int, ...] = ()
+    inputs: Sequence[CacheInput], dtype: str, classes: int, memory: int = 0, label_shape: tuple[int, ...] | None = ()
 ) -> dict[str, Examples]:
     """Open the partitions, check their bytes, and divide the examples by split.
 
@@ -86,7 +86,7 @@ def load_examples(
         dtype: how one value lies in `data.bin`.
         classes: number of classes; labels are 0 ... classes - 1.
         memory: bytes of values that are read into memory; partitions that do not fit in any more are mapped.
-        label_shape: shape of one example's label where it is no class but floats.
+        label_shape: shape of one example's label where it is no class but floats; None where it has none.
 
     Raises:
         IntegrityError: bytes are not what the manifest says, or the index points outside the data.
@@ -112,7 +112,7 @@ def load_examples(
 
 
 def _open(
-    part: CacheInput, dtype: str, memory: int, label_shape: tuple[int, ...]
+    part: CacheInput, dtype: str, memory: int, label_shape: tuple[int, ...] | None
 ) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
     """The values and the index of one partition, their bytes checked before anything parses them."""
     for name in (DATA, INDEX):
@@ -135,12 +135,14 @@ def _open(
     return array, _index(Path(part.path) / INDEX, label_shape)
 
 
-def _index(path: Path, label_shape: tuple[int, ...]) -> dict[str, NDArray[Any]]:
+def _index(path: Path, label_shape: tuple[int, ...] | None) -> dict[str, NDArray[Any]]:
     with pq.ParquetFile(path) as file:
-        table = file.read(columns=list(COLUMNS))
-    whole = ("offset", "length", "copy", *(() if label_shape else ("label",)))
+        table = file.read(columns=[name for name in COLUMNS if name != "label" or label_shape is not None])
+    whole = ("offset", "length", "copy", *(("label",) if label_shape == () else ()))
     found: dict[str, NDArray[Any]] = {name: _integers(table[name]) for name in whole}
-    if label_shape:
+    if label_shape is None:
+        found["label"] = np.zeros((len(table), 0), np.int64)
+    elif label_shape:
         found["label"] = _floats(table["label"], label_shape, path)
     found["split"] = _split_numbers(table["split"])
     return found

@@ -54,7 +54,7 @@ def evaluate(
         task: gives loss and metrics.
         spec: what the model reads.
         examples: at least one.
-        classes: number of classes.
+        classes: number of classes, or of other outputs.
         strategy: how processes share the work, with the model as it has prepared it.
         on_batch: told after each batch how many examples of which width this process has seen.
     """
@@ -67,11 +67,11 @@ def evaluate(
         mine = rows[part::parts]
         weights = torch.ones(len(mine)) if len(mine) else torch.zeros(1)
         mine = mine if len(mine) else rows[:1]
-        width, logits = _forward(model, task, spec, examples, mine, strategy)
-        labels = torch.from_numpy(examples.label[mine])
+        values, logits = _forward(model, task, spec, examples, mine, strategy)
+        labels = torch.from_numpy(task.targets(values, examples.length[mine], examples.label[mine]))
         loss += task.loss(logits, labels, weights).double()
         tally = tally + task.tally(logits, labels, weights, classes)
-        on_batch(int(weights.sum()), width)
+        on_batch(int(weights.sum()), values.shape[1])
     model.train()
     summed = strategy.total(tally).numpy()
     mean = float(strategy.total(loss)) / int(task.units(examples.length).sum())
@@ -107,12 +107,12 @@ def alone(model: nn.Module) -> Strategy:
 
 def _forward(
     model: nn.Module, task: Task, spec: Spec, examples: Examples, rows: NDArray[np.int64], strategy: Strategy
-) -> tuple[int, Tensor]:
-    """The width of the stored values, and the logits of some examples in the CPU's memory, without dropout."""
+) -> tuple[NDArray[Any], Tensor]:
+    """The stored values and, in the CPU's memory, the logits of some examples, without dropout."""
     model.eval()
     values = examples.values(rows)
     inputs = task.collate(values, examples.length[rows], spec)
     # Not `inference_mode`: its tensors cannot be kept by strategies that gather weights for a while.
     with torch.no_grad():
         said = strategy.forward(tuple(value.to(strategy.group.device) for value in inputs))
-    return values.shape[1], said.cpu()
+    return values, said.cpu()

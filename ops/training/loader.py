@@ -169,7 +169,7 @@ def batches(
         values = alter(examples.values(rows), rows, planned.epoch)
         inputs = task.collate(values, examples.length[rows], spec)
         weights = torch.full((len(rows),), float(planned.counts))
-        labels = torch.from_numpy(examples.label[rows])
+        labels = torch.from_numpy(task.targets(values, examples.length[rows], examples.label[rows]))
         sizes = (planned.count, planned.examples, values.shape[1])
         if mix is None:
             return Batch(*sizes, inputs, labels, weights)

@@ -83,7 +83,7 @@ class Trainer:
         self._heart.beat(0)
         self._task, self._kind, self._spec = run.task_value(), run.model_value(), run.input
         self._kind.check(self._spec)
-        self._outputs = self._task.outputs(self._classes)
+        self._outputs = self._task.outputs(self._classes, self._spec)
         self._data = load_examples(
             run.inputs, self._spec.dtype, self._classes, self._config.loader.memory << 20, self._task.label_shape
         )
@@ -229,7 +229,7 @@ class Trainer:
 
         with self._average.in_place(), self._spending.timed("evaluating"):
             verdict = evaluate(
-                self._model, self._task, self._spec, self._data["valid"], self._classes, self._strategy, on_batch=seen
+                self._model, self._task, self._spec, self._data["valid"], self._outputs, self._strategy, on_batch=seen
             )
             if math.isfinite(verdict.loss):
                 self._champion.judge(step, verdict, self._strategy.whole(self._model.state_dict()))
@@ -254,7 +254,7 @@ class Trainer:
 
     def _flops(self, width: int) -> int:
         if width not in self._flops_of:
-            self._flops_of[width] = self._kind.flops(self._spec, self._outputs, width)
+            self._flops_of[width] = self._kind.flops(self._spec, self._outputs, self._task.width(width))
         return self._flops_of[width]
 
     def _save(self) -> None:

@@ -51,7 +51,7 @@ def describe(run: RunSpec, step: int) -> dict[str, Any]:
         step: updates after which the weights were taken.
     """
     model, task, spec = run.model_value(), run.task_value(), run.input
-    outputs = task.outputs(len(run.classes))
+    outputs = task.outputs(len(run.classes), spec)
     return {
         "format": FORMAT,
         "model": model.model_dump(mode="json"),
@@ -81,7 +81,7 @@ def load_model(description: Mapping[str, Any], weights: bytes) -> Trained:
     task = kind_value(description["task"], "ops.tasks", Task, "task")
     spec: Spec = TypeAdapter(InputSpec).validate_python(description["input"])
     classes = list(description["classes"])
-    network = model.build(spec, task.outputs(len(classes)))
+    network = model.build(spec, task.outputs(len(classes), spec))
     try:
         network.load_state_dict(load_tensors(weights))
     except RuntimeError as error:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Model(Config):
     """Base of all kinds of models. A subclass adds `kind: Literal[...]`, its settings and the methods below.
 
-    `modality` names what it reads: text, image or table. The module that `build` returns takes the tensors
-    that the task's `collate` makes and returns logits of shape (B, C). Nothing in it knows of parallelism.
+    `modality` names what it reads: text, image, table, or stream (of tokens). The module that `build` returns takes the
+    tensors that the task's `collate` makes and returns logits of shape (B, C). Nothing in it knows of parallelism.
     """
 
     modality: ClassVar[str]
@@ -32,8 +32,9 @@ class Model(Config):
         Raises:
             ConfigError: it cannot; the message says which setting to change.
         """
-        if spec.kind != self.modality:
-            raise ConfigError(f"{self.kind} reads {self.modality}, not {spec.kind}", where="model")
+        reads = "text" if self.modality == "stream" else self.modality
+        if spec.kind != reads:
+            raise ConfigError(f"{self.kind} reads {reads}, not {spec.kind}", where="model")
 
     def build(self, spec: Spec, classes: int) -> nn.Module:
         """The network with fresh weights from torch's global random state."""

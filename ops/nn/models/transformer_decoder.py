@@ -21,7 +21,7 @@ class TransformerDecoder(Transformer):
     vocabulary has tokens, whatever number of classes it is told.
     """
 
-    modality: ClassVar[str] = "text"
+    modality: ClassVar[str] = "stream"
 
     kind: Literal["transformer_decoder"] = "transformer_decoder"
     """A Transformer decoder for text: a language model."""
