@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.caches import loader, tokenising
 from benchmarks.deduplication import deduplication, near_duplicates
+from benchmarks.families import families
 from benchmarks.image_hashing import image_hashing
 from benchmarks.imputation import imputation
 from benchmarks.measure import Figure
@@ -37,6 +38,7 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "records": records,
     "near_duplicates": near_duplicates,
     "deduplication": deduplication,
+    "families": families,
 }
 
 

@@ -54,6 +54,7 @@ class Update:
         """
         self._config, self._total, self._task = config, total, task
         self._model, self._optimizers, self._strategy = model, optimizers, strategy
+        self._running = running_values(model)
 
     def gradients(self, batch: Batch, stop: bool) -> Gradients:
         """Gradients of the mean loss of the global batch, in all processes; the weights stay as they are.
@@ -70,6 +71,7 @@ class Update:
 
         # What counts is the number of units in the global batch, whatever share of it this process has.
         loss = self._strategy.backward(batch.to(group.device), loss_of, 1.0 / batch.count)
+        self._strategy.agree(self._running, int((batch.weights > 0).sum()))
         sums = self._strategy.total(torch.tensor([float(loss), stop], dtype=torch.float64, device=group.sums)).tolist()
         norm = self._strategy.clip(self._model, self._config.clip_norm, self._config.clip_value)
         return Gradients(sums[0], norm, sums[1] > 0)
@@ -97,3 +99,9 @@ def batch_loss(task: Task, said: Tensor, batch: Batch, smoothing: float) -> Tens
         return task.loss(said, batch.labels, batch.weights, smoothing)
     first = task.loss(said, batch.labels, batch.weights * batch.share, smoothing)
     return first + task.loss(said, batch.others, batch.weights * (1.0 - batch.share), smoothing)
+
+
+def running_values(model: nn.Module) -> list[Tensor]:
+    """What the layers of a model keep count of while they are trained: stored values that are no weights."""
+    stored = model.state_dict()
+    return [values for name, values in model.named_buffers() if name in stored and values.is_floating_point()]

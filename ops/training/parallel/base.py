@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -80,6 +80,24 @@ class Strategy:
     def total(self, values: Tensor) -> Tensor:
         """The sum of a tensor over all parts of a batch, in each process."""
         return values
+
+    def agree(self, running: Sequence[Tensor], examples: int) -> None:
+        """Give every process the same running values (BatchNorm's means and variances), each moved by its own part.
+
+        What they come to is the mean over the parts, weighted by their examples; a part that only stands in counts
+        nothing. Without it evaluation would depend on which process sees an example, and a resumed run would differ.
+
+        Args:
+            running: this process's values, changed in place.
+            examples: examples that count in this process's part of the batch.
+        """
+        if self.part[1] == 1 or not running:
+            return
+        flat = torch.cat([values.to(self.group.sums, torch.float64).flatten() for values in running]) * examples
+        sums = self.total(torch.cat((flat, flat.new_tensor([examples]))))
+        means = torch.split(sums[:-1] / sums[-1], [values.numel() for values in running])
+        for values, mean in zip(running, means, strict=True):
+            values.copy_(mean.view_as(values))
 
     def whole(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Named tensors of weights as one process alone would have them; in the first process at least."""

@@ -48,11 +48,11 @@ def first_words(generator: torch.Generator, batch: int = 64, length: int = 12) -
 
 
 def crosses(generator: torch.Generator, batch: int = 64) -> Drawn:
-    """Noisy images of 12 x 12 grey pixels with an upright (0), a slanted (1) or no (2) cross somewhere."""
-    images = torch.randint(0, 120, (batch, 12, 12), generator=generator)
+    """Noisy images of 8 x 8 grey pixels with an upright (0), a slanted (1) or no (2) cross somewhere."""
+    images = torch.randint(0, 120, (batch, 8, 8), generator=generator)
     labels = torch.randint(0, 3, (batch,), generator=generator)
     shapes = (((0, 1), (1, 0), (1, 1), (1, 2), (2, 1)), ((0, 0), (0, 2), (1, 1), (2, 0), (2, 2)), ())
-    places = torch.randint(0, 10, (batch, 2), generator=generator)
+    places = torch.randint(0, 6, (batch, 2), generator=generator)
     for image, label, (down, right) in zip(images, labels.tolist(), places.tolist(), strict=True):
         for y, x in shapes[label]:
             image[down + y, right + x] = 220

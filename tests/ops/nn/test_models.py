@@ -38,7 +38,10 @@ def woken(network: torch.nn.Module) -> torch.nn.Module:
 
 def test_all_kinds_are_found() -> None:
     kinds = {
+        "compact_transformer",
+        "mobilenet",
         "recurrent_encoder",
+        "resnet",
         "series_transformer",
         "text_cnn",
         "transformer_decoder",

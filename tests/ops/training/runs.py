@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import socket
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -153,6 +154,14 @@ def hashes(run: Path) -> dict[str, str]:
 def records(run: Path) -> Iterator[dict[str, Any]]:
     """The lines of metrics."""
     yield from map(json.loads, (run.parent / "metrics.jsonl").read_text().splitlines())
+
+
+def wait_for_lines(run: Path, count: int) -> None:
+    """Wait until a run has written that many lines of metrics."""
+    metrics, deadline = run.parent / "metrics.jsonl", time.monotonic() + 60
+    while not metrics.exists() or len(metrics.read_bytes().splitlines()) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def log(run: Path, rank: int = 0) -> str:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from tests.ops.training.runs import (
     records,
     start,
     text_run,
+    wait_for_lines,
     work,
     work_together,
 )
@@ -254,13 +254,6 @@ def test_only_some_checkpoints_are_kept(tmp_path: Path) -> None:
     run = text_run(tmp_path, {"checkpoint_every": 1, "keep_checkpoints": 3})
     assert work(run) == 0
     assert checkpoints(run) == ["step-00000005", "step-00000006", "step-00000007"]
-
-
-def wait_for_lines(run: Path, count: int) -> None:
-    metrics, deadline = run.parent / "metrics.jsonl", time.monotonic() + 30
-    while not metrics.exists() or len(metrics.read_bytes().splitlines()) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_term_writes_a_checkpoint_and_goes_on_later(tmp_path: Path) -> None:
