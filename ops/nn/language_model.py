@@ -12,6 +12,7 @@ from ops.nn.anatomy import Anatomy
 from ops.nn.bigrams import Bigrams
 from ops.nn.cache import KeyValueCache
 from ops.nn.decoder import Decoder
+from ops.nn.norms import unit_rms
 from ops.nn.positions import make_positions
 
 
@@ -20,7 +21,8 @@ class LanguageModel(nn.Module):
 
     The head is a matrix of its own that starts at zero (all tokens equally likely), or the embedding's where `tied`
     (Press and Wolf, 2017). With `softcap` c logits z become c·tanh(z/c) (Gemma 2). With `scaled` embeddings are
-    multiplied by sqrt(D) (Vaswani et al., 2017, section 3.4), and start with a deviation of 1/sqrt(D).
+    multiplied by sqrt(D) (Vaswani et al., 2017, section 3.4), and start with a deviation of 1/sqrt(D). With
+    `embedding_norm` what goes into the first block has a root mean square of one (nanochat).
     """
 
     def __init__(
@@ -31,6 +33,7 @@ class LanguageModel(nn.Module):
         tied: bool = False,
         softcap: float = 0.0,
         scaled: bool = False,
+        embedding_norm: bool = False,
         bigrams: int = 0,
         value_embeddings: int = 0,
     ) -> None:
@@ -42,6 +45,7 @@ class LanguageModel(nn.Module):
         nn.init.normal_(self.embedding.weight, std=1.0 / self.scale if scaled else 0.02)
         self.bigrams = Bigrams(bigrams, dim) if bigrams else None
         self.positions = make_positions(anatomy.positions, anatomy.length, dim)
+        self.embedding_norm = embedding_norm
         self.dropout = nn.Dropout(anatomy.dropout)
         self.decoder = Decoder(anatomy, vocabulary=vocabulary, value_embeddings=value_embeddings)
         self.head = None if tied else nn.Linear(dim, vocabulary, bias=False)
@@ -71,7 +75,8 @@ class LanguageModel(nn.Module):
                 x = x + self.bigrams(tokens)
             else:
                 x = x + self.bigrams(torch.cat((before, tokens), dim=1))[:, 1:]
-        placed: Tensor = self.dropout(self.positions(x, 0 if cache is None else cache.length))
+        x = self.positions(x, 0 if cache is None else cache.length)
+        placed: Tensor = self.dropout(unit_rms(x) if self.embedding_norm else x)
         return placed
 
     def back(self, x: Tensor) -> Tensor:

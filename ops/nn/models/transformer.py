@@ -22,6 +22,7 @@ BLOCKS: dict[str, dict[str, Any]] = {
         "residual_scalars": False,
         "tied": True,
         "scaled_embedding": True,
+        "embedding_norm": False,
         "softcap": 0.0,
     },
     "gpt2": {
@@ -36,6 +37,7 @@ BLOCKS: dict[str, dict[str, Any]] = {
         "residual_scalars": False,
         "tied": True,
         "scaled_embedding": False,
+        "embedding_norm": False,
         "softcap": 0.0,
     },
     "modern": {
@@ -50,6 +52,7 @@ BLOCKS: dict[str, dict[str, Any]] = {
         "residual_scalars": True,
         "tied": False,
         "scaled_embedding": False,
+        "embedding_norm": True,
         "softcap": 15.0,
     },
 }

@@ -34,6 +34,8 @@ class TransformerDecoder(Transformer):
     """Whether the head is the matrix of the embedding."""
     scaled_embedding: bool | None = None
     """Whether embeddings are multiplied by the square root of `dim`."""
+    embedding_norm: bool | None = None
+    """Whether what goes into the first block is brought to one length, so that rare tokens speak as loud as others."""
     softcap: Annotated[float, Field(ge=0.0, le=1000.0)] | None = None
     """Logits stay between minus and plus this, by a hyperbolic tangent; 0 for no bound."""
     bigrams: Annotated[int, Field(ge=0, le=2**22)] = 0
@@ -58,6 +60,7 @@ class TransformerDecoder(Transformer):
             tied=self.chosen("tied"),
             softcap=self.chosen("softcap"),
             scaled=self.chosen("scaled_embedding"),
+            embedding_norm=self.chosen("embedding_norm"),
             bigrams=self.bigrams,
             value_embeddings=self.value_embeddings,
         )

@@ -157,6 +157,14 @@ def test_residual_scalars_weigh_what_comes_in_and_what_came_first() -> None:
     assert torch.allclose(block(x, first=first), 0.5 * x + 3.0 * first)
 
 
+def test_what_goes_into_the_blocks_has_one_length_where_asked() -> None:
+    network = awake(embedding_norm=True, bigrams=16)
+    assert torch.allclose(network.front(tokens()).square().mean(dim=2), torch.ones(2, 12), atol=1e-4)
+    torch.manual_seed(0)
+    scaled: Any = TransformerDecoder(block="article", dim=256, positions="none", dropout=0.0).build(SPEC, 11)
+    assert float(scaled.front(tokens()).detach().std()) == pytest.approx(1.0, rel=0.1)
+
+
 def test_stochastic_depth_skips_whole_examples_and_grows_with_depth() -> None:
     torch.manual_seed(0)
     network: Any = model(zero_init=False, residual_scalars=False, drop_path=0.8).build(SPEC, 11)
