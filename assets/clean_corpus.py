@@ -13,7 +13,7 @@ from ops.stages.clean_corpus import clean_corpus_stage
 
 
 def _columns(recipe: Recipe) -> dict[str, str]:
-    wanted = {name: str(recipe.source.columns[name]) for name in (recipe.task.input, recipe.task.label) if name}
+    wanted = {name: str(recipe.source.columns[name]) for name in (*recipe.known_by, recipe.task.label) if name}
     return {"id": "String", **wanted, "split": "String"}
 
 

@@ -13,10 +13,13 @@ from ops.stages.shards import SHARDS
 
 
 def _columns(recipe: Recipe) -> dict[str, str]:
-    kind = str(recipe.source.columns[recipe.task.input])
-    label = "Float32" if recipe.task.modality == "table" else "Int32"
-    labels = {"label": label} if recipe.task.label else {}
-    return {"id": "String", recipe.task.input: kind, **labels, "split": "String", "copy": "Int32"}
+    task = recipe.task
+    own = {"id": "String", "split": "String", "copy": "Int32"}
+    own |= {"label": "Float32" if task.form == "series" else "Int32"} if task.label else {}
+    if task.form == "row":
+        categories: list[str] = getattr(task, "categories", [])
+        return own | {name: "Int32" if name in categories else "Float64" for name in task.reads}
+    return own | {task.input: str(recipe.source.columns[task.input])}
 
 
 def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def data(recipe: Recipe) -> tuple[Shards, list[str]]:
     clean: Shards = {}
     for key, table in raw.items():
         kept = apply_steps(table, recipe.cleaning, Facts(key, recipe.seed, duplicates={step.key: repeats})).kept
-        clean[key] = recipe.split.assign(kept, task.input)
+        clean[key] = recipe.split.assign(kept, recipe.known_by)
     everything = pl.concat(list(clean.values()), how="diagonal")
     classes = everything.filter(pl.col("split") == "train")[task.label].unique().sort().to_list()
     shards = {}

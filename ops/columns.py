@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import polars as pl
 
@@ -46,3 +46,9 @@ def dropped_where(table: pl.DataFrame, reasons: pl.Series, evidence: pl.Series, 
     reason, proof = pl.col("__reason"), pl.col("__evidence")
     outcome = Outcome.split(marked, keep=reason.is_null(), step=step, reason=reason, evidence=proof)
     return Outcome(kept=outcome.kept.drop("__reason", "__evidence"), dropped=outcome.dropped)
+
+
+def in_words(columns: Iterable[str]) -> pl.Expr:
+    """Each row in words, as `age 41 · job nurse`, for a reader."""
+    values = (pl.format("{} {}", pl.lit(name), pl.col(name).cast(pl.String).fill_null("–")) for name in columns)
+    return pl.concat_str(list(values), separator=" · ")

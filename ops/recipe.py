@@ -170,6 +170,13 @@ class Recipe(Config):
         return self.model_dump(mode="json", include=set(names))
 
     @property
+    def known_by(self) -> list[str]:
+        """The columns by whose content a row gets its partition and split: the task's input, or all it reads."""
+        if self.task.input:
+            return [self.task.input]
+        return [name for key in ("features", "categories") for name in getattr(self.task, key)]
+
+    @property
     def deduplication(self) -> dict[int, WholeCorpus]:
         """The cleaning steps that compare the rows of the whole corpus, by their place in `cleaning`."""
         return {place: step for place, step in enumerate(self.cleaning) if isinstance(step, WholeCorpus)}

@@ -109,7 +109,7 @@ def _moved(recipe: Recipe) -> Iterator[Problem]:
     split, fitting = recipe.split, recipe.fitting
     # With groups, rows that have none are divided by their content.
     alone = split.time or split.position
-    by = {alone} if alone else {*(split.groups or ()), *(split.columns or [recipe.task.input])}
+    by = {alone} if alone else {*(split.groups or ()), *(split.columns or recipe.known_by)}
     for place, step in enumerate(recipe.cleaning):
         if not fitting or place < min(fitting):
             continue
@@ -141,11 +141,10 @@ def _columns(recipe: Recipe) -> Iterator[Problem]:
     """Columns that a key names and the source has not."""
     columns = recipe.source.columns
     named = [*_named(recipe, "cleaning", "normalization", "split", "augmentation")]
-    named += [(("task", key), getattr(recipe.task, key)) for key in ("input", "label") if getattr(recipe.task, key)]
+    named += [(("task", key), name) for key in ("input", "label") if (name := getattr(recipe.task, key))]
     months = recipe.partitions.monthly
     named += [(("partitions", "monthly", "column"), months.column)] if months is not None else []
-    if recipe.task.modality == "table":
-        named += [(("task", "features", place), name) for place, name in enumerate(recipe.task.reads)]
+    named += _read(recipe)
     fitted = [
         (path, step) for path, step in _steps(recipe, "cleaning", "normalization") if isinstance(step, FittedStep)
     ]
@@ -161,10 +160,10 @@ def _types(recipe: Recipe) -> Iterator[Problem]:
     """Columns of a type that cannot be what the recipe takes them for."""
     columns, task = recipe.source.columns, recipe.task
     if task.modality == "table":
-        yield from _series_types(recipe)
-    else:
+        yield from _table_types(recipe)
+    if task.form != "series":
         wanted = pl.Binary() if task.modality in ("image", "sound") else pl.String()
-        if columns.get(task.input, wanted) != wanted:
+        if task.modality != "table" and columns.get(task.input, wanted) != wanted:
             yield ("task", "input"), f"{task.kind} reads {wanted}, column {task.input!r} is {columns[task.input]}"
         label = columns.get(task.label, pl.String()) if task.label else pl.String()
         if label == pl.Binary() or not _is_exact(label):
@@ -174,19 +173,33 @@ def _types(recipe: Recipe) -> Iterator[Problem]:
         compared = (path[0] == "split" and path[1] not in ("time", "position")) or (
             path[:2] in duplicates and path[-1] != "loss_by"
         )
-        if compared and name in columns and not _is_exact(columns[name]):
+        if compared and name in columns and not (_is_exact(columns[name]) or columns[name].is_float()):
             yield path, f"column {name!r} is {columns[name]}, which cannot be compared by content"
 
 
-def _series_types(recipe: Recipe) -> Iterator[Problem]:
-    """Columns of a series that are no moments, or no numbers."""
+def _table_types(recipe: Recipe) -> Iterator[Problem]:
+    """Columns of a table that are no moments, no numbers, or no categories."""
     columns, task = recipe.source.columns, recipe.task
-    if not isinstance(columns.get(task.input, pl.Datetime()), pl.Datetime):
+    if task.form == "series" and not isinstance(columns.get(task.input, pl.Datetime()), pl.Datetime):
         yield ("task", "input"), f"{task.kind} needs moments, column {task.input!r} is {columns[task.input]}"
-    numbers = [(("task", "features", place), name) for place, name in enumerate(task.reads)]
-    for path, name in [*numbers, (("task", "label"), task.label)]:
-        if name in columns and not columns[name].is_numeric():
+    names = getattr(task, "categories", [])
+    label = [(("task", "label"), task.label)] if task.form == "series" else []
+    for path, name in _named(recipe, "normalization", "augmentation"):
+        if name in names:
+            yield path, f"{name!r} is one of the categories, which are no numbers"
+    for path, name in [*_read(recipe), *label]:
+        if name not in columns:
+            continue
+        if path[1] != "categories" and not columns[name].is_numeric():
             yield path, f"column {name!r} is {columns[name]}, which is no number"
+        if path[1] == "categories" and (columns[name] == pl.Binary() or not _is_exact(columns[name])):
+            yield path, f"column {name!r} is {columns[name]}, which has no categories"
+
+
+def _read(recipe: Recipe) -> list[tuple[Path, str]]:
+    """The columns of a table that the model reads, each with the key that names it."""
+    lists = {key: getattr(recipe.task, key, []) for key in ("features", "categories")}
+    return [(("task", key, place), name) for key, names in lists.items() for place, name in enumerate(names)]
 
 
 def _unread_columns(recipe: Recipe) -> Iterator[Problem]:
@@ -228,9 +241,9 @@ def _shares(recipe: Recipe) -> Iterator[Problem]:
 def _task(recipe: Recipe) -> Iterator[Problem]:
     """Tokenizer, model and baseline that are not for what the task reads."""
     task, model, baseline = recipe.task, recipe.model, recipe.evaluation.baseline
-    if task.modality == "table" and recipe.augmentation is not None:
+    if task.form == "series" and recipe.augmentation is not None:
         yield ("augmentation",), f"copies cannot stand in a series, which {task.kind} reads in order"
-    if task.modality == "table" and recipe.training.label_smoothing:
+    if task.form == "series" and recipe.training.label_smoothing:
         yield ("training", "label_smoothing"), f"{task.kind} has no classes to spread a target over"
     mixing = recipe.training.mixing
     if mixing is not None and task.modality != "image":
@@ -242,11 +255,14 @@ def _task(recipe: Recipe) -> Iterator[Problem]:
         yield ("task", "kind"), f"{task.kind} needs a tokenizer"
     if task.modality != "text" and recipe.tokenizer is not None:
         yield ("tokenizer",), f"{task.kind} reads {task.modality}, which is not tokenised"
-    form = "table" if task.form == "series" else task.form
-    if model.modality != form:
-        yield ("model", "kind"), f"{model.kind} reads {model.modality}, not {form}"
-    if form not in baseline.applies_to:
-        yield ("evaluation", "baseline", "kind"), f"{baseline.kind} does not read {form}"
+    if task.form == "sound":
+        kinds = [step.kind for step in recipe.normalization]
+        if not {"waveform", "log_mel"} <= set(kinds) or kinds.index("waveform") > kinds.index("log_mel"):
+            yield ("task", "kind"), f"{task.kind} reads spectrograms: normalization needs waveform, then log_mel"
+    if model.modality != task.form:
+        yield ("model", "kind"), f"{model.kind} reads {model.modality}, not {task.form}"
+    if task.form not in baseline.applies_to:
+        yield ("evaluation", "baseline", "kind"), f"{baseline.kind} does not read {task.form}"
 
 
 def _partitions(recipe: Recipe) -> Iterator[Problem]:
@@ -289,10 +305,11 @@ def _steps(recipe: Recipe, *parts: str) -> Iterator[tuple[Path, Any]]:
 
 
 def _named(recipe: Recipe, *parts: str) -> Iterator[tuple[Path, str]]:
-    """The columns that lists of steps, or single parts, name."""
+    """The columns that lists of steps, or single parts and the steps in them, name."""
     for part in parts:
         value = getattr(recipe, part, None)
-        owners = [*_steps(recipe, part)] if isinstance(value, list) else [((part,), value)]
+        owners: list[tuple[Path, Any]] = [*_steps(recipe, part)] if isinstance(value, list) else [((part,), value)]
+        owners += [((part, "steps", index), step) for index, step in enumerate(getattr(value, "steps", ()))]
         for path, owner in owners:
             for key in COLUMN_KEYS:
                 names = getattr(owner, key, None) or ()
@@ -300,6 +317,6 @@ def _named(recipe: Recipe, *parts: str) -> Iterator[tuple[Path, str]]:
 
 
 def _is_exact(dtype: pl.DataType) -> bool:
-    """Whether values of a type are equal or not without any doubt; floats and moments in time are not."""
+    """Whether values of a type name something, equal or not without any doubt; floats and moments in time do not."""
     exact = (pl.String, pl.Binary, pl.Boolean, pl.Date, pl.Categorical, pl.Enum)
     return isinstance(dtype, exact) or dtype.is_integer()

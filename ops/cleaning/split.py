@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated
 
@@ -26,8 +27,8 @@ class Split(Config):
     A row's place is the first 8 bytes of SHA-256(SHA-256(content) + salt), as a fraction of their range: below `test`
     it is a test row, below `test + valid` a valid row, else a training row. Text counts by its letters and digits in
     lower case (`alphanumeric` of `ops/deduplication/hashing.py`), so that no copy with other punctuation gets from
-    train to test; bytes count as they are. So equal content is always on one side, whatever partition it is in;
-    adding or removing rows moves no other row; and the sizes are those of independent draws.
+    train to test; bytes, numbers and dates count as they are. So equal content is always on one side, whatever
+    partition it is in; adding or removing rows moves no other row; and the sizes are those of independent draws.
 
     With `groups` the content of those columns decides, so that a speaker's or a page's rows are on one side. With
     `near_duplicates` texts that a step of that kind finds alike are on one side, along any chain. With `time` the
@@ -41,7 +42,7 @@ class Split(Config):
     test: Fraction = 0.1
     """Share of the rows that the finished model is judged on."""
     columns: Annotated[list[str], Field(min_length=1)] | None = None
-    """The columns whose content decides; by default the one that the model reads."""
+    """The columns whose content decides; by default what the model reads, or what a row of a table is known by."""
     salt: str = ""
     """Another salt gives another, independent division."""
     groups: Annotated[list[str], Field(min_length=1)] | None = None
@@ -77,19 +78,21 @@ class Split(Config):
             raise ValueError("groups alone decide: columns and near_duplicates have no place beside them")
         return self
 
-    def assign(self, table: pl.DataFrame, default: str = "text", alike: pl.DataFrame | None = None) -> pl.DataFrame:
+    def assign(
+        self, table: pl.DataFrame, default: Sequence[str] = ("text",), alike: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
         """Return the table with the column `split`.
 
         Args:
             table: the rows.
-            default: the column that decides where none is named.
+            default: the columns that decide where none is named.
             alike: (id, cluster) of rows that must not be torn apart, for `near_duplicates`.
         """
         if self.time is not None:
             return table.with_columns(self._by_time(table, self.time).alias("split"))
         if self.position is not None:
             return table.with_columns(self._by_position(table, self.position).alias("split"))
-        columns = self.columns or [default]
+        columns = self.columns or list(default)
         require(table, columns, step="split")
         salt = self.salt.encode()
         digests = self._whole(table, content_digests(table, columns, normalise="alphanumeric"), alike)

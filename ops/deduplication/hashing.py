@@ -26,14 +26,15 @@ _ROWS = 8192
 def content_digests(table: pl.DataFrame, columns: Sequence[str], normalise: Normalise = "none") -> list[bytes]:
     """One SHA-256 digest (32 bytes) for each row over its values in the columns.
 
-    A value is its UTF-8 or its bytes; integers, booleans and dates are written as text. One column: the digest of the
-    value, as `sha256sum` prints it. Several: the digest of their digests one after the other, which no shift of content
-    from one column to the next leaves equal. Null has the digest of 32 zero bytes, so it is not the empty text.
+    A value is its UTF-8 or its bytes; integers, booleans and dates are written as text; floats are the eight bytes of
+    their float64, lowest first, with one zero and one NaN. One column: the digest of the value, as `sha256sum` prints
+    it. Several: the digest of their digests one after the other, which no shift of content from one column to the next
+    leaves equal. Null has the digest of 32 zero bytes, so it is not the empty text.
     `whitespace_case` compares text in lower case with runs of white space as one space and none at the ends;
     `alphanumeric` compares only its letters, marks and digits in lower case, and text without any as `whitespace_case`.
 
     Raises:
-        ConfigError: a column is missing, or its type has no canonical text (floats, lists).
+        ConfigError: a column is missing, or its type has no canonical form (moments, lists).
     """
     require(table, columns, step="content hash")
     if table.height > _ROWS:
@@ -69,10 +70,13 @@ def _canonical(values: pl.Series, normalise: Normalise) -> pl.Series:
     dtype = values.dtype
     if dtype == pl.Binary:
         return values
-    if isinstance(dtype, pl.Categorical | pl.Enum | pl.Date) or dtype.is_integer() or dtype == pl.Boolean:
-        values = values.cast(pl.String)
-    elif dtype != pl.String:
-        raise ConfigError(f"column {values.name!r} is {dtype}, which has no canonical text to compare by content")
+    if dtype.is_float():
+        return _floats(values)
+    if dtype == pl.Date or dtype.is_integer() or dtype == pl.Boolean:
+        return values.cast(pl.String).cast(pl.Binary)
+    if not isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
+        raise ConfigError(f"column {values.name!r} is {dtype}, which has no canonical form to compare by content")
+    values = values.cast(pl.String)
     if normalise == "none":
         return values.cast(pl.Binary)
     plain = values.str.to_lowercase().str.replace_all(WHITE, " ").str.strip_chars()
@@ -80,6 +84,15 @@ def _canonical(values: pl.Series, normalise: Normalise) -> pl.Series:
         said = plain.str.replace_all(r"[^\p{L}\p{M}\p{N}]+", "")
         plain = said.zip_with(said.str.len_bytes() > 0, plain)
     return plain.cast(pl.Binary)
+
+
+def _floats(values: pl.Series) -> pl.Series:
+    import numpy as np
+
+    numbers = values.cast(pl.Float64).fill_null(0.0).to_numpy() + 0.0  # -0.0 + 0.0 is 0.0
+    data = np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes()
+    parts = [data[start : start + 8] for start in range(0, len(data), 8)]
+    return pl.Series(values.name, parts, pl.Binary).set(values.is_null(), None)
 
 
 def _digests(values: pl.Series) -> list[bytes]:

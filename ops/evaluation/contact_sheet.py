@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.evaluation.pictures import spectrogram
 from ops.evaluation.schema import ContactSheet, SheetRow
 from ops.evaluation.text import clip, line, visible
 
@@ -43,18 +44,18 @@ Copying = Callable[["pl.DataFrame"], "pl.DataFrame"]
 def contact_sheet(
     shards: Collection[Version], column: str, modality: str, steps: Sequence[str], copying: Copying | None = None
 ) -> ContactSheet | None:
-    """The sheet of a recipe's images or texts; nothing where there are no copies, or for other data.
+    """The sheet of a recipe's images, sounds or texts; nothing where there are no copies, or for other data.
 
     The rows are the first by id of every class in turn, whatever partitions they are in.
 
     Args:
         shards: versions of `shards`.
         column: what the model reads.
-        modality: `image` or `text`.
+        modality: `image`, `sound` (shown by its spectrogram) or `text`.
         steps: kinds of the changes, for the reader.
         copying: makes the copies where none are stored.
     """
-    if modality not in ("image", "text"):
+    if modality not in ("image", "sound", "text"):
         return None
     chosen, copies = _chosen(shards, made=copying is not None)
     if not chosen:
@@ -63,7 +64,7 @@ def contact_sheet(
     found = _values(shards, column, modality, {name for each in names.values() for name in each}, copying)
     cells = [[found[name] for name in names[row] if name in found] for row in chosen]
     ids, kinds = [line(row) for row in chosen], [line(step) for step in steps]
-    if modality == "image":
+    if modality != "text":
         uri, width, height = picture(cells)
         rows = [SheetRow(id=row) for row in ids]
         return ContactSheet(steps=kinds, copies=copies, rows=rows, image=uri, width=width, height=height)
@@ -96,13 +97,15 @@ def _values(
     import polars as pl
 
     wanted = sorted(ids)
-    columns = ["id", column, *(SHAPE if modality == "image" else ())]
+    columns = ["id", column, *(SHAPE if modality != "text" else ())]
     found: dict[str, Any] = {}
     for version in shards:
         if version.parquet(DATA, ["id"])["id"].is_in(wanted).any():
             rows = version.parquet(DATA, [*columns, "split"]).filter(pl.col("id").is_in(wanted))
             rows = copying(rows) if copying is not None else rows
-            found |= dict(zip(rows["id"], _images(rows, column) if modality == "image" else rows[column], strict=True))
+            values = rows[column] if modality == "text" else _images(rows, column)
+            values = [spectrogram(one.transpose(1, 0, 2))[0] for one in values] if modality == "sound" else values
+            found |= dict(zip(rows["id"], values, strict=True))
     return found
 
 

@@ -252,7 +252,7 @@ _SAMPLES = """{%- if r.samples or r.mistakes %}
 <h3>{{ heading }}</h3>
 <ul class="samples{% if rows[0].image %} images{% endif %}">
 {%- for row in rows %}
-<li class="sample">{% if row.image %}<img src="{{ row.image }}" alt="Image of {{ row.truth }}" width="96" height="96">
+<li class="sample">{% if row.image %}<img src="{{ row.image }}" alt="{{ "Spectrogram" if r.subject.modality == "sound" else "Image" }} of {{ row.truth }}" width="96" height="96">
 {%- else %}<p dir="auto">{{ row.text }}</p>{% endif %}
 <div class="labels"><span>is <b>{{ user(row.truth) }}</b></span>
 <span>predicted <b class="{{ "right" if row.predicted == row.truth else "wrong" }}">{{ user(row.predicted) }}{{ "" if row.predicted == row.truth else " ✗" }}</b></span></div>

@@ -117,7 +117,7 @@ class Sample(Config):
     """Beginning of the text, where the input is text."""
 
     image: str | None = None
-    """A PNG as a data URI, where the input is an image."""
+    """A PNG as a data URI, where the input is an image, or a sound by its spectrogram."""
 
     truth: str
     """Its class."""

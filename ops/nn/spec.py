@@ -50,8 +50,7 @@ class ImageSpec(Config):
 
     @model_validator(mode="after")
     def _moments_of_each_channel(self) -> ImageSpec:
-        if any(moments and len(moments) != self.channels for moments in (self.mean, self.std)):
-            raise ValueError(f"mean and std have one value for each of {self.channels} channels")
+        check_moments(self.mean, self.std, self.channels, "channels")
         return self
 
     @property
@@ -65,10 +64,72 @@ class ImageSpec(Config):
         return "u1"
 
 
+class SoundSpec(Config):
+    """The log-mel spectrogram of one sound, frame by frame, mel channels last."""
+
+    kind: Literal["sound"] = "sound"
+    """Decibels in 256 steps, `uint8`."""
+    frames: Annotated[int, Field(ge=1, le=65_536)]
+    """Frames from beginning to end."""
+    mels: Annotated[int, Field(ge=1, le=512)]
+    """Mel channels of each frame."""
+    mean: PerChannel = ()
+    """Mean of each mel channel over the training sounds, steps counted from 0 to 1; 0.5 where there is none."""
+    std: PerChannel = ()
+    """Standard deviation of each mel channel, likewise."""
+
+    @model_validator(mode="after")
+    def _moments_of_each_channel(self) -> SoundSpec:
+        check_moments(self.mean, self.std, self.mels, "mel channels")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Bytes of one spectrogram."""
+        return self.frames * self.mels
+
+    @property
+    def dtype(self) -> str:
+        """How one value lies in the cache."""
+        return "u1"
+
+
+class RowSpec(Config):
+    """One row of a table: its numbers, then a number for each of its categories."""
+
+    kind: Literal["row"] = "row"
+    """Numbers, `float32`; the number of a category is whole."""
+    numbers: Annotated[int, Field(ge=0, le=16_384)]
+    """Columns of numbers."""
+    categories: Annotated[tuple[Annotated[int, Field(ge=1, le=1 << 24)], ...], Field(strict=False)] = ()
+    """Of each column of categories, how many it knows; the first is for values that training never saw, and none."""
+    mean: PerChannel = ()
+    """Mean of each number over the training rows; 0 where there is none."""
+    std: PerChannel = ()
+    """Standard deviation of each number, likewise; 1 where there is none."""
+
+    @model_validator(mode="after")
+    def _moments_of_each_number(self) -> RowSpec:
+        check_moments(self.mean, self.std, self.numbers, "numbers")
+        if not self.size:
+            raise ValueError("a row has at least one number or category")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Values of one row."""
+        return self.numbers + len(self.categories)
+
+    @property
+    def dtype(self) -> str:
+        """How one value lies in the cache."""
+        return "<f4"
+
+
 class SeriesSpec(Config):
     """The last steps of a series of rows of numbers, step by step, features last."""
 
-    kind: Literal["table"] = "table"
+    kind: Literal["series"] = "series"
     """Numbers, `float32`."""
     features: Annotated[int, Field(ge=1, le=4096)]
     """Numbers of each step."""
@@ -85,8 +146,7 @@ class SeriesSpec(Config):
 
     @model_validator(mode="after")
     def _moments_of_each_feature(self) -> SeriesSpec:
-        if any(moments and len(moments) != self.features for moments in (self.mean, self.std)):
-            raise ValueError(f"mean and std have one value for each of {self.features} features")
+        check_moments(self.mean, self.std, self.features, "features")
         return self
 
     @property
@@ -100,11 +160,21 @@ class SeriesSpec(Config):
         return "<f4"
 
 
-Spec = TextSpec | ImageSpec | SeriesSpec
-"""What a model reads: text, an image, or a stretch of a series."""
+Spec = TextSpec | ImageSpec | SoundSpec | RowSpec | SeriesSpec
+"""What a model reads: text, an image, a sound, a row of a table, or a stretch of a series."""
 
 InputSpec = Annotated[Spec, Field(discriminator="kind")]
 """The same, as a field of which `kind` says what it is."""
+
+
+def check_moments(mean: tuple[float, ...], std: tuple[float, ...], count: int, of: str) -> None:
+    """Whether means and deviations, where they are said, are of all there is.
+
+    Raises:
+        ValueError: they are of more or fewer.
+    """
+    if any(moments and len(moments) != count for moments in (mean, std)):
+        raise ValueError(f"mean and std have one value for each of {count} {of}")
 
 
 def token_dtype(vocabulary: int) -> str:

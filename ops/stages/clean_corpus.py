@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from ops.columns import in_words
 from ops.recipe import Recipe
 from ops.stages.duplicates import assign_split, read_duplicates
 from ops.stages.scores import read_scores
@@ -15,7 +16,7 @@ from ops.storage import Counts
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    return {**recipe.part("cleaning", "split", "seed"), "input": recipe.task.input}
+    return {**recipe.part("cleaning", "split", "seed"), "known_by": recipe.known_by, "modality": recipe.task.modality}
 
 
 def _modules(recipe: Recipe) -> list[str]:
@@ -32,7 +33,7 @@ def _build(build: Build) -> Counts:
     applied = apply_steps(table, recipe.cleaning, facts)
     clean = assign_split(recipe, applied.kept, build.one("duplicates") if "duplicates" in build.inputs else None)
     build.output.parquet("data.parquet", clean)
-    excerpt = table.select("id", *_excerpt(table, recipe.task.input))
+    excerpt = table.select("id", *_excerpt(table, recipe))
     build.output.parquet("dropped.parquet", applied.dropped.join(excerpt, on="id", how="left", maintain_order="left"))
     # Of all the books only these could not be worked out from the rows: in a file, they are part of the digest.
     build.output.json("changed.json", applied.changed)
@@ -47,8 +48,12 @@ def _build(build: Build) -> Counts:
     )
 
 
-def _excerpt(table: pl.DataFrame, column: str) -> list[pl.Expr]:
-    """The start of a dropped text, so that a person can judge the decision; images are looked up by their id."""
+def _excerpt(table: pl.DataFrame, recipe: Recipe) -> list[pl.Expr]:
+    """The start of a dropped text or row, so that a person can judge the decision; images are looked up by their id."""
+    if recipe.task.modality == "table":
+        plain = [n for n, kind in table.schema.items() if not kind.is_nested() and kind != pl.Binary and n != "id"]
+        return [in_words(plain).str.head(200).alias("excerpt")]
+    column = recipe.task.input
     return [pl.col(column).str.head(200).alias("excerpt")] if table.schema[column] == pl.String else []
 
 

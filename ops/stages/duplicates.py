@@ -20,7 +20,7 @@ CLUSTERS = "clusters.parquet"
 def assign_split(recipe: Recipe, rows: pl.DataFrame, duplicates: Version | None) -> pl.DataFrame:
     """The rows with their `split`; the fold over duplicates tells which of them must be on one side."""
     alike = duplicates.parquet(CLUSTERS) if recipe.split.near_duplicates and duplicates is not None else None
-    return recipe.split.assign(rows, recipe.task.input, alike)
+    return recipe.split.assign(rows, recipe.known_by, alike)
 
 
 def read_duplicates(recipe: Recipe, version: Version) -> dict[str, pl.DataFrame]:

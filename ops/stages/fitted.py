@@ -22,7 +22,7 @@ def _steps(recipe: Recipe) -> list[Step]:
 
 def _config(recipe: Recipe) -> dict[str, Any]:
     steps = [step.model_dump(mode="json") for step in _steps(recipe)]
-    return {"cleaning": steps, **recipe.part("split", "seed"), "input": recipe.task.input}
+    return {"cleaning": steps, **recipe.part("split", "seed"), "known_by": recipe.known_by}
 
 
 def _modules(recipe: Recipe) -> list[str]:

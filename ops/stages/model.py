@@ -12,6 +12,7 @@ import numpy as np
 
 from ops.errors import BadData, Temporary, TrainingFailed
 from ops.recipe import Recipe
+from ops.stages.rows import row_spec
 from ops.stages.spec import Build, Input, Stage
 from ops.storage import Version
 from ops.storage.files import unlink, write_file
@@ -120,7 +121,7 @@ def run_spec(build: Build, work: Path) -> dict[str, Any]:
 
 
 def input_spec(build: Build, statistics: dict[str, Any]) -> dict[str, Any]:
-    """The form of one example: a vocabulary and longest length; or a shape and moments of pixels or features."""
+    """The form of one example: a vocabulary and longest length; or a shape, and moments of pixels, mels or features."""
     if "tokenizer" in build.inputs:
         longest = max(int(v.manifest.facts["longest"]) for v in build.every("token_cache").values())
         facts = build.one("tokenizer").manifest.facts
@@ -131,7 +132,18 @@ def input_spec(build: Build, statistics: dict[str, Any]) -> dict[str, Any]:
             "pad": facts["pad"],
         }
     if "series" in statistics:
-        return {"kind": "table", **statistics["series"]}
+        return {"kind": "series", **statistics["series"]}
+    if "row" in statistics:
+        return {"kind": "row", **row_spec(statistics["row"])}
+    if "sound" in statistics:
+        found = statistics["sound"]
+        return {
+            "kind": "sound",
+            "frames": found["height"],
+            "mels": found["channels"],
+            "mean": found["mean"],
+            "std": found["std"],
+        }
     return {"kind": "image", **statistics["image"]}
 
 

@@ -22,7 +22,7 @@ from ops.storage import Counts, sha256_json
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    return {"source": recipe.source.identity(), **recipe.part("partitions"), "input": recipe.task.input}
+    return {"source": recipe.source.identity(), **recipe.part("partitions"), "known_by": recipe.known_by}
 
 
 def _natural_key(recipe: Recipe, partition: str) -> str | None:
@@ -101,8 +101,8 @@ def _build(build: Build) -> Counts:
         if recipe.partitions.monthly is not None:
             table, rejected = _month(batch, recipe.partitions.monthly, partition)
         else:
-            table = _share(batch.table, recipe, partition, recipe.task.input)
-            rejected = _share(batch.rejects, recipe, partition, "excerpt")
+            table = _share(batch.table, recipe, partition, recipe.known_by)
+            rejected = _share(batch.rejects, recipe, partition, ["excerpt"])
         tables.append(table)
         rejects.append(rejected)
     schema = dict(recipe.source.columns)
@@ -118,13 +118,13 @@ def _build(build: Build) -> Counts:
     return Counts(rows_in=table.height + rejected.height, rows_out=table.height, rejected=reasons)
 
 
-def _share(table: pl.DataFrame, recipe: Recipe, partition: str, column: str) -> pl.DataFrame:
-    """The rows that belong to a partition by the hash of `column`; all rows unless partitioned by hash."""
+def _share(table: pl.DataFrame, recipe: Recipe, partition: str, columns: list[str]) -> pl.DataFrame:
+    """The rows that belong to a partition by the hash of `columns`; all rows unless partitioned by hash."""
     count = recipe.partitions.hash
     if count is None or table.is_empty():
         return table
     # The last byte pair of a 16-byte hash: uniform, and the same whatever else the table holds.
-    index = row_hashes(table, [column])[:, -2:].copy().view("<u2").ravel() % count
+    index = row_hashes(table, columns)[:, -2:].copy().view("<u2").ravel() % count
     return table.filter(pl.Series(index) == int(partition))
 
 

@@ -17,13 +17,14 @@ from ops.evaluation.cost import Cost, Energy
 from ops.evaluation.schema import Flow, Learned, Origin, Point, Report, Subject
 from ops.fitting import FittedStep, evidence
 from ops.recipe import Recipe
+from ops.stages.judged import read_rows, shown_rows
 from ops.stages.model import change_modules
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.statistics import SPLITS
 from ops.storage import Version
 
 if TYPE_CHECKING:
-    from ops.evaluation.baselines.base import Fitted, Rows
+    from ops.evaluation.baselines.base import Fitted
     from ops.evaluation.forecast.schema import ForecastReport
     from ops.evaluation.report import TestRows
     from ops.sources.base import Modality
@@ -37,9 +38,11 @@ CURVES = ("train_loss", "valid_loss", "valid_accuracy")
 FORECAST_CURVES = ("train_loss", "valid_loss", "valid_mae")
 """The same of a forecast."""
 
-SETTINGS = {"depth": "{} layer", "dim": "width {}", "heads": "{} head", "patch": "patches of {0} by {0}"}
+SETTINGS = {"depth": "{} layer", "dim": "width {}", "heads": "{} head", "patch": "patches of {}"}
 """What a reader wants to know of a model, where its kind has such a setting, and how one of it is said."""
 COUNTED = ("depth", "heads")
+PATCHES = {"image": "patches of {0} by {0}", "sound": "patches of {} frames", "series": "patches of {} steps"}
+"""How patches are said of what a model reads."""
 
 
 REPRODUCED = tuple(key for key in Recipe.model_fields if key not in ("owners", "automation"))
@@ -54,14 +57,14 @@ def _modules(recipe: Recipe) -> list[str]:
     # The model predicts here, and the kinds of models and tasks are found by name.
     kinds = (recipe.evaluation.baseline, recipe.task, recipe.model)
     steps = [step for step in (*recipe.cleaning, *recipe.normalization) if isinstance(step, FittedStep)]
-    more = ["ops.stages.forecasts", "ops.evaluation.forecast.render"] if recipe.task.modality == "table" else []
+    more = ["ops.stages.forecasts", "ops.evaluation.forecast.render"] if recipe.task.form == "series" else []
     more += change_modules(recipe)  # the contact sheet makes copies itself where none are stored
     return ["ops.evaluation.html", *more, *(type(value).__module__ for value in (*kinds, *steps))]
 
 
 def _build(build: Build) -> None:
     _check_settings(build)
-    series = build.recipe.task.modality == "table"
+    series = build.recipe.task.form == "series"
     report, page, curves = _forecast(build) if series else _classifier(build)
     build.output.text("report.html", page)
     build.output.json("report.json", report.model_dump(mode="json"))
@@ -150,7 +153,7 @@ def _subject(build: Build) -> Subject:
         description=recipe.description,
         task=recipe.task.kind,
         modality=cast("Modality", recipe.task.modality),
-        model=architecture(model.json("model.json")["model"]),
+        model=architecture(model.json("model.json")["model"], recipe.task.form),
         seed=recipe.seed,
         fingerprint=model.manifest.fingerprint,
         settings=yaml.safe_dump(recipe.part(*REPRODUCED), sort_keys=False, allow_unicode=True, width=110),
@@ -169,10 +172,11 @@ def _learned(build: Build) -> list[Learned]:
     return [Learned(step=step, rows=rows) for step, rows in found.items()]
 
 
-def architecture(model: Mapping[str, Any]) -> str:
+def architecture(model: Mapping[str, Any], form: str) -> str:
     """A model's settings in a few words, as `Transformer encoder, 2 layers, width 128, 4 heads`."""
-    there = {name: model[name] for name in SETTINGS if model.get(name) is not None}
-    said = [SETTINGS[name].format(n) + ("s" if name in COUNTED and n != 1 else "") for name, n in there.items()]
+    words = {**SETTINGS, "patch": PATCHES.get(form, SETTINGS["patch"])}
+    there = {name: model[name] for name in words if model.get(name) is not None}
+    said = [words[name].format(n) + ("s" if name in COUNTED and n != 1 else "") for name, n in there.items()]
     return ", ".join([str(model["kind"]).replace("_", " ").capitalize(), *said])
 
 
@@ -199,18 +203,11 @@ def _judged(build: Build, model: Version, rows: pl.DataFrame) -> tuple[TestRows,
         raise BadData("there is no test row to judge the model on", where="report", hint="raise split.test")
     predicted = predict_split(model, build.every("token_cache"), "test").argmax(axis=1).astype(np.int64)
     labels = test["label"].to_numpy().astype(np.int64)
-    inputs = _values(test, recipe)
-    baseline = recipe.evaluation.baseline.fit_predict(_values(train, recipe), train["label"].to_numpy(), inputs)
-    return TestRows(ids=test["id"].to_list(), inputs=inputs, truth=labels, predicted=predicted), baseline
-
-
-def _values(rows: pl.DataFrame, recipe: Recipe) -> Rows:
-    """Texts as a list, or images as uint8 of shape (rows, height, width, channels)."""
-    column = rows[recipe.task.input]
-    if recipe.task.modality != "image":
-        return column.to_list()
-    shape = rows.select("height", "width", "channels").row(0)
-    return np.frombuffer(b"".join(column.to_list()), np.uint8).reshape(-1, *shape)
+    statistics = build.one("statistics").json("statistics.json")
+    train_inputs, inputs = (read_rows(part, recipe, statistics) for part in (train, test))
+    baseline = recipe.evaluation.baseline.fit_predict(train_inputs, train["label"].to_numpy(), inputs)
+    shown = shown_rows(test, recipe, statistics)
+    return TestRows(ids=test["id"].to_list(), inputs=shown, truth=labels, predicted=predicted), baseline
 
 
 def _flows(stage: str, versions: Mapping[str, Version]) -> Iterator[Flow]:

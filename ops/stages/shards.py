@@ -8,6 +8,7 @@ import polars as pl
 
 from ops.normalization.resize import BOXES
 from ops.recipe import Recipe
+from ops.stages.rows import coded, row_task
 from ops.stages.series import ordered_rows, series_task
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.streams import unlabelled_rows
@@ -66,12 +67,16 @@ def _rows_of_classes(build: Build) -> Counts:
     table = clean.parquet("data.parquet", _columns(recipe, clean))
     statistics = build.one("statistics").json("statistics.json")
     facts = Facts(build.partition, recipe.seed, statistics=statistics, fitted=statistics.get("fitted"))
-    there = Outcome.split(table, keep=pl.col(task.input).is_not_null(), step="input", reason="missing")
+    whole = pl.lit(True) if task.form == "row" else pl.col(task.input).is_not_null()
+    there = Outcome.split(table, keep=whole, step="input", reason="missing")
     named = Outcome.split(there.kept, keep=pl.col(task.label).is_not_null(), step="label", reason="missing")
     labelled = _number_classes(named.kept, task.label, statistics["classes"])
     applied = apply_steps(labelled.kept, recipe.normalization, facts)
-    shard = applied.kept.with_columns(pl.lit(0, pl.Int32).alias("copy"))
-    added, changed = 0, dict(applied.changed)
+    normal, unknown = applied.kept, 0
+    if task.form == "row":
+        normal, unknown = coded(normal, row_task(recipe), statistics["row"])
+    shard = normal.with_columns(pl.lit(0, pl.Int32).alias("copy"))
+    added, changed = 0, applied.changed | ({"unknown_category": unknown} if unknown else {})
     if recipe.augmentation is not None and recipe.augmentation.early:
         outcome = _augmented_sounds(recipe, labelled.kept, facts)
         shard, added = outcome.kept, outcome.added
@@ -112,7 +117,7 @@ def _columns(recipe: Recipe, clean: Version) -> list[str]:
     entry = clean.manifest.entry("data.parquet")
     there = dict(entry.schema or {}) if entry is not None else {}
     boxes = [BOXES] if recipe.task.modality == "image" and BOXES in there else []
-    return list(dict.fromkeys(["id", recipe.task.input, recipe.task.label, "split", *boxes]))
+    return list(dict.fromkeys(["id", *recipe.task.reads, recipe.task.label, "split", *boxes]))
 
 
 def _number_classes(table: pl.DataFrame, label: str, classes: list[str]) -> Outcome:

@@ -17,7 +17,7 @@ def _config(recipe: Recipe) -> dict[str, Any]:
         "before": [step.model_dump(mode="json") for step in steps_before(recipe, max(recipe.deduplication))],
         "signatures": [{"behind": behind, **step.signature_settings()} for behind, step in signed],
         "seed": recipe.seed,
-        **({"split": recipe.part("split"), "input": recipe.task.input} if reads_split(recipe) else {}),
+        **({"split": recipe.part("split"), "known_by": recipe.known_by} if reads_split(recipe) else {}),
     }
 
 
@@ -36,7 +36,7 @@ def _build(build: Build) -> Counts:
     recipe, before = build.recipe, RowsBefore(build)
     for place, step in recipe.deduplication.items():
         rows = before.at(place)
-        step.sign(recipe.split.assign(rows, recipe.task.input) if step.reads_split else rows, build.output)
+        step.sign(recipe.split.assign(rows, recipe.known_by) if step.reads_split else rows, build.output)
         if isinstance(step, Deduplication):
             build.output.parquet(f"{step.key}-sources.parquet", step.sources(rows, build.partition))
     return before.counts()

@@ -12,6 +12,7 @@ from ops.deduplication.hashing import HASH_BYTES, row_hashes
 from ops.errors import BadData
 from ops.fitting import FittedStep, fit_steps, training_rows
 from ops.recipe import Recipe
+from ops.stages.rows import row_statistics, row_task
 from ops.stages.series import ordered_rows, series_statistics, series_task
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.streams import stream_statistics
@@ -93,16 +94,17 @@ def _of_series(build: Build) -> dict[str, Any]:
 
 
 def _of_classes(build: Build) -> dict[str, Any]:
-    """Classes and their counts, content that splits share, and pixels."""
-    task = build.recipe.task
+    """Classes and their counts, content that splits share, and what the model needs to know of pixels or numbers."""
+    task, known_by = build.recipe.task, build.recipe.known_by
     counts: list[pl.DataFrame] = []
     contents: dict[str, list[np.ndarray[Any, np.dtype[np.uint8]]]] = {split: [] for split in SPLITS}
     for version in build.every("clean_corpus").values():
-        table = version.parquet("data.parquet", [task.input, task.label, "split"])
+        names = list(dict.fromkeys([*known_by, task.label, "split"]))
+        table = version.parquet("data.parquet", names)
         label = pl.col(task.label).cast(pl.String).alias("label")
         counts.append(table.group_by(label, "split").agg(pl.len().alias("rows")))
         for split in SPLITS:
-            contents[split].append(row_hashes(table.filter(pl.col("split") == split), [task.input], "alphanumeric"))
+            contents[split].append(row_hashes(table.filter(pl.col("split") == split), known_by, "alphanumeric"))
     total = pl.concat(counts).group_by("label", "split").agg(pl.col("rows").sum()).sort("label", "split")
     # A class that training never sees cannot be learned: its rows in valid and test are dropped by the shards.
     classes = total.filter(pl.col("split") == "train")["label"].drop_nulls().unique().sort().to_list()
@@ -121,7 +123,22 @@ def _of_classes(build: Build) -> dict[str, Any]:
         found[task.modality] = _pixels(build)
     if _fits(build.recipe):
         found["fitted"] = fitted_normalization(build)
+    if task.form == "row":
+        found["row"] = _numbers(build, found.get("fitted"))
     return found
+
+
+def _numbers(build: Build, fitted: dict[str, Any] | None) -> dict[str, Any]:
+    """Means, deviations and known categories of the training rows, as the shards will hold them."""
+    recipe, task = build.recipe, row_task(build.recipe)
+
+    def rows() -> Iterator[pl.DataFrame]:
+        for key, version in build.every("clean_corpus").items():
+            table = version.parquet("data.parquet", list(dict.fromkeys(["id", *task.reads, task.label, "split"])))
+            labelled = table.filter(pl.col(task.label).is_not_null())
+            yield apply_steps(labelled, recipe.normalization, Facts(key, recipe.seed, fitted=fitted)).kept
+
+    return row_statistics(rows(), task)
 
 
 def _pixels(build: Build) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""token_cache: what the model reads, packed into one memory map: token numbers, pixels, or the rows of a series."""
+"""token_cache: what the model reads, packed into one memory map: tokens, pixels, spectrograms, or rows of numbers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import polars as pl
 
 from ops.augmentation.bpe_dropout import DROPOUT_RATE, DROPOUT_SEED
 from ops.recipe import Recipe
+from ops.stages.rows import row_task, row_values
 from ops.stages.series import SPLITS, series_task, step_values, windows
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.streams import stream_task, stream_windows
@@ -95,7 +96,7 @@ def _pack_series(build: Build) -> Counts:
 
 def _pack_rows(build: Build) -> Counts:
     table = build.one("shards").parquet("data.parquet")
-    lengths = _pack_tokens(build, table) if build.recipe.tokenizer is not None else _pack_pixels(build, table)
+    lengths = _packer(build.recipe)(build, table)
     offsets = np.cumsum(lengths, dtype=np.int64) - lengths
     index = table.select(
         "id",
@@ -108,6 +109,12 @@ def _pack_rows(build: Build) -> Counts:
     build.output.parquet("index.parquet", index)
     build.output.facts({"elements": int(lengths.sum()), "longest": int(lengths.max(initial=0))})
     return Counts(rows_in=table.height, rows_out=table.height)
+
+
+def _packer(recipe: Recipe) -> Callable[[Build, pl.DataFrame], np.ndarray[Any, np.dtype[np.int64]]]:
+    if recipe.tokenizer is not None:
+        return _pack_tokens
+    return _pack_numbers if recipe.task.form == "row" else _pack_bytes
 
 
 def _pack_tokens(build: Build, table: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -151,8 +158,16 @@ def _encoder(build: Build, table: pl.DataFrame) -> Callable[[int], tuple[Tokens,
     return encode_with_copies
 
 
-def _pack_pixels(build: Build, table: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Write the raw pixels of all rows one behind the other; returns each row's number of bytes."""
+def _pack_numbers(build: Build, table: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Write the numbers of all rows one behind the other; returns how many each row has."""
+    values = row_values(table, row_task(build.recipe))
+    with build.output.array("data.bin") as data:
+        data.write(values.astype("<f4").ravel())
+    return np.full(len(values), values.shape[1], np.int64)
+
+
+def _pack_bytes(build: Build, table: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Write the pixels or spectrograms of all rows one behind the other; returns each row's number of bytes."""
     images = table[build.recipe.task.input]
     with build.output.array("data.bin") as data:
         for start in range(0, table.height, _CHUNK):

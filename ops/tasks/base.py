@@ -43,7 +43,7 @@ class Task(Config):
 
     @property
     def form(self) -> str:
-        """What one example is, as models and baselines have it: its modality, `series`, or `stream` of tokens."""
+        """What one example is, as models and baselines have it: its modality, `series`, `row`, or `stream`."""
         return self.modality
 
     @property

@@ -25,7 +25,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("recipes")
 
 
-WIDE = {"kind": "csv", "path": "tiny.csv", "columns": {"text": "string", "label": "string", "stars": "float64"}}
+WIDE = {
+    "kind": "csv",
+    "path": "tiny.csv",
+    "columns": {"text": "string", "label": "string", "stars": "float64", "at": "datetime"},
+}
 LENGTH = {"kind": "length", "minimum": 1}
 DUPLICATES = {"kind": "exact_duplicates"}
 
@@ -63,13 +67,13 @@ WRONG: list[tuple[str, dict[str, Any], tuple[str | int, ...], str]] = [
         ("task", "label"),
         "'stars' is Float64, which names no classes",
     ),
-    ("text", {"source": WIDE, "split": {"columns": ["stars"]}}, ("split", "columns"), "cannot be compared by content"),
+    ("text", {"source": WIDE, "split": {"columns": ["at"]}}, ("split", "columns"), "cannot be compared by content"),
     ("image", {"task": {"label": "image"}}, ("task", "label"), "column 'image' is Binary, which names no classes"),
     (
         "text",
-        {"source": WIDE, "cleaning": [{**DUPLICATES, "columns": ["text", "stars"]}]},
+        {"source": WIDE, "cleaning": [{**DUPLICATES, "columns": ["text", "at"]}]},
         ("cleaning", 0, "columns"),
-        "column 'stars' is Float64, which cannot be compared by content",
+        "column 'at' is Datetime(time_unit='us', time_zone='UTC'), which cannot be compared by content",
     ),
     (
         "text",

@@ -61,10 +61,28 @@ class Streams:
         return self.tokens[np.repeat(self.starts, self.lengths) + places].astype(np.int64), places
 
 
-Rows = Sequence[str] | NDArray[np.uint8]
-"""Texts, or images."""
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Rows of a table.
 
-Inputs = Rows | Stretches
+    Attributes:
+        numbers: (rows, features), all finite.
+        categories: (rows, columns) whole numbers below the column's size; 0 is unknown.
+        sizes: how many categories each of those columns knows.
+    """
+
+    numbers: NDArray[np.float64]
+    categories: NDArray[np.int64]
+    sizes: tuple[int, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+
+Rows = Sequence[str] | NDArray[np.uint8]
+"""Texts, or images, or spectrograms."""
+
+Inputs = Rows | Stretches | Table
 
 
 @dataclass(frozen=True)
@@ -112,7 +130,8 @@ class Baseline(Config):
         """Fit on the training rows and predict the test rows, on one thread, the same for the same rows.
 
         Args:
-            train_inputs: texts, images as uint8 of shape (rows, height, width, channels), or stretches of a series.
+            train_inputs: texts; images as uint8 of shape (rows, height, width, channels); spectrograms as uint8 of
+                shape (rows, frames, mels); rows of a table; or stretches of a series.
             train_labels: class indices of shape (rows,), or the truth of shape (rows, horizon), NaN where not known.
             test_inputs: as `train_inputs`.
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ops.errors import BadData
 from ops.evaluation.baselines.base import Baseline, Guess, Inputs, Stretches
+from ops.evaluation.baselines.machines import evenly
 from ops.evaluation.metrics import Labels
 
 Numbers = NDArray[np.float32]
@@ -23,7 +24,7 @@ class GradientBoosting(Baseline):
     horizon, and of every feature the last value and its mean over one horizon.
     """
 
-    applies_to: ClassVar[frozenset[str]] = frozenset({"table"})
+    applies_to: ClassVar[frozenset[str]] = frozenset({"series"})
     title: ClassVar[str] = "Gradient boosting"
     needs: ClassVar[tuple[str, ...]] = ("sklearn.ensemble",)
 
@@ -47,7 +48,7 @@ class GradientBoosting(Baseline):
             raise BadData(f"{self.title}: reads stretches of a series")
         from sklearn.ensemble import HistGradientBoostingRegressor
 
-        chosen = _evenly(len(train_inputs), max(1, self.rows // train_inputs.horizon))
+        chosen = evenly(len(train_inputs), max(1, self.rows // train_inputs.horizon))
         features = self.features(train_inputs.values[chosen], train_inputs.past, train_inputs.horizon)
         truth = np.asarray(labels, np.float64)[chosen].ravel()
         known = ~np.isnan(truth)
@@ -78,8 +79,3 @@ class GradientBoosting(Baseline):
         fixed = np.concatenate([lags, spread, values[:, -1], lately.mean(axis=1)], axis=1)
         ahead = np.tile(np.arange(1, horizon + 1, dtype=np.float32), len(values))[:, None]
         return np.concatenate([np.repeat(fixed, horizon, axis=0), window.reshape(-1, 1), ahead], axis=1)
-
-
-def _evenly(rows: int, limit: int) -> NDArray[np.int64]:
-    """Indices of at most `limit` rows, spread evenly over all."""
-    return np.arange(rows) if rows <= limit else (np.arange(limit) * rows) // limit

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from ops.errors import BadData
 from ops.evaluation.baselines.base import Baseline, Guess
+from ops.evaluation.baselines.machines import evenly, svm_guess
 from ops.evaluation.metrics import Labels
 
 
@@ -35,32 +36,11 @@ class PixelSvm(Baseline):
         Raises:
             BadData: images of unequal size.
         """
-        from sklearn.svm import SVC
-
-        chosen = _evenly(len(train_labels), self.rows)
+        chosen = evenly(len(train_labels), self.rows)
         train, test = _flat(np.asarray(train_inputs)[chosen]), _flat(np.asarray(test_inputs))
         if train.shape[1] != test.shape[1]:
             raise BadData(f"{self.title}: {train.shape[1]} values a training image, {test.shape[1]} a test image")
-        labels = np.asarray(train_labels)[chosen]
-        machine = SVC(C=self.regularization, kernel="rbf", gamma="scale", random_state=0).fit(train, labels)
-        predictions = machine.predict(test).astype(np.int64)
-        # A step of SMO needs the kernel of two rows with all rows of its two classes (Platt, 1998; one against one).
-        sizes = np.bincount(np.searchsorted(machine.classes_, labels))
-        pairs = [sizes[i] + sizes[j] for i in range(len(sizes)) for j in range(i + 1, len(sizes))]
-        steps = np.atleast_1d(machine.n_iter_).astype(np.float64)
-        fitted = machine.support_vectors_.size + machine.dual_coef_.size + machine.intercept_.size
-        return Guess(
-            predictions,
-            parameters=int(fitted),
-            flops=float(np.sum(steps * np.asarray(pairs)) * 2 * 3 * train.shape[1]),
-            flops_how="at most steps x 2 kernel rows x rows of the pair x 3 x pixels",
-            note=f"Fitted on {len(chosen):,} of {len(train_labels):,} rows." if len(chosen) < len(train_labels) else "",
-        )
-
-
-def _evenly(rows: int, limit: int) -> NDArray[np.int64]:
-    """Indices of at most `limit` rows, spread evenly over all."""
-    return np.arange(rows) if rows <= limit else (np.arange(limit) * rows) // limit
+        return svm_guess(train, train_labels, chosen, test, self.regularization, "pixels")
 
 
 def _flat(images: NDArray[np.uint8]) -> NDArray[np.float64]:

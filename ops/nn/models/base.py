@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 class Model(Config):
     """Base of all kinds of models. A subclass adds `kind: Literal[...]`, its settings and the methods below.
 
-    `modality` names what it reads: text, image, table, or stream (of tokens). The module that `build` returns takes the
-    tensors that the task's `collate` makes and returns logits of shape (B, C). Nothing in it knows of parallelism.
+    `modality` names what it reads, as the `form` of a task: text, image, sound, row, series, or stream (of tokens). The
+    module that `build` returns takes the tensors that the task's `collate` makes and returns logits of shape (B, C).
+    Nothing in it knows of parallelism.
     """
 
     modality: ClassVar[str]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class SeriesTransformer(Transformer):
     """A Transformer encoder over patches of steps with all features, and one linear head (after Nie et al., 2023)."""
 
-    modality: ClassVar[str] = "table"
+    modality: ClassVar[str] = "series"
     inner_ratio: ClassVar[int] = 2
 
     kind: Literal["series_transformer"] = "series_transformer"

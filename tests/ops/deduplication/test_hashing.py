@@ -1,5 +1,6 @@
 import datetime as dt
 import hashlib
+import struct
 import time
 import unicodedata
 
@@ -57,12 +58,23 @@ def test_whitespace_and_case(texts: list[str]) -> None:
     assert digests == [hashlib.sha256(" ".join(text.lower().split()).encode()).digest() for text in texts]
 
 
-def test_other_types_by_their_text_and_floats_refused() -> None:
-    table = pl.DataFrame({"d": [dt.date(2024, 2, 1)], "b": [True], "f": [0.5]})
+def test_other_types_by_their_text_and_moments_refused() -> None:
+    table = pl.DataFrame({"d": [dt.date(2024, 2, 1)], "b": [True], "n": [-5], "m": [dt.datetime(2024, 2, 1)]})
     assert content_digests(table, ["d"]) == [hashlib.sha256(b"2024-02-01").digest()]
     assert content_digests(table, ["b"]) == [hashlib.sha256(b"true").digest()]
-    with pytest.raises(ConfigError, match="column 'f' is Float64"):
-        content_digests(table, ["f"])
+    assert content_digests(table, ["n"], "alphanumeric") == [hashlib.sha256(b"-5").digest()]
+    with pytest.raises(ConfigError, match="column 'm' is Datetime"):
+        content_digests(table, ["m"])
+
+
+def test_floats_by_their_value() -> None:
+    values = [0.5, 0.0, -0.0, float("nan"), -float("nan"), None, 1e300]
+    digests = content_digests(pl.DataFrame({"f": values}), ["f"], "alphanumeric")
+    assert digests[0] == hashlib.sha256(struct.pack("<d", 0.5)).digest()
+    assert digests[1] == digests[2] and digests[3] == digests[4] and digests[5] == bytes(32)
+    assert len(set(digests)) == 5
+    narrow = pl.DataFrame({"f": [0.5, 0.1]}, schema={"f": pl.Float32})
+    assert content_digests(narrow, ["f"])[0] == digests[0]
 
 
 def test_what_says_nothing() -> None:

@@ -24,7 +24,8 @@ LABELS = np.array([0] * 12 + [1] * 12)
 def test_all_kinds_are_found() -> None:
     found = discover("ops.evaluation.baselines", base=Baseline)
     known = {"gradient_boosting": GradientBoosting, "ngram": Ngram, "pixel_svm": PixelSvm, "tfidf_svm": TfidfSvm}
-    assert found == known
+    assert found.items() >= known.items()
+    assert found.keys() >= {"boosted_trees", "logistic_regression", "spectrum_svm"}
     assert PixelSvm.applies_to == {"image"}
     assert TfidfSvm.applies_to == {"text"}
 

@@ -40,9 +40,12 @@ def test_all_kinds_are_found() -> None:
     kinds = {
         "compact_transformer",
         "mobilenet",
+        "feature_transformer",
+        "perceptron",
         "recurrent_encoder",
         "resnet",
         "series_transformer",
+        "spectrogram_transformer",
         "text_cnn",
         "transformer_decoder",
         "transformer_encoder",
@@ -72,7 +75,7 @@ def test_a_series_is_read_in_its_own_units_and_forecast_in_the_labels() -> None:
 def test_patches_fill_a_stretch() -> None:
     with pytest.raises(ConfigError, match="patch: 3 does not divide history: 8"):
         SeriesTransformer(patch=3).check(SERIES)
-    with pytest.raises(ConfigError, match="reads table, not text"):
+    with pytest.raises(ConfigError, match="reads series, not text"):
         SeriesTransformer().check(TEXT)
     with pytest.raises(ValidationError, match="one value for each of 3 features"):
         SeriesSpec(features=3, history=8, mean=(1.0,))
@@ -135,7 +138,7 @@ MODELS: list[tuple[Model, Spec]] = [
 @pytest.mark.parametrize(("model", "spec"), MODELS)
 def test_flops_are_those_that_torch_counts(model: Model, spec: Spec) -> None:
     network = model.build(spec, 7).eval()
-    batch = {"text": tokens(5, 12), "image": (images(5),), "table": (torch.randn(5, 8, 3),)}[spec.kind]
+    batch = {"text": tokens(5, 12), "image": (images(5),), "series": (torch.randn(5, 8, 3),)}[spec.kind]
     # The fused attention is not counted on a CPU: the one of single products is.
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter, torch.no_grad():
         network(*batch)

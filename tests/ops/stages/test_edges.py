@@ -110,21 +110,24 @@ def test_a_stage_that_is_not_there_is_named(text: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "form", "said"),
     [
         (
             {"kind": "transformer_encoder", "depth": 1, "dim": 16, "heads": 2, "dropout": 0.1},
+            "text",
             "Transformer encoder, 1 layer, width 16, 2 heads",
         ),
         (
             {"kind": "vision_transformer", "depth": 4, "dim": 64, "heads": 1, "patch": 2},
+            "image",
             "Vision transformer, 4 layers, width 64, 1 head, patches of 2 by 2",
         ),
-        ({"kind": "perceptron"}, "Perceptron"),
+        ({"kind": "series_transformer", "patch": 6}, "series", "Series transformer, patches of 6 steps"),
+        ({"kind": "perceptron"}, "row", "Perceptron"),
     ],
 )
-def test_a_model_in_a_few_words(model: dict[str, Any], said: str) -> None:
-    assert architecture(model) == said
+def test_a_model_in_a_few_words(model: dict[str, Any], form: str, said: str) -> None:
+    assert architecture(model, form) == said
 
 
 def finished(build: Callable[[Path], None]) -> Services:
