@@ -47,7 +47,7 @@ def test_a_category_becomes_the_vector_of_its_column_and_number() -> None:
     torch.manual_seed(0)
     layer = CategoryVectors((4, 2, 3), 8)
     tables = [nn.Embedding(size, 8) for size in (4, 2, 3)]
-    for table, weight in zip(tables, torch.split(layer.table.weight, (4, 2, 3)), strict=True):
+    for table, weight in zip(tables, torch.split(layer.table.weight, [4, 2, 3]), strict=True):
         table.weight.data.copy_(weight.data)
     codes = torch.tensor([[3, 0, 1], [0, 1, 2]])
     wanted = torch.stack([table(codes[:, place]) for place, table in enumerate(tables)], dim=1)
