@@ -48,6 +48,10 @@ class RowPerceptron(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
+    def hidden_matrices(self) -> set[str]:
+        """Names of the weights between two layers, which Muon is for."""
+        return {f"layers.{place}.0.weight" for place in range(1, len(self.layers))}
+
     def forward(self, numbers: Tensor, categories: Tensor) -> Tensor:
         """Logits (B, C) of numbers (B, N) float32 and numbers of categories (B, K) int64."""
         values = self.scale(numbers)

@@ -17,6 +17,7 @@ from ops.nn.models.feature_transformer import FeatureTransformer
 from ops.nn.models.perceptron import Perceptron
 from ops.nn.row_classifier import CategoryVectors, NumberVectors
 from ops.nn.spec import RowSpec, TextSpec
+from ops.training.optimizer import hidden_matrices
 
 BOTH = RowSpec(numbers=3, categories=(4, 2))
 NUMBERS, NAMES = RowSpec(numbers=3), RowSpec(numbers=0, categories=(4, 2))
@@ -110,6 +111,7 @@ def test_the_perceptron_is_that_of_torch() -> None:
     numbers, codes = rows(NUMBERS)
     wanted = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), network.head)(numbers)
     assert torch.equal(network(numbers, codes), wanted)
+    assert hidden_matrices(network) == {"layers.1.0.weight"} and network.layers[1][0].weight.shape == (5, 6)
 
 
 def test_what_does_not_fit_is_refused() -> None:
