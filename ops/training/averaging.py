@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -12,6 +12,7 @@ from ops.training.config import Averaging
 from ops.training.optimizer import Share
 
 Tensors = dict[str, Tensor]
+Piece = Callable[[Tensor], Tensor]
 
 
 class Average:
@@ -21,18 +22,21 @@ class Average:
         tensors: the average of each weight and each buffer of floats, by name; nothing until it begins.
     """
 
-    def __init__(self, config: Averaging | None, model: nn.Module, total: int) -> None:
+    def __init__(
+        self, config: Averaging | None, model: nn.Module, total: int, piece: Piece = lambda value: value
+    ) -> None:
         """Nothing is averaged yet.
 
         Args:
             config: the recipe's averaging.
             model: whose weights are followed, as the strategy has prepared it.
             total: number of updates of the whole run.
+            piece: what this process holds of a weight.
         """
         self._config = config
         floats = model.state_dict() if config is not None else {}
         # The tensors themselves, which steps and checkpoints change in place.
-        self._current = {name: value for name, value in floats.items() if value.is_floating_point()}
+        self._current = {name: piece(value) for name, value in floats.items() if value.is_floating_point()}
         self._start = round(config.start * total) if config is not None else total
         self.tensors: Tensors = {}
 

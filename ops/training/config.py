@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from ops.config import Config
 from ops.errors import NotThereYet
 from ops.registry import PLANNED
-from ops.training.parallel.settings import StrategyName
+from ops.training.parallel.settings import OWNERS, Parallel, StrategyName
 
 
 class _PlannedError(NotThereYet, ValueError):
@@ -133,6 +133,8 @@ class TrainingConfig(Config):
     """Where processes compute: on NVIDIA's GPUs (one each), Apple's, or the CPU; the first of these by default."""
     strategy: StrategyName = "ddp"
     """How processes share the work; see `docs/how-to/train-on-many-processes.md`."""
+    parallel: Parallel = Parallel()
+    """Settings of the strategy."""
 
     @model_validator(mode="after")
     def _exactly_one_length(self) -> TrainingConfig:
@@ -146,6 +148,13 @@ class TrainingConfig(Config):
             raise ValueError("schedule: exponential never reaches zero: give final_rate above 0, as 0.01")
         if self.final_rate and self.schedule in ("constant", "inverse_square_root"):
             raise ValueError(f"final_rate: schedule: {self.schedule} has no end to fall to")
+        return self
+
+    @model_validator(mode="after")
+    def _settings_of_the_strategy(self) -> TrainingConfig:
+        for name in self.parallel.model_fields_set:
+            if getattr(self.parallel, name) is not None and self.strategy not in OWNERS[name]:
+                raise ValueError(f"parallel.{name} is for {' or '.join(OWNERS[name])}, not for {self.strategy}")
         return self
 
     @field_validator("betas")

@@ -68,9 +68,10 @@ def evaluate(
         weights = torch.ones(len(mine)) if len(mine) else torch.zeros(1)
         mine = mine if len(mine) else rows[:1]
         values, logits = _forward(model, task, spec, examples, mine, strategy)
-        labels = torch.from_numpy(task.targets(values, examples.length[mine], examples.label[mine]))
-        loss += task.loss(logits, labels, weights).double()
-        tally = tally + task.tally(logits, labels, weights, classes)
+        targets = torch.from_numpy(task.targets(values, examples.length[mine], examples.label[mine]))
+        labels, weights = targets.to(strategy.group.sums), weights.to(strategy.group.sums)
+        loss += task.loss(logits, labels, weights).double().cpu()
+        tally = tally + task.tally(logits, labels, weights, classes).cpu()
         on_batch(int(weights.sum()), values.shape[1])
     model.train()
     summed = strategy.total(tally).numpy()
@@ -84,7 +85,7 @@ def predict(model: nn.Module, task: Task, spec: Spec, examples: Examples) -> NDA
     found: NDArray[np.float32] | None = None
     for rows in batches(examples.length):
         _, logits = _forward(model, task, spec, examples, rows, strategy)
-        said = task.probabilities(logits).numpy()
+        said = task.probabilities(logits).cpu().numpy()
         if found is None:
             found = np.zeros((len(examples), said.shape[1]), dtype=np.float32)
         found[rows] = said
@@ -108,11 +109,11 @@ def alone(model: nn.Module) -> Strategy:
 def _forward(
     model: nn.Module, task: Task, spec: Spec, examples: Examples, rows: NDArray[np.int64], strategy: Strategy
 ) -> tuple[NDArray[Any], Tensor]:
-    """The stored values and, in the CPU's memory, the logits of some examples, without dropout."""
+    """The stored values, and the logits of some examples, without dropout."""
     model.eval()
     values = examples.values(rows)
     inputs = task.collate(values, examples.length[rows], spec)
     # Not `inference_mode`: its tensors cannot be kept by strategies that gather weights for a while.
     with torch.no_grad():
         said = strategy.forward(tuple(value.to(strategy.group.device) for value in inputs))
-    return values, said.cpu()
+    return values, said.to(strategy.group.sums)

@@ -103,7 +103,7 @@ class Trainer:
         self._update = Update(self._config, self._total, self._task, self._model, self._optimizers, self._strategy)
         self._evaluate_every = self._config.evaluate_every or per_epoch
         self._progress, self._champion = Progress(), Champion(self._config, self._task)
-        self._average = Average(self._config.averaging, self._model, self._total)
+        self._average = Average(self._config.averaging, self._model, self._total, self._strategy.piece)
         self._flops_of: dict[int, int] = {}
         self._snapshots = Snapshots(run, group, self._strategy.stream)
         self._spending = Spending(group, self._resume(), started)
@@ -158,7 +158,8 @@ class Trainer:
         with self._spending.timed("computing"):
             found = self._update.gradients(batch, self._stop.signal > 0)
         operations = self._operations(batch)
-        self._spending.count(int((batch.weights > 0).sum()), operations, operations)
+        seen = int((batch.weights > 0).sum()) if self._strategy.speaks else 0
+        self._spending.count(seen, operations, operations)
         # Gradients and sums are those of all processes: each comes to the same decision.
         if not (math.isfinite(found.loss) and math.isfinite(found.norm)):
             self._roll_back("loss", step)
@@ -225,7 +226,7 @@ class Trainer:
 
         def seen(rows: int, width: int) -> None:
             self._heart.beat(step)
-            self._spending.count(0, rows * self._flops(width))
+            self._spending.count(0, rows * self._flops(width) // self._strategy.sharers)
 
         with self._average.in_place(), self._spending.timed("evaluating"):
             verdict = evaluate(
@@ -250,7 +251,7 @@ class Trainer:
 
     def _operations(self, batch: Batch) -> int:
         """Of the forward and backward pass of this process's part of a batch, padding included."""
-        return FORWARD_AND_BACKWARD * len(batch.labels) * self._flops(batch.width)
+        return FORWARD_AND_BACKWARD * len(batch.labels) * self._flops(batch.width) // self._strategy.sharers
 
     def _flops(self, width: int) -> int:
         if width not in self._flops_of:

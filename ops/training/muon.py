@@ -17,6 +17,22 @@ STEPS = 5
 TINY = 1e-7
 
 
+class Pieces:
+    """How a process that holds a piece of each weight gets at whole ones; this one holds all of them."""
+
+    def shape(self, weight: Tensor) -> torch.Size:
+        """The whole weight's."""
+        return weight.shape
+
+    def merge(self, weight: Tensor, value: Tensor) -> Tensor:
+        """A tensor of which each process holds a piece as of the weight, whole in every process."""
+        return value
+
+    def share(self, weight: Tensor, value: Tensor) -> Tensor:
+        """This process's piece of a whole tensor."""
+        return value
+
+
 class Muon(Optimizer):
     """For the hidden matrices of a network; all that is no matrix of a linear map or a convolution belongs elsewhere.
 
@@ -40,9 +56,7 @@ class Muon(Optimizer):
         Raises:
             ValueError: a weight has fewer than two dimensions.
         """
-        # Where processes hold pieces of a weight: what makes a tensor of pieces whole, and what takes a piece of it.
-        self.merge: Callable[[Tensor, Tensor], Tensor] = lambda weight, value: value
-        self.share: Callable[[Tensor, Tensor], Tensor] = lambda weight, value: value
+        self.pieces = Pieces()
         super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         for group in self.param_groups:
             for weight in group["params"]:
@@ -69,14 +83,15 @@ class Muon(Optimizer):
             torch._foreach_mul_(weights, 1.0 - group["lr"] * group["weight_decay"])
         forms: dict[tuple[int, int], list[int]] = defaultdict(list)
         for place, weight in enumerate(weights):
-            forms[_form(weight)].append(place)
+            forms[_form(self.pieces.shape(weight))].append(place)
         for (rows, columns), places in forms.items():
-            whole = [self.merge(weights[place], updates[place]).reshape(rows, columns) for place in places]
-            found = orthogonal(torch.stack(whole))
+            matrices = [self.pieces.merge(weights[place], updates[place]).reshape(rows, columns) for place in places]
+            found = orthogonal(torch.stack(matrices))
             scale = -group["lr"] * math.sqrt(max(1.0, rows / columns))
             for place, update in zip(places, found, strict=True):
                 weight = weights[place]
-                weight.add_(self.share(weight, update.reshape(weight.shape).to(weight.dtype)), alpha=scale)
+                whole = update.reshape(self.pieces.shape(weight)).to(weight.dtype)
+                weight.add_(self.pieces.share(weight, whole), alpha=scale)
 
     def _buffer(self, weight: Tensor) -> Tensor:
         state = self.state[weight]
@@ -88,7 +103,8 @@ class Muon(Optimizer):
     @property
     def flops(self) -> int:
         """Operations of the matrix products of one step."""
-        return sum(_flops(*sorted(_form(weight))) for group in self.param_groups for weight in group["params"])
+        weights = (weight for group in self.param_groups for weight in group["params"])
+        return sum(_flops(*sorted(_form(self.pieces.shape(weight)))) for weight in weights)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
@@ -108,8 +124,8 @@ def orthogonal(matrices: Tensor) -> Tensor:
     return x.mT if tall else x
 
 
-def _form(weight: Tensor) -> tuple[int, int]:
-    return weight.shape[0], weight.numel() // weight.shape[0]
+def _form(shape: torch.Size) -> tuple[int, int]:
+    return shape[0], shape.numel() // shape[0]
 
 
 def _flops(short: int, long: int) -> int:

@@ -12,7 +12,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from ops.errors import IntegrityError
 from ops.training.config import TrainingConfig
 from ops.training.distributed import Group
-from ops.training.muon import Muon
+from ops.training.muon import Muon, Pieces
 from ops.training.parallel.base import Strategy
 
 Named = list[tuple[str, nn.Parameter]]
@@ -32,15 +32,17 @@ class Optimizers:
         """
         shares = strategy or Strategy(Group())
         every = list(model.named_parameters())
-        named = [(name, weight) for name, weight in every if weight.requires_grad and shares.steps(name)]
+        mine = [(name, weight) for name, weight in every if weight.requires_grad and shares.steps(name)]
+        # What is stepped are plain tensors: where a weight is in pieces, this process's, in the same memory.
+        named = [(name, _stepped(weight, shares.piece(weight.data))) for name, weight in mine]
+        self._pieces = [(weight, piece, shares) for (_, weight), (_, piece) in zip(mine, named, strict=True)]
         self._others = {name for name, _ in every} - {name for name, _ in named}
         self._names: dict[Tensor, str] = {weight: name for name, weight in named}
         self._rate = config.learning_rate
         self._parts = _make(named, hidden_matrices(model), config)
         for part in self._parts:
             if isinstance(part, Muon) and shares.group.world > 1:
-                part.merge = lambda weight, value: shares.merged(self._names[weight], value)
-                part.share = lambda weight, value: shares.share(self._names[weight], value, weight)
+                part.pieces = _PiecesOfMatrices(shares, self._names)
         for group in self._groups():
             group["base_lr"], group["base_decay"] = group["lr"], group["weight_decay"]
 
@@ -68,6 +70,9 @@ class Optimizers:
 
     def step(self) -> None:
         """Update the weights from their gradients."""
+        for weight, piece, shares in self._pieces:
+            if piece is not weight:
+                piece.grad = None if weight.grad is None else shares.piece(weight.grad)
         for part in self._parts:
             part.step()
 
@@ -109,6 +114,26 @@ class Optimizers:
 
     def _groups(self) -> Iterable[dict[str, Any]]:
         return (group for part in self._parts for group in part.param_groups)
+
+
+class _PiecesOfMatrices(Pieces):
+    """The matrices of a strategy, by their names."""
+
+    def __init__(self, strategy: Strategy, names: Mapping[Tensor, str]) -> None:
+        self._strategy, self._names = strategy, names
+
+    def shape(self, weight: Tensor) -> torch.Size:
+        return self._strategy.shape(self._names[weight], weight)
+
+    def merge(self, weight: Tensor, value: Tensor) -> Tensor:
+        return self._strategy.merged(self._names[weight], value)
+
+    def share(self, weight: Tensor, value: Tensor) -> Tensor:
+        return self._strategy.share(self._names[weight], value, weight)
+
+
+def _stepped(weight: nn.Parameter, piece: Tensor) -> nn.Parameter:
+    return weight if type(weight.data) is type(piece) else nn.Parameter(piece)
 
 
 def _make(named: Named, matrices: set[str], config: TrainingConfig) -> list[Optimizer]:

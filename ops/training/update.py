@@ -72,7 +72,8 @@ class Update:
         # What counts is the number of units in the global batch, whatever share of it this process has.
         loss = self._strategy.backward(batch.to(group.device), loss_of, 1.0 / batch.count)
         self._strategy.agree(self._running, int((batch.weights > 0).sum()))
-        sums = self._strategy.total(torch.tensor([float(loss), stop], dtype=torch.float64, device=group.sums)).tolist()
+        said = float(loss) if self._strategy.speaks else 0.0
+        sums = group.total(torch.tensor([said, stop], dtype=torch.float64, device=group.sums)).tolist()
         norm = self._strategy.clip(self._model, self._config.clip_norm, self._config.clip_value)
         return Gradients(sums[0], norm, sums[1] > 0)
 

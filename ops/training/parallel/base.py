@@ -36,6 +36,16 @@ class Strategy:
         """Which random numbers this process draws: processes that must drop the same values have the same stream."""
         return self.group.rank
 
+    @property
+    def speaks(self) -> bool:
+        """Whether what this process finds of its part counts; one of those that share a part does."""
+        return True
+
+    @property
+    def sharers(self) -> int:
+        """How many processes share the work on a part."""
+        return 1
+
     def prepare(self, model: nn.Module) -> None:
         """Take the model, and share it out where a subclass does; optimisers are made afterwards."""
         self._module = model
@@ -79,7 +89,7 @@ class Strategy:
 
     def total(self, values: Tensor) -> Tensor:
         """The sum of a tensor over all parts of a batch, in each process."""
-        return values
+        return self.group.total(values if self.speaks else torch.zeros_like(values))
 
     def agree(self, running: Sequence[Tensor], examples: int) -> None:
         """Give every process the same running values (BatchNorm's means and variances), each moved by its own part.
@@ -108,6 +118,14 @@ class Strategy:
         """The optimisers' state (`weight:state`) as one process alone would have it; in the first process at least."""
         return self.whole(tensors)
 
+    def piece(self, value: Tensor) -> Tensor:
+        """What this process holds of a weight or of its gradient, as a plain tensor."""
+        return value
+
+    def shape(self, name: str, value: Tensor) -> torch.Size:
+        """The shape of the whole weight of which this process holds `value`."""
+        return value.shape
+
     def merged(self, name: str, value: Tensor) -> Tensor:
         """One tensor of which this process may hold a piece, whole, by the name of its weight or state."""
         return value
@@ -124,4 +142,4 @@ class Strategy:
             value: the tensor; one that has not the whole weight's shape is not shared out.
             weight: the weight as this process has it.
         """
-        return value.clone()
+        return value.to(weight.device, copy=True)

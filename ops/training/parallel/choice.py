@@ -20,4 +20,12 @@ def strategy_of(config: TrainingConfig, group: Group) -> Strategy:
         from ops.training.parallel.fsdp import Fsdp
 
         return Fsdp(group)
+    if config.strategy == "tensor":
+        from ops.training.parallel.tensor import TensorParallel
+
+        return TensorParallel(group)
+    if config.strategy == "fsdp_tensor":
+        from ops.training.parallel.fsdp_tensor import FsdpTensor
+
+        return FsdpTensor(group, config.parallel.tensor or 2)
     return Ddp(group)

@@ -32,7 +32,3 @@ class Ddp(Strategy):
     def backward(self, batch: Batch, loss: Loss, scale: float) -> Tensor:
         """As in one process; DDP divides by the number of processes, which is multiplied in before."""
         return super().backward(batch, loss, scale * self.group.world)
-
-    def total(self, values: Tensor) -> Tensor:
-        """The sum over all processes."""
-        return self.group.total(values)

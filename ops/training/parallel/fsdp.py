@@ -26,15 +26,11 @@ class Fsdp(Sharded):
     def prepare(self, model: nn.Module) -> None:
         """Shard each block of the model, and what is outside of blocks."""
         shard_blocks(model, init_device_mesh(self.group.device.type, (self.group.world,)))
-        self._module = model
+        self.take(model)
 
     def backward(self, batch: Batch, loss: Loss, scale: float) -> Tensor:
         """As in one process; FSDP divides by the number of processes, which is multiplied in before."""
         return super().backward(batch, loss, scale * self.group.world)
-
-    def total(self, values: Tensor) -> Tensor:
-        """The sum over all processes."""
-        return self.group.total(values)
 
 
 def shard_blocks(model: nn.Module, mesh: DeviceMesh) -> None:

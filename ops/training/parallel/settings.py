@@ -2,6 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-StrategyName = Literal["ddp", "zero1", "fsdp"]
+from pydantic import Field
+
+from ops.config import Config
+
+StrategyName = Literal["ddp", "zero1", "fsdp", "tensor", "fsdp_tensor"]
+
+
+class Parallel(Config):
+    """Settings of single strategies. Those of other strategies than the chosen one are refused."""
+
+    tensor: Annotated[int, Field(ge=2, le=64)] | None = None
+    """Of `fsdp_tensor`: neighbours that divide each matrix and share a part of the batch, 2 by default."""
+
+
+OWNERS = {"tensor": ("fsdp_tensor",)}
+"""The strategies that each setting is for."""
