@@ -24,17 +24,22 @@ class Check(NamedTuple):
     broken: pl.Expr
 
 
-def _below(name: str, feature: str, least: float | None) -> Iterator[Check]:
-    if least is not None:
-        yield Check(name, feature, pl.col(feature) < least)
+class Rules(Config):
+    """Limits of features; null leaves one out."""
+
+    limits: ClassVar[tuple[tuple[str, str, str], ...]] = ()
+    """(reason, feature, setting) in datatrove's order; `min_...` is a least, any other setting a most."""
+
+    def checks(self) -> Iterator[Check]:
+        """The rules that are on, in order."""
+        for reason, feature, setting in self.limits:
+            limit = getattr(self, setting)
+            if limit is not None:
+                value = pl.col(feature)
+                yield Check(reason, feature, value < limit if setting.startswith("min_") else value > limit)
 
 
-def _above(name: str, feature: str, most: float | None) -> Iterator[Check]:
-    if most is not None:
-        yield Check(name, feature, pl.col(feature) > most)
-
-
-class GopherRules(Config):
+class GopherRules(Rules):
     """The quality rules of Gopher (Rae et al., 2021, appendix A1.1), in the form of datatrove; null leaves one out."""
 
     min_words: NonNegativeInt | None = 50
@@ -56,21 +61,21 @@ class GopherRules(Config):
     min_stop_words: NonNegativeInt | None = 2
     """Least different stop words."""
 
-    def checks(self) -> Iterator[Check]:
-        """In datatrove's order."""
-        yield from _below("few_words", "words", self.min_words)
-        yield from _above("many_words", "words", self.max_words)
-        yield from _below("short_words", "mean_word_length", self.min_word_length)
-        yield from _above("long_words", "mean_word_length", self.max_word_length)
-        yield from _above("hashes", "hashes", self.max_symbols)
-        yield from _above("ellipses", "ellipses", self.max_symbols)
-        yield from _above("bullet_lines", "bullet_lines", self.max_bullet_lines)
-        yield from _above("ellipsis_lines", "ellipsis_lines", self.max_ellipsis_lines)
-        yield from _below("alphabetic_words", "alphabetic_words", self.min_alphabetic_words)
-        yield from _below("stop_words", "stop_words", self.min_stop_words)
+    limits = (
+        ("few_words", "words", "min_words"),
+        ("many_words", "words", "max_words"),
+        ("short_words", "mean_word_length", "min_word_length"),
+        ("long_words", "mean_word_length", "max_word_length"),
+        ("hashes", "hashes", "max_symbols"),
+        ("ellipses", "ellipses", "max_symbols"),
+        ("bullet_lines", "bullet_lines", "max_bullet_lines"),
+        ("ellipsis_lines", "ellipsis_lines", "max_ellipsis_lines"),
+        ("alphabetic_words", "alphabetic_words", "min_alphabetic_words"),
+        ("stop_words", "stop_words", "min_stop_words"),
+    )
 
 
-class RepetitionRules(Config):
+class RepetitionRules(Rules):
     """The repetition rules of Gopher (Rae et al., 2021, table A1), as shares of the text; null leaves one out."""
 
     lines: Share | None = 0.3
@@ -100,18 +105,17 @@ class RepetitionRules(Config):
     repeated_10_grams: Share | None = 0.10
     """Of ten words."""
 
-    def checks(self) -> Iterator[Check]:
-        """In datatrove's order."""
-        for kind in ("paragraph", "line"):
-            yield from _above(f"{kind}s", f"repeated_{kind}s", getattr(self, f"{kind}s"))
-            most = getattr(self, f"{kind}_characters")
-            yield from _above(f"{kind}_characters", f"repeated_{kind}_characters", most)
-        for size in range(2, 11):
-            name = f"top_{size}_grams" if size < 5 else f"repeated_{size}_grams"
-            yield from _above(name, name, getattr(self, name))
+    limits = (
+        ("paragraphs", "repeated_paragraphs", "paragraphs"),
+        ("paragraph_characters", "repeated_paragraph_characters", "paragraph_characters"),
+        ("lines", "repeated_lines", "lines"),
+        ("line_characters", "repeated_line_characters", "line_characters"),
+        *((name, name, name) for name in (f"top_{size}_grams" for size in (2, 3, 4))),
+        *((name, name, name) for name in (f"repeated_{size}_grams" for size in range(5, 11))),
+    )
 
 
-class C4Rules(Config):
+class C4Rules(Rules):
     """C4's rules for whole texts (Raffel et al., 2020), counted in the lines that it keeps; null leaves one out."""
 
     min_sentences: NonNegativeInt | None = 5
@@ -121,14 +125,17 @@ class C4Rules(Config):
     curly_bracket: bool = True
     """Drop texts with a curly bracket, which prose has not."""
 
+    limits = (("sentences", "sentences", "min_sentences"),)
+
     def checks(self) -> Iterator[Check]:
         """In datatrove's order, but that here lorem ipsum comes first wherever it stands."""
-        yield from _above("lorem_ipsum", "lorem_ipsum", 0.0 if self.lorem_ipsum else None)
-        yield from _above("curly_bracket", "curly_bracket", 0.0 if self.curly_bracket else None)
-        yield from _below("sentences", "sentences", self.min_sentences)
+        for name in ("lorem_ipsum", "curly_bracket"):
+            if getattr(self, name):
+                yield Check(name, name, pl.col(name) > 0.0)
+        yield from super().checks()
 
 
-class FineWebRules(Config):
+class FineWebRules(Rules):
     """The rules that FineWeb added (Penedo et al., 2024); null leaves one out. A text without a word is dropped."""
 
     min_punctuated_lines: Share | None = 0.12
@@ -140,13 +147,17 @@ class FineWebRules(Config):
     max_newlines: NonNegativeFloat | None = 0.3
     """Most newlines per word."""
 
+    limits = (
+        ("punctuated_lines", "punctuated_lines", "min_punctuated_lines"),
+        ("short_lines", "short_lines", "max_short_lines"),
+        ("repeated_characters", "repeated_characters", "max_repeated_characters"),
+        ("newlines", "newlines", "max_newlines"),
+    )
+
     def checks(self) -> Iterator[Check]:
-        """In datatrove's order."""
-        yield from _below("empty", "lines", 1)
-        yield from _below("punctuated_lines", "punctuated_lines", self.min_punctuated_lines)
-        yield from _above("short_lines", "short_lines", self.max_short_lines)
-        yield from _above("repeated_characters", "repeated_characters", self.max_repeated_characters)
-        yield from _above("newlines", "newlines", self.max_newlines)
+        """A text without a word first."""
+        yield Check("empty", "lines", pl.col("lines") < 1)
+        yield from super().checks()
 
 
 class Quality(Scoring):

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ops.quality.characters import INNER, Bytes, classify
+from ops.quality.characters import INNER, TERMINAL, Bytes, classify
 
 Places = NDArray[np.int64]
 
@@ -69,6 +69,19 @@ class Chunk:
         return np.diff(np.searchsorted(places, self.bounds))
 
     @cached_property
+    def marks(self) -> Places:
+        """Places of all characters that end sentences: of their first bytes."""
+        return np.flatnonzero(self.classes[: self.bounds[-1]] & np.uint8(TERMINAL | INNER) == TERMINAL)
+
+    def of(self, byte: int) -> Places:
+        """Places of all bytes of a kind of which there are few."""
+        found = (self.data == byte)[: len(self.data) // 8 * 8]
+        eights = np.flatnonzero(found.view(np.uint64) != 0)
+        places = np.flatnonzero(found.reshape(-1, 8)[eights].ravel())
+        all_of: Places = (eights[places >> 3] << 3) + (places & 7)
+        return all_of
+
+    @cached_property
     def newlines(self) -> Places:
         """Places of all newlines, those between texts among them."""
         return np.flatnonzero(self.data[: self.bounds[-1]] == 10)
@@ -106,6 +119,14 @@ def _cut(text: pl.Series) -> Iterator[tuple[Bytes, Places]]:
         part[:-PADDING] = data[bounds[place] : bounds[last]]
         yield part, bounds[place : last + 1] - bounds[place]
         place = last
+
+
+def one_piece(text: pl.Series, *, narrow: bool) -> Chunk:
+    """All texts in one piece, none of them marked; `narrow` says that all bytes are ASCII."""
+    joined = "\n".join(text.to_list()).encode() + b"\n" * (PADDING + 1)
+    bounds = np.zeros(len(text) + 1, np.int64)
+    np.cumsum(text.str.len_bytes().to_numpy().astype(np.int64) + 1, out=bounds[1:])
+    return Chunk(np.frombuffer(joined, np.uint8), bounds, narrow, np.zeros(len(text), np.bool_))
 
 
 def spans_index(starts: Places, ends: Places) -> Places:

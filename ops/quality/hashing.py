@@ -6,6 +6,7 @@ The hashes only ever tell spans of one piece apart; no hash is stored, so that a
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,25 @@ def salts(count: int) -> Keys:
     return mixed(np.arange(1, count + 1, dtype=np.uint64) * _ODD[3])
 
 
+def taken(values: NDArray[Any], places: NDArray[Any]) -> NDArray[Any]:
+    """`values[places]` for places that are there for sure: without a check of each, in about half the time."""
+    return values.take(places, mode="clip")
+
+
 def load(data: Bytes, places: Places) -> Keys:
     """The eight bytes from each place on as one number."""
     words = data[: len(data) // 8 * 8].view("<u8")
-    index, shift = places >> 3, ((places & 7) << 3).astype(np.uint64)
+    index, shift = places >> 3, (places & 7).view(np.uint64)
+    shift <<= np.uint64(3)
+    loaded: Keys = taken(words, index)
+    loaded >>= shift
+    index += 1
+    behind = taken(words, index)
     # A shift by 64 is undefined: it is done in two steps.
-    loaded: Keys = words[index] >> shift | words[index + 1] << np.uint64(1) << np.uint64(63) - shift
+    behind <<= np.uint64(1)
+    shift ^= np.uint64(63)
+    behind <<= shift
+    loaded |= behind
     return loaded
 
 
@@ -49,11 +63,21 @@ def ends_hash(data: Bytes, starts: Places, ends: Places) -> Keys:
     For spans of up to 16 bytes they tell all apart.
     """
     sizes = ends - starts
-    keys: Keys = (load(data, starts) & _MASKS[np.minimum(sizes, 8)]) * _ODD[0]
-    keys += sizes.astype(np.uint64) * _ODD[2]
+    keys = load(data, starts)
+    keys &= taken(_MASKS, sizes)
+    keys *= _ODD[0]
+    keys += sizes.view(np.uint64) * _ODD[2]
     longer = np.flatnonzero(sizes > 8)
     keys[longer] += mixed(load(data, ends[longer] - 8) * _ODD[3])
     return keys
+
+
+def tails_hash(data: Bytes, starts: Places, ends: Places) -> Keys:
+    """Hashes of the spans' lengths and last eight bytes."""
+    sizes = ends - starts
+    keys = load(data, np.maximum(starts, ends - 8))
+    keys &= taken(_MASKS, sizes)
+    return mixed(keys * _ODD[0] + sizes.view(np.uint64) * _ODD[2])
 
 
 def spans_hash(data: Bytes, starts: Places, ends: Places) -> Keys:
@@ -86,19 +110,19 @@ def first_equal(keys: Keys) -> NDArray[np.int32]:
         return np.empty(0, np.int32)
     bits = max(6, (2 * count).bit_length())
     shift, table = np.uint64(64 - bits), np.empty(1 << bits, np.int32)
-    places = np.arange(count, dtype=np.int32)
     slots = (keys >> shift).view(np.int64)
-    table[slots[::-1]] = places[::-1]
-    first = table[slots]
-    left = np.flatnonzero(keys[first] != keys).astype(np.int32)
+    table[slots[::-1].copy()] = np.arange(count - 1, -1, -1, dtype=np.int32)
+    first: NDArray[np.int32] = taken(table, slots)
+    left = np.flatnonzero(taken(keys, first) != keys)
     for turn in _TURNS:
         if not len(left):
             return first
-        slots = (mixed(keys[left] + turn) * _ODD[0] >> shift).view(np.int64)
+        own = taken(keys, left)
+        slots = (mixed(own + turn) * _ODD[0] >> shift).view(np.int64)
         table[slots[::-1]] = left[::-1]
-        found = table[slots]
+        found = taken(table, slots)
         first[left] = found
-        left = left[keys[found] != keys[left]]
+        left = left[taken(keys, found) != own]
     _, index, inverse = np.unique(keys[left], return_index=True, return_inverse=True)
     first[left] = left[index][inverse]
     return first

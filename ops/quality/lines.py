@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ops.quality.characters import SPACE, TERMINAL
 from ops.quality.chunks import Chunk, Places
-from ops.quality.hashing import ends_hash, first_equal, mixed, repeated, salts, spans_hash
+from ops.quality.hashing import first_equal, repeated, salts, spans_hash, tails_hash, taken
 from ops.quality.words import Column, Words, share
 
 
@@ -56,10 +56,10 @@ def line_features(words: Words, short_line: int) -> dict[str, Column]:
 
 
 def repeated_spans(chunk: Chunk, starts: Places, ends: Places, texts: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which spans equal an earlier one of their text. Only those with equal ends and lengths are read whole."""
-    salt = salts(len(chunk))
-    likely = repeated(first_equal(mixed(ends_hash(chunk.data, starts, ends) ^ salt[texts])))
-    first = first_equal(spans_hash(chunk.data, starts[likely], ends[likely]) ^ salt[texts[likely]])
+    """Which spans equal an earlier one of their text. Only those with equal lengths and last bytes are read whole."""
+    salt = taken(salts(len(chunk)), texts)
+    likely = repeated(first_equal(tails_hash(chunk.data, starts, ends) ^ salt))
+    first = first_equal(spans_hash(chunk.data, starts[likely], ends[likely]) ^ salt[likely])
     again = np.zeros(len(starts), np.bool_)
     again[likely] = first != np.arange(len(likely))
     return again

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import itertools
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,28 @@ ALL = (5, 6, 7, 8, 9, 10)
 _ODD = np.uint64(0xFF51AFD7ED558CCD)
 
 
+class Pairs(NamedTuple):
+    """The runs of two words of a piece that are in their text more than once, and what longer ones take from it.
+
+    Attributes:
+        places: numbers of the words that they begin with, rising.
+        first: for each its first equal, as an index into `places`.
+        texts: for each its text.
+        offsets: characters in all words before each word, and in all words.
+        begins: number of the first word of each text.
+        counts: words of each text.
+        characters: of each text.
+    """
+
+    places: Places
+    first: NDArray[np.int32]
+    texts: NDArray[np.int32]
+    offsets: Places
+    begins: Places
+    counts: Places
+    characters: Places
+
+
 class Runs(NamedTuple):
     """The runs of n words that are in their text more than once.
 
@@ -26,36 +49,62 @@ class Runs(NamedTuple):
         size: n.
         places: numbers of the words that they begin with, rising.
         first: for each its first equal, as an index into `places`.
+        texts: for each its text.
     """
 
     size: int
     places: Places
     first: NDArray[np.int32]
+    texts: NDArray[np.int32]
 
 
-def run_features(words: Words) -> dict[str, Column]:
+def run_features(pairs: list[Pairs]) -> dict[str, Column]:
     """For each text the share of its characters in its most frequent run of 2, 3, 4 words, and in repeated longer ones.
 
     A run of n + 1 words can only be repeated where the runs of n words at its two first words are, so that each length
-    looks at what the length before has left, and two numbers tell a run apart without a hash.
+    looks at what the length before has left, and two numbers tell a run apart without a hash. As little is left, many
+    pieces are looked at together.
     """
-    ends = np.concatenate([[0], np.cumsum(words.lengths)])
-    runs, features = _pairs(words), {}
+    whole = _joined(pairs)
+    runs, features = Runs(TOP[0], whole.places, whole.first, whole.texts), {}
     for size in range(TOP[0], ALL[-1] + 1):
         if size > TOP[0]:
             runs = _longer(runs)
         if size in TOP:
-            found = _top(words, runs, ends)
+            found = _top(whole, runs)
         else:
-            taken = repeats(runs, words.texts)
-            sizes = ends[taken + size] - ends[taken]
-            found = np.bincount(words.texts[taken], sizes, len(words.chunk)).astype(np.int64)
+            counted = repeats(runs)
+            begins = runs.places[counted]
+            sizes = whole.offsets[begins + size] - whole.offsets[begins]
+            found = np.bincount(runs.texts[counted], sizes, len(whole.counts)).astype(np.int64)
         name = f"top_{size}_grams" if size in TOP else f"repeated_{size}_grams"
-        features[name] = share(found, words.chunk.text_lengths)
+        features[name] = share(found, whole.characters)
     return features
 
 
-def _pairs(words: Words) -> Runs:
+def _joined(pairs: list[Pairs]) -> Pairs:
+    """Several pieces as if they were one."""
+    if len(pairs) == 1:
+        return pairs[0]
+
+    def together(values: list[NDArray[Any]], sizes: list[int]) -> NDArray[Any]:
+        bases = itertools.accumulate(sizes, initial=0)
+        return np.concatenate([part + values[0].dtype.type(base) for part, base in zip(values, bases, strict=False)])
+
+    words, texts = [len(part.offsets) for part in pairs], [len(part.counts) for part in pairs]
+    return Pairs(
+        together([part.places for part in pairs], words),
+        together([part.first for part in pairs], [len(part.places) for part in pairs]),
+        together([part.texts for part in pairs], texts),
+        np.concatenate([part.offsets for part in pairs]),
+        together([part.begins for part in pairs], words),
+        np.concatenate([part.counts for part in pairs]),
+        np.concatenate([part.characters for part in pairs]),
+    )
+
+
+def find_pairs(words: Words) -> Pairs:
+    """The repeated runs of two words."""
     salted = words.salted
     keys = salted[:-1] * _ODD + salted[1:]
     across = words.bounds[1:-1] - 1
@@ -66,7 +115,9 @@ def _pairs(words: Words) -> Runs:
     places = repeated(first)
     index = np.empty(len(keys), np.int32)
     index[places] = np.arange(len(places), dtype=np.int32)
-    return Runs(2, places, index[first[places]])
+    texts, characters = words.texts[places], words.chunk.text_lengths
+    first = index[first[places]]
+    return Pairs(places, first, texts, words.offsets, words.bounds[:-1], words.counts, characters)
 
 
 def _longer(runs: Runs) -> Runs:
@@ -77,22 +128,23 @@ def _longer(runs: Runs) -> Runs:
     kept = repeated(first)
     index = np.empty(len(both), np.int32)
     index[kept] = np.arange(len(kept), dtype=np.int32)
-    return Runs(runs.size + 1, runs.places[both[kept]], index[first[kept]])
+    stay = both[kept]
+    return Runs(runs.size + 1, runs.places[stay], index[first[kept]], runs.texts[stay])
 
 
-def _top(words: Words, runs: Runs, ends: Places) -> Places:
+def _top(whole: Pairs, runs: Runs) -> Places:
     """Characters (with one space between words) in the most frequent run, the first of the most frequent ones.
 
     Where no run is repeated that is the first run, as in datatrove.
     """
-    found = np.zeros(len(words.chunk), np.int64)
-    some = np.flatnonzero(words.counts >= runs.size)
-    begin = words.bounds[some]
+    ends, found = whole.offsets, np.zeros(len(whole.counts), np.int64)
+    some = np.flatnonzero(whole.counts >= runs.size)
+    begin = whole.begins[some]
     found[some] = ends[begin + runs.size] - ends[begin] + runs.size - 1
     counts = np.bincount(runs.first, minlength=len(runs.places))
     heads = np.flatnonzero(counts > 1)
     if len(heads):
-        texts = words.texts[runs.places[heads]]
+        texts = runs.texts[heads]
         begins = np.flatnonzero(np.diff(texts, prepend=-1))
         best = np.maximum.reduceat(counts[heads] << 32 | (2**32 - 1 - heads), begins)
         place = runs.places[2**32 - 1 - (best & 2**32 - 1)]
@@ -100,51 +152,49 @@ def _top(words: Words, runs: Runs, ends: Places) -> Places:
     return found
 
 
-def repeats(runs: Runs, texts: NDArray[np.int32]) -> Places:
-    """The places of the runs that a walk through each text counts as repeated.
+def repeats(runs: Runs) -> NDArray[np.int32]:
+    """Which of the runs, by their number, a walk through each text counts as repeated.
 
     The walk goes from word to word and remembers the runs that it meets; over one that it has met it jumps, so that
     counted runs never overlap, and what is jumped over is not met. Whether a run has been met depends on the jumps
     before it: the walk is done with a guess (all but first ones have been), what it met corrects the guess, and the
     texts where that changed something walk again. Each time at least one more jump is right.
     """
-    size, places, first = runs
+    size, places, first, texts = runs
     own = np.arange(len(places), dtype=np.int32)
     known = first != own
     todo = own
-    done: list[Places] = []
+    done: list[NDArray[np.int32]] = []
     while len(todo):
-        here, known_here = places[todo], known[todo]
-        jumps = _walk(here[known_here], size, texts)
-        before = np.searchsorted(jumps, here) - 1
-        jumped = (before >= 0) & (here < jumps[before] + size) if len(jumps) else np.zeros(len(here), np.bool_)
-        met = np.flatnonzero(~jumped)[::-1]
+        here, texts_here, known_here = places[todo], texts[todo], known[todo]
+        jumps = todo[known_here]
+        jumps = jumps[_walk(places[jumps], texts[jumps], size)]
+        leaps = places[jumps]
+        before = np.searchsorted(leaps, here) - 1
+        jumped = (before >= 0) & (here < leaps[before] + size) if len(jumps) else np.zeros(len(here), np.bool_)
+        met = todo[~jumped][::-1]
         earliest = np.full(len(places), len(places), np.int32)
-        earliest[first[todo[met]]] = todo[met]
+        earliest[first[met]] = met
         corrected = earliest[first[todo]] < todo
-        wrong = np.zeros(int(texts[here[-1]]) + 1, np.bool_)
-        wrong[texts[here[(corrected != known_here) & ~jumped]]] = True
+        wrong = np.zeros(int(texts_here[-1]) + 1, np.bool_)
+        wrong[texts_here[(corrected != known_here) & ~jumped]] = True
         done.append(jumps[~wrong[texts[jumps]]])
         known[todo] = corrected
-        todo = todo[wrong[texts[here]]]
-    return np.sort(np.concatenate(done)) if done else np.empty(0, np.int64)
+        todo = todo[wrong[texts_here]]
+    return np.sort(np.concatenate(done)) if done else np.empty(0, np.int32)
 
 
-def _walk(known: Places, size: int, texts: NDArray[np.int32]) -> Places:
-    """Those of the known runs that are met when each text is walked from its first one, jumping over each that is met.
+def _walk(known: Places, texts: NDArray[np.int32], size: int) -> NDArray[np.bool_]:
+    """Which of the known runs are met when each text is walked from its first one, jumping over each that is met.
 
     By doubling: with where 1, 2, 4, ... jumps lead, as many steps as the logarithm of the longest chain.
     """
-    if not len(known):
-        return known
     leads = np.append(np.searchsorted(known, known + size), len(known))
-    met = np.zeros(len(known) + 1, np.bool_)
-    new = np.flatnonzero(np.diff(texts[known], prepend=-1))
-    met[new] = True
-    count = len(new)
+    met = np.append(np.diff(texts, prepend=-1) != 0, False)
+    count = int(np.count_nonzero(met))
     while True:
         met[leads[np.flatnonzero(met[:-1])]] = True
         now = int(np.count_nonzero(met[:-1]))
         if now == count:
-            return known[met[:-1]]
+            return met[:-1]
         count, leads = now, leads[leads]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ops.quality.characters import ALPHA, BREAK, SPACE, WORDY, Bytes
 from ops.quality.chunks import PADDING, Chunk, Places
-from ops.quality.hashing import Keys, load, salts, spans_hash
+from ops.quality.hashing import Keys, load, salts, spans_hash, taken
 
 Column = NDArray[np.float64]
 
@@ -94,43 +94,55 @@ class Words:
         """The words that each line begins with, in the order of `last_of_line`."""
         return np.concatenate([[0], self.last_of_line[:-1] + 1])[: len(self.last_of_line)]
 
-    def per_text(self, values: NDArray[np.int64]) -> Places:
-        """Sum over each text of a value for each word."""
-        total = np.concatenate([[0], np.cumsum(values)])
-        sums: Places = total[self.bounds[1:]] - total[self.bounds[:-1]]
-        return sums
+    def counted(self, words: Places) -> Places:
+        """How many of these words are in each text."""
+        return np.bincount(self.texts[words], minlength=len(self.chunk))
 
     @cached_property
-    def _classes(self) -> Bytes:
-        """The bits that some character of each word has, of `ALPHA` and `WORDY`."""
-        classes = self.chunk.classes[self.starts] & np.uint8(ALPHA | WORDY)
-        unsure = np.flatnonzero(classes != ALPHA | WORDY)
-        if len(unsure):
-            spans = np.stack([self.starts[unsure], self.ends[unsure]], axis=1).ravel()
-            classes[unsure] = np.bitwise_or.reduceat(self.chunk.classes, spans)[::2]
-        return classes
+    def offsets(self) -> Places:
+        """Characters in all words before each word, and in all words."""
+        found = np.zeros(len(self) + 1, np.int64)
+        np.cumsum(self.lengths, out=found[1:])
+        return found
+
+    def without(self, bits: int) -> Places:
+        """The words of which no character is of any of these classes, of `ALPHA` and `WORDY`."""
+        places, classes = self._odd
+        found: Places = places[classes & np.uint8(bits) == 0]
+        return found
+
+    @cached_property
+    def _odd(self) -> tuple[Places, Bytes]:
+        """The words in which not both `ALPHA` and `WORDY` are met, and which of them is."""
+        both, classes = np.uint8(ALPHA | WORDY), self.chunk.classes
+        # Two looks settle most words; what is behind a word of one byte is white space, which has neither.
+        places = np.flatnonzero((taken(classes, self.starts) | taken(classes, self.starts + 1)) & both != both)
+        spans = np.stack([self.starts[places], self.ends[places]], axis=1).ravel()
+        found = np.bitwise_or.reduceat(classes, spans)[::2] if len(places) else np.empty(0, np.uint8)
+        odd = found & both != both
+        return places[odd], found[odd]
 
 
 def word_features(words: Words, stop_words: list[str]) -> dict[str, Column]:
     """What Gopher's quality rules look at, for each text; shares of nothing are 0."""
     chunk, data = words.chunk, words.chunk.data
-    real = (words._classes & WORDY).astype(np.bool_)
-    counted = words.per_text(real.astype(np.int64))
-    characters = words.per_text(np.where(real, words.lengths, 0))
+    unreal, without_letter = words.without(WORDY), words.without(ALPHA)
+    counted = words.counts - words.counted(unreal)
+    characters = words.offsets[words.bounds[1:]] - words.offsets[words.bounds[:-1]]
+    characters -= np.bincount(words.texts[unreal], words.lengths[unreal], len(chunk)).astype(np.int64)
     lines = _lines_of(chunk)
     first, last = words.starts[words.first_of_line], words.ends[words.last_of_line]
     heads = load(data, first)
     bulleted = first[(heads & np.uint64(0xFF) == _DASH) | (heads & np.uint64(0xFFFFFF) == _BULLET)]
     trailing = last[_ends_with_ellipsis(chunk, last)] - 1
-    alphabetic = words.per_text(((words._classes & ALPHA) > 0).astype(np.int64))
     return {
         "words": counted.astype(np.float64),
         "mean_word_length": share(characters, counted),
-        "hashes": share(chunk.counted(np.flatnonzero(data[:-PADDING] == 0x23)), words.counts),
+        "hashes": share(chunk.counted(chunk.of(0x23)), words.counts),
         "ellipses": share(_ellipses(chunk), words.counts),
         "bullet_lines": share(chunk.counted(bulleted), lines),
         "ellipsis_lines": share(chunk.counted(trailing), lines),
-        "alphabetic_words": share(alphabetic, words.counts),
+        "alphabetic_words": share(words.counts - words.counted(without_letter), words.counts),
         "stop_words": _stop_words(words, stop_words).astype(np.float64),
     }
 
@@ -158,17 +170,16 @@ def _lines_of(chunk: Chunk) -> Places:
 
 def _ellipses(chunk: Chunk) -> Places:
     """How often `...` and … are in each text, counted as `str.count` does."""
-    data = chunk.data[:-PADDING]
-    dotted = (data[2:] == _DOT) & (data[1:-1] == _DOT) & (data[:-2] == _DOT)
-    places = np.flatnonzero(dotted)
+    places = chunk.marks[chunk.data[chunk.marks] == _DOT]
     found = np.zeros(len(chunk), np.int64)
-    if len(places):
-        # A run of n dots is n - 2 places in a row, and n // 3 ellipses.
-        begins = np.flatnonzero(np.diff(places, prepend=-2) != 1)
-        sizes = np.diff(begins, append=len(places))
-        found += np.bincount(chunk.texts_of(places)[begins], (sizes + 2) // 3, len(chunk)).astype(np.int64)
+    # Of runs of at least three dots each has one for every three.
+    within = np.flatnonzero(places[2:] - places[:-2] == 2)
+    if len(within):
+        begins = np.flatnonzero(np.diff(within, prepend=-2) != 1)
+        sizes = np.diff(begins, append=len(within)) + 2
+        found += np.bincount(chunk.texts_of(places[within])[begins], sizes // 3, len(chunk)).astype(np.int64)
     if not chunk.narrow:
-        leads = np.flatnonzero(data == 0xE2)
+        leads = chunk.of(0xE2)
         found += chunk.counted(leads[load(chunk.data, leads) & np.uint64(0xFFFFFF) == _ELLIPSIS])
     return found
 
@@ -190,15 +201,15 @@ def _stop_words(words: Words, stop_words: list[str]) -> Places:
     wanted = sorted({word.encode() for word in stop_words})
     content = np.frombuffer(b"".join(wanted) + b"\n" * PADDING, np.uint8)
     ends = np.cumsum([len(word) for word in wanted])
-    keys = spans_hash(
-        np.append(content, np.full(-len(content) % 8, 10, np.uint8)), ends - np.diff(ends, prepend=0), ends
+    keys = np.sort(
+        spans_hash(np.append(content, np.full(-len(content) % 8, 10, np.uint8)), ends - np.diff(ends, prepend=0), ends)
     )
     table = np.zeros(1 << 12, np.bool_)
     table[(keys >> np.uint64(52)).view(np.int64)] = True
-    likely = np.flatnonzero(table[(words.hashes >> np.uint64(52)).view(np.int64)])
-    order = np.argsort(keys)
-    index = np.minimum(np.searchsorted(keys[order], words.hashes[likely]), len(keys) - 1)
-    is_one = keys[order][index] == words.hashes[likely]
+    likely = np.flatnonzero(taken(table, (words.hashes >> np.uint64(52)).view(np.int64)))
+    asked = taken(words.hashes, likely)
+    index = np.searchsorted(keys, asked)
+    is_one = np.flatnonzero(taken(keys, index) == asked)
     seen = np.zeros((len(words.chunk), len(keys)), np.bool_)
     seen[words.texts[likely[is_one]], index[is_one]] = True
     found: Places = np.count_nonzero(seen, axis=1)

@@ -121,6 +121,15 @@ def test_the_size_of_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     assert computed(list(texts[50:])).equals(whole[50:])
 
 
+def test_bytes_of_a_kind_and_texts_as_one_piece() -> None:
+    texts = pl.Series(["", "a]b", "]]]\u00e9", "x" * 50 + "]"])
+    chunk = chunks.one_piece(texts, narrow=False)
+    content = "\n".join([*texts, ""]).encode()
+    assert bytes(chunk.data[: chunk.bounds[-1]]) == content and not chunk.marked.any()
+    assert chunk.of(0x5D).tolist() == [place for place, byte in enumerate(content) if byte == 0x5D]
+    assert chunk.text_lengths.tolist() == texts.str.len_chars().to_list()
+
+
 def test_nulls_and_nothing() -> None:
     assert computed(["", None]).n_unique() == 1
     empty = computed([])

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.quality.hashing import ends_hash, first_equal, load, repeated, spans_hash
+from ops.quality.hashing import ends_hash, first_equal, load, repeated, spans_hash, tails_hash
 
 
 @given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 9), max_size=200))
@@ -25,6 +25,9 @@ def test_equal_spans_have_equal_hashes_and_others_others(parts: list[bytes]) -> 
     starts = ends - [len(part) for part in parts]
     hashes = spans_hash(data, starts, ends).tolist()
     assert [hashes.index(value) for value in hashes] == [parts.index(part) for part in parts]
+    tails = tails_hash(data, starts, ends).tolist()
+    ends_of = [(len(part), part[-8:]) for part in parts]
+    assert [tails.index(tail) for tail in tails] == [ends_of.index(end) for end in ends_of]
     short = [place for place, part in enumerate(parts) if len(part) <= 16]
     keys = ends_hash(data, starts[short], ends[short]).tolist()
     assert [keys.index(key) for key in keys] == [
