@@ -13,6 +13,8 @@ from ops.recipe import Recipe
 from ops.stages.report import report_stage
 from resources.workspace import Workspace
 
+_RIVALS = {"majority": "the majority class", "unigram": "the tokens' frequencies"}
+
 
 def _report(versions: Versions) -> Any:
     from ops.evaluation.reports import read_report
@@ -41,7 +43,7 @@ def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
 
 def look(recipe: Recipe) -> Look:
     """Icons, checks and metadata; what the model has to beat is the task's to say."""
-    rival = {"majority": "the majority class"}.get(recipe.task.rival, recipe.task.rival)
+    rival = _RIVALS.get(recipe.task.rival, recipe.task.rival)
     said = f"On the test split, the 95% interval of the lead over {rival} is above zero."
     better = Check(f"better_than_{recipe.task.rival}", said, _better_than_rival)
     return Look(frozenset({"html", "scikitlearn"}), (better,), _metadata)
@@ -66,4 +68,5 @@ def _judge(workspace: Workspace, recipe: Recipe, versions: Versions, checks: Map
 
 def report(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of the model's judgement."""
-    return stage_asset(recipe, report_stage(bool(recipe.fitting)), look(recipe), after=_judge)
+    stage = report_stage(bool(recipe.fitting), recipe.task.form == "stream")
+    return stage_asset(recipe, stage, look(recipe), after=_judge)

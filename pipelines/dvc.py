@@ -123,7 +123,8 @@ def _dump(content: Any) -> str:
 def _plots(recipe: Recipe, report: str) -> list[dict[str, Any]]:
     """The learning curves in the report's folder: the losses in one plot, the accuracy or error in another."""
     curves = FORECAST_CURVES if recipe.task.form == "series" else CURVES
-    judged = recipe.task.judged[0]
+    # A language model is judged by its loss: what else can be drawn is how often it is right.
+    judged = "accuracy" if recipe.task.form == "stream" else recipe.task.judged[0]
     found = {what: {f"{report}/{n}.csv": n for n in curves if n.endswith(what)} for what in ("loss", judged)}
     return [{f"{recipe.name}-{what}": {"x": "step", "y": y, "y_label": what}} for what, y in found.items()]
 

@@ -64,6 +64,7 @@ def describe_record(record: dict[str, Any]) -> str:
         ("valid_loss", "valid loss"),
         ("valid_accuracy", "valid accuracy"),
         ("valid_mae", "valid error"),
+        ("valid_nats", "valid nats"),
     )
     words += [f"{label} {record[name]:.4f}" for name, label in names if isinstance(record.get(name), int | float)]
     if isinstance(record.get("examples_per_s"), int | float):

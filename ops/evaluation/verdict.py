@@ -92,6 +92,15 @@ def _headline(outcome: Outcome, model: Score, baseline: Score | None, majority: 
     return f"Accuracy {own} against {other} for {baseline.name} and {floor}"
 
 
+def outcome_of_less(naive: Estimate, baseline: Estimate | None) -> Outcome:
+    """The outcome of a figure of which less is better, from the model's minus the naive rival's and the baseline's."""
+    if naive.high >= 0:
+        return "useless"
+    if baseline is None or baseline.high < 0:
+        return "better"
+    return "worse" if baseline.low > 0 else "even"
+
+
 def spent(costs: Sequence[CostRow]) -> str:
     """What the model took, as the end of a sentence."""
     cost = next((row.cost for row in costs if row.role == "model"), Cost())

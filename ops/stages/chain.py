@@ -53,7 +53,11 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     chain += [clean_corpus_stage(duplicates, scores, fitted), STATISTICS, SHARDS]
     if vocabulary:
         chain.append(TOKENIZER)
-    chain += [token_cache_stage(vocabulary), model_stage(vocabulary), report_stage(fitted)]
+    chain += [
+        token_cache_stage(vocabulary),
+        model_stage(vocabulary),
+        report_stage(fitted, recipe.task.form == "stream"),
+    ]
     return tuple(chain)
 
 

@@ -26,7 +26,9 @@ from ops.storage import Version
 if TYPE_CHECKING:
     from ops.evaluation.baselines.base import Fitted
     from ops.evaluation.forecast.schema import ForecastReport
+    from ops.evaluation.language.schema import LanguageReport
     from ops.evaluation.report import TestRows
+    from ops.evaluation.reports import AnyReport
     from ops.sources.base import Modality
 
 FLOWS = ("raw_corpus", "clean_corpus", "shards")
@@ -58,14 +60,17 @@ def _modules(recipe: Recipe) -> list[str]:
     kinds = (recipe.evaluation.baseline, recipe.task, recipe.model)
     steps = [step for step in (*recipe.cleaning, *recipe.normalization) if isinstance(step, FittedStep)]
     more = ["ops.stages.forecasts", "ops.evaluation.forecast.render"] if recipe.task.form == "series" else []
+    if recipe.task.form == "stream":
+        more = ["ops.stages.language", "ops.evaluation.language.render"]
     more += change_modules(recipe)  # the contact sheet makes copies itself where none are stored
     return ["ops.evaluation.html", *more, *(type(value).__module__ for value in (*kinds, *steps))]
 
 
 def _build(build: Build) -> None:
     _check_settings(build)
-    series = build.recipe.task.form == "series"
-    report, page, curves = _forecast(build) if series else _classifier(build)
+    form = build.recipe.task.form
+    made = (_forecast if form == "series" else _language if form == "stream" else _classifier)(build)
+    report, page, curves = made
     build.output.text("report.html", page)
     build.output.json("report.json", report.model_dump(mode="json"))
     build.output.json("metrics.json", figures(report))
@@ -85,18 +90,28 @@ def _forecast(build: Build) -> tuple[ForecastReport, str, tuple[str, ...]]:
     from ops.evaluation.forecast.render import render_forecast
     from ops.stages.forecasts import forecast_report
 
-    subject = _subject(build)
-    flows = [flow for name in (*FLOWS, "token_cache") for flow in _flows(name, build.every(name))]
-    report = forecast_report(
-        build,
-        subject=subject,
-        flows=flows,
-        history=_records(build.one("model").file("history.jsonl")),
-        inputs=_origins(build),
-        model_cost=_cost(build.one("model").cost or {}),
-        learned=_learned(build),
-    )
+    report = forecast_report(build, **_told(build))
     return report, render_forecast(report), FORECAST_CURVES
+
+
+def _language(build: Build) -> tuple[LanguageReport, str, tuple[str, ...]]:
+    from ops.evaluation.language.render import render_language
+    from ops.stages.language import language_report
+
+    report = language_report(build, **_told(build))
+    return report, render_language(report), CURVES
+
+
+def _told(build: Build) -> dict[str, Any]:
+    """What the reports of series and of streams have in common."""
+    return {
+        "subject": _subject(build),
+        "flows": [flow for name in (*FLOWS, "token_cache") for flow in _flows(name, build.every(name))],
+        "history": _records(build.one("model").file("history.jsonl")),
+        "inputs": _origins(build),
+        "model_cost": _cost(build.one("model").cost or {}),
+        "learned": _learned(build),
+    }
 
 
 def _check_settings(build: Build) -> None:
@@ -238,7 +253,7 @@ def _cost(measured: dict[str, Any]) -> Cost:
     )
 
 
-def figures(report: Report | ForecastReport) -> dict[str, float]:
+def figures(report: AnyReport) -> dict[str, float]:
     """The report's main figures by name, costs among them: what `dvc metrics diff` compares."""
     from ops.evaluation.reports import asset_metadata
 
@@ -250,8 +265,11 @@ def _curve(points: Sequence[Point], name: str) -> str:
     return "".join([f"step,{name}\n", *(f"{point.step},{point.value!r}\n" for point in points)])
 
 
-def report_stage(fitted: bool) -> Stage:
-    """The stage, with the fold over fitted cleaning steps as an input where the recipe has it."""
+def report_stage(fitted: bool, writes: bool = False) -> Stage:
+    """The stage, with the fold over fitted cleaning steps as an input where the recipe has it.
+
+    A model that writes text does so in its report, with the tokenizer.
+    """
     return Stage(
         name="report",
         description="The model on the test split beside a naive guess and a classical baseline, and its cost.",
@@ -262,6 +280,7 @@ def report_stage(fitted: bool) -> Stage:
             Input("clean_corpus", every=True),
             Input("statistics"),
             Input("shards", every=True),
+            *((Input("tokenizer"),) if writes else ()),
             Input("token_cache", every=True),
             Input("model"),
         ),

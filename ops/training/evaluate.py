@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ops.nn.spec import Spec
 from ops.tasks.base import Task
+from ops.tasks.language_model import LanguageModel
 from ops.training.data import Examples
 from ops.training.distributed import Group
 from ops.training.parallel.base import Strategy
@@ -90,6 +91,25 @@ def predict(model: nn.Module, task: Task, spec: Spec, examples: Examples) -> NDA
             found = np.zeros((len(examples), said.shape[1]), dtype=np.float32)
         found[rows] = said
     return np.zeros((0, 0), dtype=np.float32) if found is None else found
+
+
+def tell(
+    model: nn.Module, task: LanguageModel, spec: Spec, examples: Examples
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Of each token told, window by window: its loss in nats, and whether it was thought most likely."""
+    strategy = alone(model)
+    units = task.units(examples.length)
+    starts = np.cumsum(units) - units
+    nats, hits = np.zeros(int(units.sum()), np.float32), np.zeros(int(units.sum()), np.bool_)
+    for rows in batches(examples.length):
+        values, logits = _forward(model, task, spec, examples, rows, strategy)
+        targets = task.targets(values, examples.length[rows], examples.label[rows])
+        labels = torch.from_numpy(targets)
+        row, place = np.nonzero(np.arange(targets.shape[1]) < units[rows][:, None])
+        at = starts[rows][row] + place
+        nats[at] = task.nats(logits, labels).numpy()[row, place]
+        hits[at] = (logits.argmax(dim=-1) == labels).numpy()[row, place]
+    return nats, hits
 
 
 def batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.errors import ConfigError
 from ops.storage import Version
 from ops.training.data import load_examples
-from ops.training.evaluate import predict
+from ops.training.evaluate import predict, tell
 from ops.training.inputs import cache_inputs
 from ops.training.result import load_model
 
@@ -27,3 +28,22 @@ def predict_split(model: Version, caches: Mapping[str, Version], split: str) -> 
         cache_inputs(caches), trained.spec.dtype, len(trained.classes), label_shape=trained.task.label_shape
     )[split]
     return predict(trained.network, trained.task, trained.spec, examples)
+
+
+def tell_split(
+    model: Version, caches: Mapping[str, Version], split: str
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """What each token of a split costs a stored language model, and whether it was thought most likely; see `tell`.
+
+    Raises:
+        ConfigError: the model is no language model.
+    """
+    from ops.tasks.language_model import LanguageModel
+
+    trained = load_model(model.json("model.json"), model.file("model.safetensors").read_bytes())
+    if not isinstance(trained.task, LanguageModel):
+        raise ConfigError(
+            f"the model is for {trained.task.kind}; only a language model tells tokens", where="model.json"
+        )
+    examples = load_examples(cache_inputs(caches), trained.spec.dtype, 0, label_shape=None)[split]
+    return tell(trained.network, trained.task, trained.spec, examples)

@@ -19,9 +19,12 @@ def loss_chart(curves: LossCurves) -> Chart | None:
 
 def accuracy_chart(curves: Curves) -> Chart | None:
     """Validation accuracy; nothing where it was not recorded."""
-    return line_chart(
-        "accuracy", "Validation accuracy by step", [("validation", "line-model", curves.valid_accuracy)], "model"
-    )
+    return accuracy_line(curves.valid_accuracy)
+
+
+def accuracy_line(points: Sequence[Point]) -> Chart | None:
+    """Validation accuracy by step; nothing without a point."""
+    return line_chart("accuracy", "Validation accuracy by step", [("validation", "line-model", points)], "model")
 
 
 def line_chart(name: str, title: str, lines: Sequence[Line], marker: str) -> Chart | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from ops.evaluation.cost import whole
-from ops.evaluation.forecast.schema import ForecastDifference, ForecastScore, Role
+from ops.evaluation.forecast.schema import ForecastDifference, ForecastScore
 from ops.evaluation.schema import CostRow, Outcome, Verdict
-from ops.evaluation.verdict import cost_relation, figure, signed, signed_span, span, spent
+from ops.evaluation.verdict import cost_relation, figure, outcome_of_less, signed, signed_span, span, spent
 
 
 def judge(
@@ -26,7 +26,7 @@ def judge(
     """
     by_role = {score.role: score for score in scores}
     against = {difference.role: difference for difference in differences}
-    outcome = _outcome(against)
+    outcome = outcome_of_less(against["persistence"].mae, against["baseline"].mae if "baseline" in against else None)
     baseline = by_role.get("baseline")
     other = against.get("baseline") or against["persistence"]
     model, naive = by_role["model"], by_role["persistence"]
@@ -46,17 +46,6 @@ def judge(
             ]
         ),
     )
-
-
-def _outcome(against: Mapping[Role, ForecastDifference]) -> Outcome:
-    if against["persistence"].mae.high >= 0:
-        return "useless"
-    if "baseline" not in against:
-        return "better"
-    difference = against["baseline"].mae
-    if difference.high < 0:
-        return "better"
-    return "worse" if difference.low > 0 else "even"
 
 
 def _title(outcome: Outcome, baseline: ForecastScore | None) -> str:
