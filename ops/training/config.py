@@ -127,8 +127,16 @@ class TrainingConfig(Config):
     before it fails."""
     loader: Loader = Loader()
     """How examples are read."""
-    precision: Literal["float32", "float64"] = "float32"
-    """Type of weights and activations; float64 is for comparisons to many digits."""
+    micro_batch: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None
+    """Most examples that a process computes at once; gradients of several such parts add up to those of its share of
+    the batch. `auto` halves the share until its longest examples fit in the memory; null takes it whole."""
+    precision: Literal["float32", "bfloat16", "float16", "float64"] = "float32"
+    """Type of matrix products; weights and what the optimiser knows have 32 bits, or 64. With float16 the loss is
+    scaled, and updates whose gradients overflow are left out. float64 is for comparisons to many digits."""
+    compile: bool = False
+    """Let torch translate the model to machine code first: half a minute, which pays in long runs on GPUs."""
+    deterministic: bool = True
+    """Only algorithms that give the same bits each time; without it some are faster on GPUs."""
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where processes compute: on NVIDIA's GPUs (one each), Apple's, or the CPU; the first of these by default."""
     strategy: StrategyName = "ddp"
@@ -155,6 +163,12 @@ class TrainingConfig(Config):
         for name in self.parallel.model_fields_set:
             if getattr(self.parallel, name) is not None and self.strategy not in OWNERS[name]:
                 raise ValueError(f"parallel.{name} is for {' or '.join(OWNERS[name])}, not for {self.strategy}")
+        return self
+
+    @model_validator(mode="after")
+    def _auto_needs_whole_models(self) -> TrainingConfig:
+        if self.micro_batch == "auto" and self.strategy != "ddp":
+            raise ValueError(f"micro_batch: auto is for the strategy ddp; with {self.strategy} give a number")
         return self
 
     @field_validator("betas")

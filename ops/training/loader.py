@@ -56,6 +56,10 @@ class Batch:
         """Some of the examples; counts are still those of the global batch."""
         return self._of(lambda value: value[chosen])
 
+    def without_weight(self) -> Batch:
+        """The same examples, which only stand in: they count nothing."""
+        return replace(self, weights=torch.zeros_like(self.weights))
+
     def _of(self, change: Callable[[Tensor], Tensor]) -> Batch:
         inputs = tuple(change(value) for value in self.inputs)
         others = None if self.others is None else change(self.others)

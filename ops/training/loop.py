@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
@@ -25,10 +24,12 @@ from ops.training.evaluate import evaluate
 from ops.training.heartbeat import Heartbeat
 from ops.training.journal import history
 from ops.training.loader import Batch, batches
+from ops.training.micro_batches import largest
 from ops.training.optimizer import Optimizers
 from ops.training.order import Order
 from ops.training.parallel.choice import strategy_of
 from ops.training.peak import counted_flops, peak_flops
+from ops.training.precision import PRODUCTS, WEIGHTS, lower
 from ops.training.result import describe, write_result
 from ops.training.run import RunSpec
 from ops.training.signals import Stop
@@ -38,9 +39,6 @@ from ops.training.update import Update
 
 _TENSORS = ("model", "optimizer", "best", "average")
 """The files of tensors in a checkpoint."""
-
-DTYPES = {"float32": torch.float32, "float64": torch.float64}
-"""Types of weights by their names in recipes."""
 
 FORWARD_AND_BACKWARD = 3
 """Operations of a training step in forward passes: a gradient is wanted for the inputs and for the weights."""
@@ -57,12 +55,14 @@ class Progress:
         loss_sum: sum of losses since the last line of metrics.
         loss_count: units of loss since then: examples, or what the task counts.
         left_out: steps whose batches are left out, since with them the loss was not finite.
+        micro_batch: most examples that are computed at once; None for all.
     """
 
     step: int = 0
     loss_sum: float = 0.0
     loss_count: int = 0
     left_out: list[int] = field(default_factory=list)
+    micro_batch: int | None = None
 
 
 class Trainer:
@@ -88,10 +88,14 @@ class Trainer:
             run.inputs, self._spec.dtype, self._classes, self._config.loader.memory << 20, self._task.label_shape
         )
         random_state.seed_everything(run.seed)  # the same weights in every process
-        self._model = self._kind.build(self._spec, self._outputs).to(group.device, DTYPES[self._config.precision])
+        precision = self._config.precision
+        self._model = self._kind.build(self._spec, self._outputs).to(group.device, WEIGHTS[precision])
+        lower(self._model, group.device, precision)
         self._strategy = strategy_of(self._config, group)
         random_state.seed_everything(random_state.seed_of_rank(run.seed, self._strategy.stream, 0))
         self._strategy.prepare(self._model)
+        if self._config.compile:
+            self._strategy.compile()
         self._optimizers = Optimizers(self._model, self._config, self._strategy)
         self._order = Order(self._data["train"].length, self._config.batch_size, run.seed, self._config.bucketing)
         per_epoch = self._order.steps_per_epoch
@@ -107,6 +111,17 @@ class Trainer:
         self._flops_of: dict[int, int] = {}
         self._snapshots = Snapshots(run, group, self._strategy.stream)
         self._spending = Spending(group, self._resume(), started)
+        if self._progress.micro_batch is None:
+            self._progress.micro_batch = self._micro_batch()
+
+    def _micro_batch(self) -> int | None:
+        """How many examples are computed at once; the same in all processes, and from then on in this run."""
+        wanted = self._config.micro_batch
+        if wanted != "auto":
+            return wanted
+        most = math.ceil(min(self._config.batch_size, len(self._data["train"])) / self._strategy.part[1])
+        found = largest(self._model, self._task, self._spec, self._data["train"], most, self._group.device)
+        return min(int(size) for size in self._group.gather(str(found).encode()))
 
     def train(self) -> int:
         """Train to the end and write the result; or, when asked to stop, write a checkpoint.
@@ -156,16 +171,16 @@ class Trainer:
         with self._spending.timed("waiting"):
             batch = self._batches.get(step)
         with self._spending.timed("computing"):
-            found = self._update.gradients(batch, self._stop.signal > 0)
+            found = self._update.gradients(batch, self._stop.signal > 0, progress.micro_batch)
         operations = self._operations(batch)
         seen = int((batch.weights > 0).sum()) if self._strategy.speaks else 0
         self._spending.count(seen, operations, operations)
         # Gradients and sums are those of all processes: each comes to the same decision.
-        if not (math.isfinite(found.loss) and math.isfinite(found.norm)):
+        if not found.usable:
             self._roll_back("loss", step)
             return None
         with self._spending.timed("computing"):
-            learning_rate = self._update.step(step)
+            learning_rate = self._update.step(step, found.overflow)
         self._spending.count(0, self._optimizers.flops)
         progress.step += 1
         self._average.follow(progress.step)
@@ -208,7 +223,7 @@ class Trainer:
         record = {
             "loss": progress.loss_sum / progress.loss_count,
             "lr": learning_rate,
-            "grad_norm": norm,
+            **({"grad_norm": norm} if math.isfinite(norm) else {}),  # it overflowed
             "examples_per_s": round(seen / max(now - began, 1e-9), 1),
         }
         progress.loss_sum, progress.loss_count, self._clock = 0.0, 0, (now, 0)
@@ -267,7 +282,12 @@ class Trainer:
         weights, average = (self._strategy.whole(each) for each in (self._model.state_dict(), self._average.tensors))
         optimizer = self._strategy.whole_state(self._optimizers.state())
         tensors = dict(zip(_TENSORS, (weights, optimizer, self._champion.weights, average), strict=True))
-        state = {**asdict(self._progress), "champion": self._champion.state(), "cost": self._spending.lap()}
+        state = {
+            **asdict(self._progress),
+            "champion": self._champion.state(),
+            "scale": self._update.scale.state(),
+            "cost": self._spending.lap(),
+        }
         self._snapshots.save(self._progress.step, tensors, state, self._config.keep_checkpoints)
 
     def _resume(self) -> dict[str, Any] | None:
@@ -312,7 +332,7 @@ class Trainer:
         inputs, labels = tuple(value[:1] for value in batch.inputs), batch.labels[:1]  # one example: large models
         counted = counted_flops(self._kind, self._spec, self._outputs, self._task, inputs, labels)
         relation = None if counted is None else counted / (FORWARD_AND_BACKWARD * self._flops(batch.width))
-        peak = peak_flops(torch.device("cpu"), torch.float32)
+        peak = peak_flops(self._group.device, PRODUCTS[self._config.precision])
         return report(total, parameters, self._group.world, peak, relation)
 
 

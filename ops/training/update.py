@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 from ops.tasks.base import Task
 from ops.training.config import TrainingConfig
 from ops.training.loader import Batch
+from ops.training.micro_batches import parts
 from ops.training.optimizer import Optimizers
 from ops.training.parallel.base import Strategy
+from ops.training.precision import LossScale
 from ops.training.schedule import decay, momentum, rate
 
 
@@ -23,15 +26,26 @@ class Gradients:
         loss: sum of losses over the global batch.
         norm: length of the gradients before they were clipped.
         stopping: whether any process was asked to stop.
+        overflow: whether the gradients are too large for 16 bits, and the update is to be left out.
     """
 
     loss: float
     norm: float
     stopping: bool
+    overflow: bool = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether training can go on from here."""
+        return math.isfinite(self.loss) and (math.isfinite(self.norm) or self.overflow)
 
 
 class Update:
-    """Makes the updates of one model."""
+    """Makes the updates of one model.
+
+    Attributes:
+        scale: what the loss is multiplied by in 16 bits.
+    """
 
     def __init__(
         self,
@@ -54,37 +68,53 @@ class Update:
         """
         self._config, self._total, self._task = config, total, task
         self._model, self._optimizers, self._strategy = model, optimizers, strategy
+        self.scale = LossScale(config.precision)
         self._running = running_values(model)
 
-    def gradients(self, batch: Batch, stop: bool) -> Gradients:
+    def gradients(self, batch: Batch, stop: bool, micro_batch: int | None = None) -> Gradients:
         """Gradients of the mean loss of the global batch, in all processes; the weights stay as they are.
 
         Args:
             batch: this process's part.
             stop: whether this process is asked to stop.
+            micro_batch: most examples that are computed at once; all by default.
         """
         self._model.zero_grad()
-        smoothing, group = self._config.label_smoothing, self._strategy.group
-
-        def loss_of(said: Tensor, part: Batch) -> Tensor:
-            return batch_loss(self._task, said, part, smoothing)
-
-        # What counts is the number of units in the global batch, whatever share of it this process has.
-        loss = self._strategy.backward(batch.to(group.device), loss_of, 1.0 / batch.count)
-        self._strategy.agree(self._running, int((batch.weights > 0).sum()))
-        said = float(loss) if self._strategy.speaks else 0.0
+        strategy, group = self._strategy, self._strategy.group
+        pieces = parts(batch.to(group.device), strategy.part[1], micro_batch)
+        loss = 0.0
+        for number, piece in enumerate(pieces, 1):
+            with strategy.accumulating(last=number == len(pieces)):
+                loss += float(self._backward(piece))
+        strategy.agree(self._running, int((batch.weights > 0).sum()))
+        said = loss if strategy.speaks else 0.0
         sums = group.total(torch.tensor([said, stop], dtype=torch.float64, device=group.sums)).tolist()
-        norm = self._strategy.clip(self._model, self._config.clip_norm, self._config.clip_value)
-        return Gradients(sums[0], norm, sums[1] > 0)
+        self.scale.take_back(self._model)
+        norm = strategy.clip(self._model, self._config.clip_norm, self._config.clip_value)
+        overflow = math.isfinite(sums[0]) and not math.isfinite(norm) and self.scale.can_fall
+        return Gradients(sums[0], norm, sums[1] > 0, overflow)
 
-    def step(self, step: int) -> float:
-        """Update the weights; returns the learning rate, for the step that counts from 0."""
+    def step(self, step: int, overflow: bool = False) -> float:
+        """Update the weights, but not from gradients that overflowed; returns the rate of the step, counted from 0."""
+        self.scale.note(overflow)
         learning_rate = self._optimizers.set_rate(rate(self._config, step, self._total))
+        if overflow:
+            return learning_rate
         self._optimizers.set_decay(decay(self._config, step, self._total))
         self._optimizers.set_momentum(momentum(self._config, step, self._total))
         self._optimizers.step()
         self._strategy.stepped(self._model)
         return learning_rate
+
+    def _backward(self, batch: Batch) -> Tensor:
+        """Add the gradients of some examples up; returns the sum of their losses."""
+        smoothing = self._config.label_smoothing
+
+        def loss_of(said: Tensor, part: Batch) -> Tensor:
+            return batch_loss(self._task, said, part, smoothing)
+
+        # What counts is the number of units in the global batch, whatever share of it this process has.
+        return self._strategy.backward(batch, loss_of, self.scale.value / batch.count)
 
 
 def batch_loss(task: Task, said: Tensor, batch: Batch, smoothing: float) -> Tensor:

@@ -44,7 +44,7 @@ def _train(run: RunSpec, stop: Stop, started: float) -> int:
         if run.resume and is_done(run.folder / "result"):
             logging.getLogger("satiety.training").info("the result is there already")
             return 0
-        _prepare_torch()
+        _prepare_torch(run.training.deterministic)
         signal = _join_and_train(run, stop, started)
     except Exception:
         logging.getLogger("satiety.training").exception("rank %s failed", rank)
@@ -67,8 +67,8 @@ def _join_and_train(run: RunSpec, stop: Stop, started: float) -> int:
     return signal
 
 
-def _prepare_torch() -> None:
-    """Deterministic, one thread unless OMP_NUM_THREADS says otherwise.
+def _prepare_torch(deterministic: bool) -> None:
+    """Deterministic if asked for; one thread unless OMP_NUM_THREADS says otherwise.
 
     Raises:
         ConfigError: the environment makes torch load pickles.
@@ -83,7 +83,7 @@ def _prepare_torch() -> None:
     import torch
 
     torch.set_num_threads(int(threads))
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(deterministic)
     # Deterministic mode also fills new memory, which only matters to code that reads what it never wrote.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

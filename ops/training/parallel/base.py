@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +75,18 @@ class Strategy:
         value = loss(self.forward(batch.inputs), batch)
         torch.autograd.backward(value * scale)
         return value.detach()
+
+    def accumulating(self, last: bool) -> AbstractContextManager[None]:
+        """Around the backward pass of one of several parts of a batch, whose gradients add up.
+
+        Args:
+            last: whether it is the last part, after which the gradients of all processes are needed.
+        """
+        return nullcontext()
+
+    def compile(self) -> None:
+        """Let torch compile what `prepare` made of the model, at its first call."""
+        self._module = cast("nn.Module", torch.compile(self._module))
 
     def clip(self, model: nn.Module, longest: float | None, largest: float | None = None) -> float:
         """Cut gradients' entries off at `largest`, and scale gradients that are longer than `longest` down to it.

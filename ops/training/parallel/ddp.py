@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 from torch import Tensor, nn
 
 from ops.training.loader import Batch
@@ -24,10 +26,15 @@ class Ddp(Strategy):
         """Wrap the model, so that each backward pass ends with averaged gradients."""
         # With `find_unused_parameters` DDP keeps its first division of the gradients into buckets. Else it divides
         # anew after one step, and a resumed run would add the same numbers in another order.
-        self._module = nn.parallel.DistributedDataParallel(
+        self._wrapped = nn.parallel.DistributedDataParallel(
             model, forward_sync_buffers=False, find_unused_parameters=True
         )
+        self._module = self._wrapped
         _KEPT.append(self._module)
+
+    def accumulating(self, last: bool) -> AbstractContextManager[None]:
+        """Only the last part's backward pass averages, all that was added up."""
+        return nullcontext() if last else self._wrapped.no_sync()
 
     def backward(self, batch: Batch, loss: Loss, scale: float) -> Tensor:
         """As in one process; DDP divides by the number of processes, which is multiplied in before."""

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -89,23 +90,32 @@ def test_the_first_signal_is_remembered() -> None:
 
 def test_costs_add_up_over_laps_and_resumed_runs() -> None:
     first = Spending(Group(), None, 0.0)
-    first.count(10, 1000)
+    first.count(10, 1000, 800)
     first.started()
     lap = first.lap()
     started = lap["startup_s"]
     first.started()
-    first.count(5, 500)
+    first.count(5, 500, 400)
+    with first.timed("computing"):
+        time.sleep(0.02)
+    with first.timed("waiting"):
+        time.sleep(0.01)
     again = Spending(Group(), first.lap(), 0.0)
     again.count(1, 1)
     total = again.lap()
     assert (total["examples"], total["flops"]) == (16, 1501)
     assert total["startup_s"] == started > 0
     assert total["cpu_s"] >= lap["cpu_s"] > 0
-    report = spending.report({**total, "joules": None}, 7, 2)
+    assert total["computing_s"] > 0.02 and 0.01 < total["waiting_s"] < total["computing_s"]
+    report = spending.report({**total, "joules": None}, 7, 2, peak=1e6, counted=1.0001)
+    assert report["utilisation"] == round(1200 / (total["computing_s"] * 2e6), 4)
+    busy = total["computing_s"] + total["waiting_s"]
+    assert report["waiting_share"] == round(total["waiting_s"] / busy, 4)
+    assert report["flops_by_torch"] == 1.0001 and report["flops"] == 1501 and "model_flops" not in report
     assert report["energy"]["method"] == "estimated"
     assert "W" in report["energy"]["how"]
     assert "joules" not in report
-    assert spending.report({**total, "joules": 3.25}, 7, 2)["energy"] == {
+    assert spending.report({**total, "joules": 3.25}, 7, 2, 1e6, None)["energy"] == {
         "joules": 3.2,
         "method": "measured",
         "how": "RAPL package counters of the whole machine, while training",

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ops.errors import ConfigError
+from ops.nn.spec import TextSpec
+from ops.nn.text_classifier import TextClassifier
+from ops.tasks.text_classification import TextClassification
+from ops.training.config import TrainingConfig
+from ops.training.data import Examples
+from ops.training.loader import Batch
+from ops.training.micro_batches import largest, parts
+from tests.ops.training.runs import hashes, log, records, text_run, work, work_together
+
+MODEL = {"kind": "transformer_encoder", "dim": 8, "depth": 1, "heads": 2, "dropout": 0.0}
+
+
+def batch(rows: int, examples: int | None = None) -> Batch:
+    values = torch.arange(rows * 3).reshape(rows, 3)
+    return Batch(examples or rows, examples or rows, 3, (values,), torch.arange(rows), torch.ones(rows))
+
+
+@pytest.mark.parametrize(
+    ("rows", "size", "sizes"), [(9, None, [9]), (9, 9, [9]), (9, 4, [3, 3, 3]), (7, 2, [2, 2, 1, 2])]
+)
+def test_parts_have_each_example_once(rows: int, size: int | None, sizes: list[int]) -> None:
+    found = parts(batch(rows), 1, size)
+    assert sorted(len(part.labels) for part in found) == sorted(sizes)
+    assert torch.cat([part.labels for part in found]).equal(torch.arange(rows))
+    assert torch.cat([part.inputs[0] for part in found]).equal(batch(rows).inputs[0])
+    assert all(part.count == rows for part in found)
+
+
+def test_each_process_has_as_many_parts() -> None:
+    # Five examples over two processes: three and two, in parts of one.
+    first, second = parts(batch(3, 5), 2, 1), parts(batch(2, 5), 2, 1)
+    assert len(first) == len(second) == 3
+    assert [float(part.weights.sum()) for part in second] == [1.0, 1.0, 0.0]
+
+
+def losses(run: Path) -> list[float]:
+    return [line[name] for line in records(run) for name in ("loss", "valid_loss") if name in line]
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2, 4])
+def test_the_gradients_are_those_of_the_whole_batch(tmp_path: Path, micro_batch: int) -> None:
+    settings = {"log_every": 1, "batch_size": 9, "precision": "float64"}
+    whole = text_run(tmp_path / "whole", settings, model=MODEL)
+    parted = text_run(tmp_path / "parted", {**settings, "micro_batch": micro_batch}, model=MODEL)
+    assert work(whole) == 0 and work(parted) == 0
+    assert losses(parted) == pytest.approx(losses(whole), abs=1e-12)
+
+
+def test_two_processes_accumulate_what_one_computes_at_once(tmp_path: Path) -> None:
+    # 48 examples in batches of 9 and 3: the second process has parts that only stand in.
+    settings = {"log_every": 1, "batch_size": 9, "precision": "float64"}
+    whole = text_run(tmp_path / "whole", settings, model=MODEL)
+    parted = text_run(tmp_path / "parted", {**settings, "micro_batch": 1}, model=MODEL, world_size=2)
+    assert work(whole) == 0 and work_together(parted) == [0, 0]
+    assert losses(parted) == pytest.approx(losses(whole), abs=1e-12)
+
+
+@pytest.fixture
+def small_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No more than three examples fit."""
+    whole = TextClassifier.forward
+
+    def forward(self: TextClassifier, tokens: Tensor, lengths: Tensor) -> Tensor:
+        if len(tokens) > 3:
+            raise torch.OutOfMemoryError("Tried to allocate")
+        return whole(self, tokens, lengths)
+
+    monkeypatch.setattr(TextClassifier, "forward", forward)
+    monkeypatch.setattr("ops.training.evaluate.BATCH", 3)
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_auto_finds_what_fits_and_keeps_to_it(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"micro_batch": "auto"}
+    found, killed = text_run(tmp_path / "auto", settings), text_run(tmp_path / "killed", settings)
+    same = text_run(tmp_path / "same", {"micro_batch": 3})
+    assert work(found) == 0 and work(same) == 0
+    assert "trying 5 examples at once" in log(found) and "trying 3 examples" in log(found)
+    assert losses(found) == losses(same)  # trying it changed no bit
+    assert work(killed, SATIETY_FAULT="kill@60") == -signal.SIGKILL
+    assert work(killed) == 0 and hashes(killed) == hashes(found)
+    assert log(killed).count("trying 3 examples") == 1  # the checkpoint knows
+
+
+@pytest.mark.usefixtures("small_memory")
+def test_without_it_too_large_a_batch_fails(tmp_path: Path) -> None:
+    assert work(text_run(tmp_path)) == 99
+
+
+def test_where_nothing_fits_it_says_so() -> None:
+    class Greedy(nn.Module):
+        def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+            raise torch.OutOfMemoryError("Tried to allocate")
+
+    ones = np.ones(4, np.int64)
+    examples = Examples((np.zeros(4, "<u2"),), 0 * ones, np.arange(4), ones, 0 * ones)
+    task, spec = TextClassification(input="text", label="label"), TextSpec(vocabulary=9, max_length=3)
+    with pytest.raises(ConfigError, match="too small for one example"):
+        largest(Greedy(), task, spec, examples, 4, torch.device("cpu"))
+
+
+def test_the_longest_examples_are_tried_and_nothing_is_changed() -> None:
+    seen = []
+
+    class Normed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(2)
+
+        def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+            seen.append(lengths.tolist())
+            return self.norm(torch.rand(len(tokens), 2) + tokens.float().mean())  # type: ignore[no-any-return]
+
+    lengths = np.array([1, 3, 2, 3])
+    examples = Examples((np.ones(9, "<u2"),), 0 * lengths, np.cumsum(lengths) - lengths, lengths, 0 * lengths)
+    task, spec = TextClassification(input="text", label="label"), TextSpec(vocabulary=9, max_length=3)
+    model = Normed()
+    before, drawn = model.norm.running_mean.clone(), torch.get_rng_state()  # type: ignore[union-attr]
+    assert largest(model, task, spec, examples, 3, torch.device("cpu")) == 3
+    assert seen == [[3, 3, 2]]
+    assert torch.equal(model.norm.running_mean, before) and torch.equal(torch.get_rng_state(), drawn)  # type: ignore[arg-type]
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_auto_is_for_whole_models() -> None:
+    with pytest.raises(ValueError, match="micro_batch: auto is for the strategy ddp"):
+        TrainingConfig(steps=1, micro_batch="auto", strategy="fsdp")

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from ops.training.precision import PATIENCE, LossScale, lower
+from tests.ops.training.runs import hashes, records, text_run, work
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_products_are_of_16_bits_and_weights_of_32(precision: str) -> None:
+    model = nn.Sequential(nn.Linear(64, 64, bias=False), nn.ReLU())
+    types = []
+    model[0].register_forward_hook(lambda _module, _inputs, said: types.append(said.dtype))
+    x = torch.randn(4, 64, generator=torch.Generator().manual_seed(0))
+    exact = model(x)
+    lower(model, torch.device("cpu"), precision)
+    said = model(x)
+    assert types[1] == getattr(torch, precision) and said.dtype == torch.float32
+    assert not torch.equal(said, exact) and torch.allclose(said, exact, atol=0.02)
+    said.sum().backward()
+    assert model[0].weight.grad.dtype == torch.float32  # type: ignore[union-attr]
+
+
+def test_the_scale_falls_with_overflows_and_rises_after_many_steps_without() -> None:
+    scale = LossScale("float16")
+    scale.note(overflow=True)
+    assert scale.value == 2.0**15
+    for _ in range(PATIENCE):
+        scale.note(overflow=False)
+    assert scale.value == 2.0**16
+    for _ in range(40):
+        scale.note(overflow=True)
+    assert scale.value == 1.0 and not scale.can_fall
+    other = LossScale("bfloat16")
+    other.note(overflow=True)
+    assert other.value == 1.0 and not other.can_fall
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_training_in_16_bits_learns_and_goes_on_to_the_same_bits(tmp_path: Path, precision: str) -> None:
+    settings = {"precision": precision, "log_every": 1, "learning_rate": 0.01, "steps": 20}
+    exact, whole, killed = (text_run(tmp_path / n, settings | s) for n, s in (
+        ("exact", {"precision": "float32"}), ("whole", {}), ("killed", {})
+    ))  # fmt: skip
+    assert work(exact) == 0 and work(whole) == 0
+    assert work(killed, SATIETY_FAULT="kill@90") == -signal.SIGKILL
+    assert work(killed) == 0 and hashes(killed) == hashes(whole)
+    losses = [np.array([line["loss"] for line in records(run) if "loss" in line]) for run in (exact, whole)]
+    # Dropout draws are the same. Float16's first steps may be left out, until the scale fits.
+    assert len(losses[1]) == 20 and np.abs(losses[0] - losses[1]).max() < (0.02 if precision == "bfloat16" else 0.3)
+    assert losses[1][-5:].mean() < losses[1][:5].mean() and not np.array_equal(losses[0], losses[1])
+    weights = load_file(whole.parent / "result" / "model.safetensors")
+    assert all(value.dtype == torch.float32 for value in weights.values())
+
+
+def test_an_overflow_leaves_the_update_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.training.precision.FIRST_SCALE", 2.0**40)
+    run = text_run(tmp_path, {"precision": "float16", "log_every": 1, "steps": 30})
+    assert work(run) == 0
+    lines = [line for line in records(run) if "loss" in line]
+    overflowed = ["grad_norm" not in line for line in lines]
+    assert len(lines) == 30 and overflowed[0] and not overflowed[-1]
+    assert all(overflowed[:15]) and sum(overflowed) < 26  # halved until it fits
