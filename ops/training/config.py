@@ -167,8 +167,8 @@ class TrainingConfig(Config):
 
     @model_validator(mode="after")
     def _auto_needs_whole_models(self) -> TrainingConfig:
-        if self.micro_batch == "auto" and self.strategy != "ddp":
-            raise ValueError(f"micro_batch: auto is for the strategy ddp; with {self.strategy} give a number")
+        if self.micro_batch == "auto" and self.strategy not in ("ddp", "zero1"):
+            raise ValueError(f"micro_batch: auto is for the strategies ddp and zero1; with {self.strategy} give a number")
         return self
 
     @field_validator("betas")

@@ -135,5 +135,5 @@ def test_the_longest_examples_are_tried_and_nothing_is_changed() -> None:
 
 
 def test_auto_is_for_whole_models() -> None:
-    with pytest.raises(ValueError, match="micro_batch: auto is for the strategy ddp"):
+    with pytest.raises(ValueError, match="micro_batch: auto is for the strategies ddp"):
         TrainingConfig(steps=1, micro_batch="auto", strategy="fsdp")
