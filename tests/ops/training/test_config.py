@@ -34,7 +34,7 @@ def test_planned_strategies_are_named_as_such(strategy: Any) -> None:
     "wrong",
     [
         {"strategy": "dpp"},
-        {"precision": "float16"},
+        {"precision": "float8"},
         {"betas": [0.9, 1.0]},
         {"betas": [0.9]},
         {"keep_checkpoints": 1},

@@ -27,11 +27,11 @@ def bad_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = Update.gradients
     batches: list[Any] = []
 
-    def gradients(self: Update, batch: Batch, stop: bool) -> Gradients:
+    def gradients(self: Update, batch: Batch, stop: bool, micro_batch: int | None = None) -> Gradients:
         key = batch.labels.tolist()
         if key not in batches:
             batches.append(key)
-        found = whole(self, batch, stop)
+        found = whole(self, batch, stop, micro_batch)
         bad = len(batches) == 8 and key == batches[7]
         return dataclasses.replace(found, loss=float("nan")) if bad else found
 
