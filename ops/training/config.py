@@ -168,7 +168,7 @@ class TrainingConfig(Config):
     @model_validator(mode="after")
     def _auto_needs_whole_models(self) -> TrainingConfig:
         if self.micro_batch == "auto" and self.strategy not in ("ddp", "zero1"):
-            raise ValueError(f"micro_batch: auto is for the strategies ddp and zero1; with {self.strategy} give a number")
+            raise ValueError(f"micro_batch: auto is for the strategies ddp and zero1; give a number to {self.strategy}")
         return self
 
     @field_validator("betas")
