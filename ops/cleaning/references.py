@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,7 +9,7 @@ import polars as pl
 from pydantic import Field, PrivateAttr
 
 from ops.columns import require
-from ops.errors import BadData, ConfigError, IntegrityError
+from ops.named_file import column_of, named_bytes
 from ops.steps import Facts, Outcome, Step
 
 _EVIDENCE_CHARACTERS = 100
@@ -73,34 +70,9 @@ class References(Step):
         return Outcome.split(table, keep=keep, step=self.kind, reason=self.column, evidence=shown)
 
     def _content(self) -> bytes:
-        path = self._base / self.file
-        if path.suffix not in _READERS:
-            raise ConfigError(f"a file of references ends in {', '.join(_READERS)}", where=str(path))
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from error
-        found = hashlib.sha256(content).hexdigest()
-        if found != self.sha256:
-            hint = f"if it is meant to be this one: sha256: {found}"
-            raise IntegrityError("the file is not the one that the recipe means", where=str(path), hint=hint)
-        return content
+        return named_bytes(self._base / self.file, self.sha256, _READERS, "the file of references")
 
     def _values(self) -> pl.Series:
         """The values that may occur; those of a text file as text."""
-        content, suffix = self._content(), Path(self.file).suffix
-        try:
-            if suffix == ".txt":
-                # Only at ends of lines: `splitlines` cuts at U+2028 and others too.
-                lines = re.split("\r\n|\n|\r", content.decode("utf-8-sig"))
-                return pl.Series(lines[:-1] if lines[-1] == "" else lines, dtype=pl.String).unique()
-            if suffix == ".parquet":
-                table = pl.read_parquet(io.BytesIO(content))
-            else:
-                separator = "\t" if suffix == ".tsv" else ","
-                table = pl.read_csv(io.BytesIO(content), separator=separator, infer_schema=False)
-        except (UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-            raise BadData(f"cannot be read as {suffix}: {error}", where=self.file) from error
-        key = self.key or self.column
-        require(table, [key], step=f"references of {self.file}")
-        return table[key].drop_nulls().unique()
+        named = column_of(self._content(), self._base / self.file, self.key or self.column, "the file of references")
+        return named.drop_nulls().unique()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
@@ -14,7 +12,8 @@ from pydantic import Field, PositiveInt, PrivateAttr
 from ops.columns import TEXT, require
 from ops.config import Config
 from ops.deduplication.base import DUPLICATES_SCHEMA, Deduplication
-from ops.errors import BadData, ConfigError, IntegrityError
+from ops.errors import ConfigError
+from ops.named_file import column_of, named_bytes
 from ops.storage import Output, Version
 
 _READERS = (".txt", ".csv", ".tsv", ".parquet", ".ndjson", ".jsonl")
@@ -41,32 +40,10 @@ class TestSet(Config):
             BadData: it has no such column of texts, or cannot be read.
         """
         path = base / self.file
-        if path.suffix not in _READERS:
-            raise ConfigError(f"a test set ends in {', '.join(_READERS)}", where=str(path))
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise ConfigError(f"the test set cannot be read: {error.strerror}", where=str(path)) from error
-        found = hashlib.sha256(content).hexdigest()
-        if found != self.sha256:
-            raise IntegrityError(f"SHA-256 is {found}, the recipe says {self.sha256}", where=str(path))
-        try:
-            return self._column(content, path)
-        except (UnicodeDecodeError, pl.exceptions.PolarsError) as error:
-            raise BadData(f"not a readable test set: {error}", where=str(path)) from error
-
-    def _column(self, content: bytes, path: Path) -> pl.Series:
-        if path.suffix == ".txt":
-            return pl.Series("text", content.decode().splitlines(), dtype=pl.String)
-        stream = io.BytesIO(content)
-        if path.suffix == ".parquet":
-            table = pl.read_parquet(stream)
-        elif path.suffix in (".ndjson", ".jsonl"):
-            table = pl.read_ndjson(stream)
-        else:
-            table = pl.read_csv(stream, separator="\t" if path.suffix == ".tsv" else ",", infer_schema=False)
-        require(table, [self.column], step=f"test set {self.file}", types=TEXT)
-        return table[self.column]
+        texts = column_of(named_bytes(path, self.sha256, _READERS, "the test set"), path, self.column, "the test set")
+        if texts.dtype not in TEXT:
+            raise ConfigError(f"the test set's column {self.column!r} is {texts.dtype}, not text", where=str(path))
+        return texts
 
 
 class Decontaminate(Deduplication):

@@ -65,9 +65,9 @@ def test_files_that_are_not_there_or_not_the_one(tmp_path: Path) -> None:
     with pytest.raises(IntegrityError, match=f"not the one that the recipe means.*{digest}"):
         there.apply(TABLE, Facts("p"))
     (tmp_path / "c.txt").unlink()
-    with pytest.raises(ConfigError, match=r"c\.txt: cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r"c\.txt: the file of references cannot be read: No such file"):
         there.check()
-    with pytest.raises(ConfigError, match="a file of references ends in"):
+    with pytest.raises(ConfigError, match="the file of references ends in"):
         step(tmp_path, "c.xls", b"").check()
     with pytest.raises(ConfigError, match="no column 'city'"):
         step(tmp_path, "c.csv", b"town\nRom\n").apply(TABLE, Facts("p"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ops.deduplication.decontaminate import Decontaminate
+from ops.deduplication.decontaminate import Decontaminate, TestSet
 from ops.errors import BadData, ConfigError, IntegrityError, SatietyError
 from tests.ops.deduplication.corpus import NOBODY, sign
 
@@ -94,9 +94,9 @@ def test_test_sets_in_files(suffix: str, tmp_path: Path) -> None:
     [
         ({"file": "none.txt"}, ConfigError, "cannot be read"),
         ({"file": "set.doc"}, ConfigError, "ends in"),
-        ({"file": "set.csv", "sha256": "0" * 64}, IntegrityError, "the recipe says"),
+        ({"file": "set.csv", "sha256": "0" * 64}, IntegrityError, "is not the one that the recipe means"),
         ({"file": "set.csv", "column": "answer"}, ConfigError, "no column 'answer'"),
-        ({"file": "set.txt"}, BadData, "not a readable test set"),
+        ({"file": "set.txt"}, BadData, "the test set cannot be read as"),
     ],
 )
 def test_a_wrong_file_is_named(entry: dict[str, str], error: type[SatietyError], words: str, tmp_path: Path) -> None:
@@ -112,3 +112,11 @@ def test_a_wrong_file_is_named(entry: dict[str, str], error: type[SatietyError],
 def test_nothing_to_compare_with() -> None:
     with pytest.raises(ConfigError, match="nothing to compare with"):
         Decontaminate(splits=False).check()
+
+
+def test_lines_of_a_text_file_end_where_lines_end(tmp_path: Path) -> None:
+    """Not at U+2028, which `splitlines` takes for an end; a byte order mark is none of the text."""
+    content = "\ufeffone\u2028two\r\nthree\n\n".encode()
+    (tmp_path / "set.txt").write_bytes(content)
+    found = TestSet(file="set.txt", sha256=hashlib.sha256(content).hexdigest()).texts(tmp_path)
+    assert found.to_list() == ["one\u2028two", "three", ""]
