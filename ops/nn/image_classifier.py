@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from ops.nn.anatomy import Anatomy
 from ops.nn.encoder import Encoder
 from ops.nn.patches import Patches
+from ops.nn.pixels import Pixels
 from ops.nn.pooling import make_pooling
 from ops.nn.positions import make_positions
 from ops.nn.spec import ImageSpec
@@ -15,9 +15,6 @@ from ops.nn.spec import ImageSpec
 
 class ImageClassifier(nn.Module):
     """Patches, positions, encoder, pooling, and a linear head that starts at zero (all classes equally likely)."""
-
-    mean: Tensor
-    std: Tensor
 
     def __init__(
         self,
@@ -31,8 +28,7 @@ class ImageClassifier(nn.Module):
     ) -> None:
         super().__init__()
         dim = anatomy.dim
-        self.register_buffer("mean", torch.tensor(spec.mean or 0.5) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(spec.std or 0.5).clamp(min=1e-3) * 255, persistent=False)
+        self.pixels = Pixels(spec)
         self.patches = Patches(spec.channels, patch, dim, stem)
         self.pooling = make_pooling(pooling, dim)
         self.positions = make_positions(anatomy.positions, anatomy.length, dim)
@@ -44,7 +40,7 @@ class ImageClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, C) of images (B, height, width, channels) uint8."""
-        x = self.patches(((images - self.mean) / self.std).permute(0, 3, 1, 2))
+        x = self.patches(self.pixels(images))
         x, mask = self.pooling.prepare(x, None)
         x = self.encoder(self.dropout(self.positions(x)), mask)
         logits: Tensor = self.head(self.pooling(x, mask))

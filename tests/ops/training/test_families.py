@@ -12,6 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from pipelines.problems import RecipeError
+from pipelines.recipe import load
 from tests.ops.training.runs import (
     finish,
     free_port,
@@ -36,6 +38,15 @@ IMAGES: list[dict[str, Any]] = [
     {"kind": "mobilenet", "widths": [4, 6], "blocks": 1, "expansion": 2, "last": 16},
     {"kind": "compact_transformer", "dim": 16, "depth": 1, "heads": 2},
 ]
+
+
+@pytest.mark.parametrize("model", [*TEXTS, *IMAGES], ids=lambda model: str(model["kind"]))
+def test_recipes_take_it_for_its_tasks_and_for_no_other(model: dict[str, Any]) -> None:
+    own, other = ("digits", "quickstart") if model in IMAGES else ("quickstart", "digits")
+    setting = f"model={json.dumps(model)}"
+    assert load(own, [setting]).recipe.model.kind == model["kind"]
+    with pytest.raises(RecipeError, match=f"{model['kind']} reads"):
+        load(other, [setting])
 
 
 def make(folder: Path, model: dict[str, Any], training: dict[str, Any] | None = None, **settings: Any) -> Path:
@@ -102,3 +113,16 @@ def test_running_values_of_two_processes_are_those_of_all_examples(tmp_path: Pat
     one, two = (load_file(run.parent / "result" / "model.safetensors") for run in runs)
     assert torch.allclose(one["stem.1.running_mean"], two["stem.1.running_mean"], atol=1e-6)
     assert one["stem.1.running_mean"].abs().max() > 0.01
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["zero1", "fsdp"])
+@pytest.mark.parametrize("model", [IMAGES[0], TEXTS[2]], ids=lambda model: str(model["kind"]))
+def test_other_strategies_train_them_and_go_on_exactly(tmp_path: Path, model: dict[str, Any], strategy: str) -> None:
+    settings = {"steps": 12, "batch_size": 8, "checkpoint_every": 3, "evaluate_every": 2, "optimizer": "muon"}
+    runs = [make(tmp_path / str(n), model, {**settings, "strategy": strategy}, world_size=2) for n in range(2)]
+    assert work_together(runs[0]) == [0, 0], log(runs[0])[-2000:]
+    assert work_together(runs[1], SATIETY_FAULT="kill@100") == [-signal.SIGKILL, 75]
+    assert work_together(runs[1]) == [0, 0]
+    assert "going on after step" in log(runs[1])
+    assert hashes(runs[1]) == hashes(runs[0])
