@@ -23,6 +23,7 @@ import typer
 import typer.core
 from typer.models import ArgumentInfo
 
+from pipelines.commands.dates import dates
 from pipelines.commands.doctor import doctor
 from pipelines.commands.dvc import dvc
 from pipelines.commands.gc import gc
@@ -115,7 +116,7 @@ def _global(
 
 for _group, _commands in zip(
     PANELS,
-    ((run, plan, report), (peek, lineage, schema), (verify, gc, push, pull, doctor), (ui, dvc, sync)),
+    ((run, plan, report), (peek, lineage, dates, schema), (verify, gc, push, pull, doctor), (ui, dvc, sync)),
     strict=True,
 ):
     for _command in cast("tuple[Callable[..., None], ...]", _commands):

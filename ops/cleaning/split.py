@@ -64,7 +64,9 @@ class Split(Config):
             raise ValueError(f"valid {self.valid} and test {self.test} leave no training rows")
         moments = (self.valid_from, self.test_from)
         if (self.time is None) != (None in moments) or (self.time is None and moments != (None, None)):
-            raise ValueError("time, valid_from and test_from belong together")
+            raise ValueError(
+                "time, valid_from and test_from belong together (`satiety dates` finds them for given shares)"
+            )
         if self.time is not None:
             if (self.valid_from or "") >= (self.test_from or ""):
                 raise ValueError("valid_from must be before test_from")
