@@ -15,6 +15,7 @@ from assets.scores import scores
 from assets.shards import shards
 from assets.signatures import duplicates, pairs, signatures
 from assets.statistics import statistics
+from assets.strength import strength
 from assets.token_cache import token_cache
 from assets.tokenizer import tokenizer
 from ops.recipe import Recipe
@@ -29,6 +30,7 @@ MAKERS: dict[str, Callable[[Recipe], dg.AssetsDefinition]] = {
     "fitted": fitted,
     "clean_corpus": clean_corpus,
     "statistics": statistics,
+    "strength": strength,
     "shards": shards,
     "tokenizer": tokenizer,
     "token_cache": token_cache,

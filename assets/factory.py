@@ -5,6 +5,7 @@
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -16,7 +17,7 @@ from ops.stages.code import code_versions
 from ops.stages.run import Built
 from ops.stages.spec import ALL, Input, Stage
 from ops.storage import sha256_json
-from ops.torchrun import failure
+from ops.torchrun import POOL, failure
 from resources.workspace import Workspace
 
 
@@ -60,8 +61,10 @@ After = Callable[[Workspace, Recipe, Versions, Mapping[str, bool]], dict[str, An
 """Called when an asset is done, with the outcome of its checks; what it returns is added to the metadata."""
 
 
-def stage_asset(recipe: Recipe, stage: Stage, look: Look, after: After | None = None) -> dg.AssetsDefinition:
-    """The asset of a stage that is one function."""
+def stage_asset(
+    recipe: Recipe, stage: Stage, look: Look, after: After | None = None, *, trains: bool = False
+) -> dg.AssetsDefinition:
+    """The asset of a stage that is one function; one that trains has the launcher, and its turn in the pool."""
 
     with warnings.catch_warnings():
         # Single-run backfills are beta in Dagster's words; the tests drive them.
@@ -71,12 +74,14 @@ def stage_asset(recipe: Recipe, stage: Stage, look: Look, after: After | None = 
             deps=[dependency(recipe, wanted) for wanted in stage.inputs],
             partitions_def=partitions_def(recipe) if stage.partitioned else None,
             backfill_policy=dg.BackfillPolicy.single_run() if stage.partitioned else None,
+            pool=POOL if trains else None,
         )
 
     def body(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not see through a subscript
         with shown_errors():
             keys = chosen_partitions(context) if stage.partitioned else None
-            built = workspace.build(recipe, stage, keys, on_built=lambda b, done, of: _log(context, b, done, of))
+            told = partial(_log, context)
+            built = [workspace.train(recipe, stage)] if trains else workspace.build(recipe, stage, keys, on_built=told)
         versions = {b.partition: b.version for b in built}
         if stage.partitioned:
             for b in built:

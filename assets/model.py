@@ -12,7 +12,7 @@ import dagster as dg
 from assets.factory import asset_key, common, run_metadata
 from assets.look import Check, Look, Verdict, Versions
 from ops.recipe import Recipe
-from ops.stages.model import model_stage
+from ops.stages.chain import stage_named
 from ops.stages.run import Built, Wanted, build_stage, wanted
 from ops.stages.spec import ALL, Services, Stage
 from ops.torchrun import train_op
@@ -56,7 +56,7 @@ def look(recipe: Recipe) -> Look:
 
 def model(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of the trained model."""
-    stage = model_stage(recipe.tokenizer is not None)
+    stage = stage_named(recipe, "model")
     key = asset_key(recipe, stage.name)
     specs = [check.spec(key) for check in look(recipe).checks]
 

@@ -10,7 +10,7 @@ import dagster as dg
 from assets.factory import stage_asset
 from assets.look import Check, Look, Verdict, Versions
 from ops.recipe import Recipe
-from ops.stages.report import report_stage
+from ops.stages.chain import stage_named
 from resources.workspace import Workspace
 
 _RIVALS = {"majority": "the majority class", "unigram": "the tokens' frequencies"}
@@ -68,5 +68,4 @@ def _judge(workspace: Workspace, recipe: Recipe, versions: Versions, checks: Map
 
 def report(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of the model's judgement."""
-    stage = report_stage(bool(recipe.fitting), recipe.task.form == "stream")
-    return stage_asset(recipe, stage, look(recipe), after=_judge)
+    return stage_asset(recipe, stage_named(recipe, "report"), look(recipe), after=_judge)

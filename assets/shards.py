@@ -9,7 +9,7 @@ import dagster as dg
 from assets.factory import stage_asset
 from assets.look import ROWS_ACCOUNTED, Look, Versions, schema_check
 from ops.recipe import Recipe
-from ops.stages.shards import SHARDS
+from ops.stages.chain import stage_named
 
 
 def _columns(recipe: Recipe) -> dict[str, str]:
@@ -35,4 +35,4 @@ def shards(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of normalised rows and their altered copies."""
     icons = {"parquet", "polars"} | ({"albumentations"} if recipe.augmentation is not None else set())
     look = Look(frozenset(icons), (ROWS_ACCOUNTED, schema_check(_columns)), _metadata)
-    return stage_asset(recipe, SHARDS, look)
+    return stage_asset(recipe, stage_named(recipe, "shards"), look)

@@ -9,6 +9,7 @@ import polars as pl
 
 from ops.errors import ConfigError, SatietyError
 from ops.fitting import FittedStep
+from ops.normalization.resize import BOXES
 from ops.registry import kind_of
 from ops.storage import partition_slug
 
@@ -45,7 +46,10 @@ def problems(recipe: Recipe, *, partial: bool = False) -> list[Problem]:
         recipe: the recipe.
         partial: whether it lacks keys that are wrong by themselves; a check that needs one of those is left out.
     """
-    checks = (_kinds, _order, _columns, _types, _unread_columns, _alike, _shares, _task, _partitions, _keys, _fitted)
+    checks = (
+        *(_kinds, _order, _columns, _types, _unread_columns, _alike, _shares, _task, _augmentation),
+        *(_partitions, _keys, _fitted),
+    )
     found: list[Problem] = []
     for check in checks:
         try:
@@ -263,6 +267,21 @@ def _task(recipe: Recipe) -> Iterator[Problem]:
         yield ("model", "kind"), f"{model.kind} reads {model.modality}, not {task.form}"
     if task.form not in baseline.applies_to:
         yield ("evaluation", "baseline", "kind"), f"{baseline.kind} does not read {task.form}"
+
+
+def _augmentation(recipe: Recipe) -> Iterator[Problem]:
+    """Augmentation that cannot be searched, or not be done while training."""
+    augmentation, task = recipe.augmentation, recipe.task
+    if augmentation is None:
+        return
+    if augmentation.strength == "auto" and recipe.launch.nodes > 1:
+        yield ("augmentation", "strength"), "auto trains on one node, and launch.nodes says more"
+    if augmentation.mode == "on_the_fly" and BOXES in (*task.reads, task.label):
+        said = f"{task.kind} reads boxes, which follow stored copies only"
+        yield (
+            ("augmentation", "mode"),
+            f"on_the_fly changes images and leaves boxes where they are; {said}: say offline",
+        )
 
 
 def _partitions(recipe: Recipe) -> Iterator[Problem]:

@@ -58,6 +58,8 @@ class StageProgress:
 
 def describe_record(record: dict[str, Any]) -> str:
     """A metrics record of training in a few words."""
+    if "strength" in record:
+        return f"{record['steps']:,} steps at strength {record['strength']:g}"
     words = [f"step {record['step']:,}"] if "step" in record else []
     names = (
         ("loss", "loss"),

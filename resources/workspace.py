@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ops.recipe import Recipe
 from ops.stages.run import Built, build_stage
@@ -13,6 +14,7 @@ from ops.stages.run import wanted as goal_of
 from ops.stages.spec import ALL, Services, Stage
 from ops.storage import Store
 from resources.engine import open_engine
+from resources.launcher import LaunchPlan, launch
 from resources.progress import publish
 from resources.settings import Settings
 from resources.store import open_store
@@ -57,6 +59,15 @@ class Workspace:
         publish("done", stage.name)
         return [found[key] for key in wanted]
 
+    def train(self, recipe: Recipe, stage: Stage) -> Built:
+        """Build the one partition of a fold that starts training processes, in this process and on this machine."""
+        publish("stage", stage.name, partitions=1)
+        services = Services(_launch, lambda record: publish("record", stage.name, record=record))
+        built = build_stage(stage, recipe, ALL, self.store(), services)
+        done(built, 1, 1)
+        publish("done", stage.name)
+        return built
+
     def _is_missing(self, recipe: Recipe, stage: Stage, keys: list[str]) -> bool:
         """Whether a partition is still to be built: what is there already needs nothing from elsewhere."""
         store = self.store()
@@ -64,6 +75,10 @@ class Workspace:
             store.slot(recipe.name, stage.name, key).version(goal_of(stage, recipe, key, store).fingerprint) is None
             for key in keys
         )
+
+
+def _launch(run_file: Path, recipe: Recipe, on_record: Callable[[dict[str, Any]], None]) -> None:
+    launch(LaunchPlan(run_file, run_file.parent, recipe.launch), on_record)
 
 
 def _downloading(stage: str, name: str, done: int, of: int | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import polars as pl
 from pydantic import Field
@@ -29,6 +29,20 @@ class Change(Config):
 
     probability: Probability = 1.0
     """Share of the copies that are changed by this step."""
+
+    def at(self, strength: float) -> Self:
+        """The change at a share of its strength: at 1 as it is, at 0 one that leaves every copy as it is."""
+        if strength == 1:
+            return self
+        return self.model_copy(update=self.weakened(strength) if strength else {"probability": 0.0})
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """The settings that differ at a share of its strength, above 0 and below 1.
+
+        Here the share of the copies that are changed; a kind that has a range of its own shrinks that instead, towards
+        what changes nothing.
+        """
+        return {"probability": self.probability * strength}
 
     def change(self, values: pl.Series, seeds: Sequence[int], shape: Shape | None) -> pl.Series:
         """Return the altered values, each a pure function of the value and its seed.

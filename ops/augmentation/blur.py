@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,10 @@ class Blur(ImageChange):
     """Images blurred."""
     sigma: Annotated[float, Field(gt=0.0, le=20.0)] = 1.0
     """Largest standard deviation of the Gaussian, in pixels; the smallest is a tenth of it."""
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """A narrower Gaussian."""
+        return {"sigma": self.sigma * strength}
 
     def transforms(self, shape: Shape) -> list[Transform]:
         """One Gaussian blur; the kernel is as wide as the deviation asks for."""

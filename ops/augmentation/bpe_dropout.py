@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -31,6 +31,10 @@ class BpeDropout(Change):
     """Merges of byte pair encoding left out at random."""
     rate: Rate = 0.1
     """Probability with which a merge is left out."""
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """Fewer merges left out."""
+        return {"rate": self.rate * strength}
 
     def change(self, values: pl.Series, seeds: Sequence[int], shape: Shape | None) -> pl.Series:
         """The texts as they are."""

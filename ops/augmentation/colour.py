@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,10 @@ class Colour(ImageChange):
     """Largest change of saturation, as a share."""
     hue: Annotated[float, Field(ge=0.0, le=0.5)] = 0.05
     """Largest turn of the colour wheel, as a share of the full turn."""
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """Smaller changes of each sort."""
+        return {name: getattr(self, name) * strength for name in ("brightness", "contrast", "saturation", "hue")}
 
     def transforms(self, shape: Shape) -> list[Transform]:
         """One colour jitter."""

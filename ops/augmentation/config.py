@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from ops.augmentation.base import Change, ImageChange, Shape
 from ops.augmentation.bpe_dropout import DROPOUT_RATE, DROPOUT_SEED, BpeDropout
 from ops.augmentation.engine import Transform, row_seed
+from ops.augmentation.search import Search, Strength
 from ops.augmentation.tables import TableChange, augmented
 from ops.columns import require
 from ops.config import Config
@@ -42,7 +43,12 @@ class Augmentation(Config):
     """The changes, applied to each copy in order."""
     column: str | None = None
     """The column that is altered; by default the one that the model reads."""
-
+    strength: Strength | Literal["auto"] = 1.0
+    """How much of the steps' ranges (where they have none: of their probability) is used: 1 is as they are set, 0
+    leaves the copies as the rows are, so that rows are only seen more often. `auto` tries some and takes the one that
+    does best on the validation split."""
+    search: Search = Search()
+    """How `auto` searches."""
     balance: bool = False
     """For tables: copies of rows of smaller classes only, until each has as many as the largest; at most `copies`."""
 
@@ -57,16 +63,37 @@ class Augmentation(Config):
         return self
 
     @model_validator(mode="after")
+    def _search_of_something(self) -> Augmentation:
+        if self.strength != "auto" and self.search != Search():
+            raise ValueError("search does nothing unless strength is auto")
+        if self.strength == "auto" and not self.copies:
+            raise ValueError("there are no copies whose strength could be searched")
+        return self
+
+    @model_validator(mode="after")
     def _one_image_on_the_fly(self) -> Augmentation:
-        if self.mode == "on_the_fly" and not all(isinstance(step, ImageChange) for step in self.steps):
-            raise ValueError("on_the_fly is for images")
+        others = [str(step.kind) for step in self.steps if not isinstance(step, ImageChange)]
+        if self.mode == "on_the_fly" and others:
+            raise ValueError(f"on_the_fly is for images, which {others[0]} does not change: say mode: offline")
         if self.mode == "on_the_fly" and self.copies != 1:
             raise ValueError("on_the_fly has one copy in each epoch")
         return self
 
+    def at(self, strength: float) -> Augmentation:
+        """The same with the steps at a share of their strength, whatever was said of it."""
+        steps = [step.at(strength) for step in self.steps]
+        return self.model_copy(update={"steps": steps, "strength": 1.0, "search": Search()})
+
+    def settled(self) -> Augmentation:
+        """The same with the steps at the strength that was said, which is not `auto`."""
+        if self.strength == "auto":
+            raise TypeError("the strength has not been searched")
+        return self if self.strength == 1 else self.at(self.strength)
+
     def transforms(self, shape: Shape) -> list[list[Transform]]:
-        """What each step does to images of that shape."""
-        return [step.transforms(shape) for step in self.steps if isinstance(step, ImageChange)]
+        """What each step does to images of that shape; nothing where it changes no copy."""
+        steps = [step for step in self.settled().steps if isinstance(step, ImageChange)]
+        return [step.transforms(shape) if step.probability else [] for step in steps]
 
     @property
     def _tables(self) -> list[TableChange]:
@@ -96,6 +123,8 @@ class Augmentation(Config):
         `default` is the column that is altered where none is named. `finish` brings rows, and copies after their early
         changes, into the form that the other changes alter.
         """
+        if self.mode == "offline" and self.strength != 1:
+            return self.settled().apply(table, facts, default, finish)
         if self._tables:
             require(table, ["id", "split"], step="augmentation")
             return augmented(table, self._tables, self.copies, self.balance, facts.seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -18,6 +18,10 @@ class Crop(ImageChange):
     """Smallest part, as a share of the area."""
     aspect: Annotated[float, Field(ge=1.0, le=4.0)] = 1.1
     """Largest factor by which the aspect ratio changes, to either side; 1 keeps it."""
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """Larger parts, less distorted."""
+        return {"minimum": 1.0 - (1.0 - self.minimum) * strength, "aspect": self.aspect**strength}
 
     def transforms(self, shape: Shape) -> list[Transform]:
         """One crop, resized to the images' shape."""

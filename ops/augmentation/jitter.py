@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -21,6 +21,10 @@ class Jitter(TableChange):
     """Noise added to columns of numbers."""
     strength: Annotated[float, Field(gt=0.0)] = 0.05
     """Standard deviation of the noise, in the unit of the column: behind `rescale` by zscore, in its deviations."""
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """Less noise."""
+        return {"strength": self.strength * strength}
 
     def moved(
         self, values: NDArray[np.float64], labels: pl.Series, pool: pl.DataFrame, seeds: NDArray[np.uint64]

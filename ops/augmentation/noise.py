@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,10 @@ class Noise(ImageChange):
     """Images with noise."""
     deviation: Annotated[float, Field(gt=0.0, le=1.0)] = 0.05
     """Largest standard deviation of the noise, as a share of the range of values; the smallest is a tenth of it."""
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """Less noise."""
+        return {"deviation": self.deviation * strength}
 
     def transforms(self, shape: Shape) -> list[Transform]:
         """One addition of noise, drawn anew for each pixel and channel."""

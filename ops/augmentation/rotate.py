@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -19,6 +19,10 @@ class Rotate(ImageChange):
     """Largest angle, to either side."""
     border: Border = "reflect"
     """What fills the corners: black, the nearest pixel, or the image mirrored."""
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """Smaller angles."""
+        return {"degrees": self.degrees * strength}
 
     def transforms(self, shape: Shape) -> list[Transform]:
         """One rotation."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -29,6 +29,10 @@ class Scale(ImageChange):
         if self.low > self.high:
             raise ValueError(f"low {self.low} is above high {self.high}")
         return self
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """Factors nearer to 1, by their logarithms."""
+        return {"low": self.low**strength, "high": self.high**strength}
 
     def transforms(self, shape: Shape) -> list[Transform]:
         """One affine transform with the same factor in both directions."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,10 @@ class SoundNoise(WaveChange):
         if self.low > self.high:
             raise ValueError(f"low {self.low} is above high {self.high}")
         return self
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """Noise of smaller amplitude: a share of it is so many decibels less."""
+        return {name: min(getattr(self, name) - 20.0 * math.log10(strength), 100.0) for name in ("low", "high")}
 
     def altered(self, waves: NDArray[np.float64], seeds: NDArray[np.uint64]) -> NDArray[np.float64]:
         """The sounds with noise."""

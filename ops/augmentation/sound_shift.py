@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,10 @@ class SoundShift(WaveChange):
     """Sounds moved in time."""
     limit: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     """Largest shift, as a share of the length."""
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """Smaller shifts."""
+        return {"limit": self.limit * strength}
 
     def altered(self, waves: NDArray[np.float64], seeds: NDArray[np.uint64]) -> NDArray[np.float64]:
         """The sounds moved."""

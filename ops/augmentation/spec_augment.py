@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import polars as pl
@@ -38,6 +38,10 @@ class SpecAugment(Change):
     """Strips of pitch."""
     pitch_limit: Share = 0.2
     """Widest strip of pitch, as a share of the mel channels."""
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """Narrower strips."""
+        return {"time_limit": self.time_limit * strength, "pitch_limit": self.pitch_limit * strength}
 
     def change(self, values: pl.Series, seeds: Sequence[int], shape: Shape | None) -> pl.Series:
         """Return the masked spectrograms, each a pure function of the spectrogram and its seed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from ops.augmentation.words import Rate, Rows, TextChange, dropped
 
@@ -14,6 +14,10 @@ class WordDropout(TextChange):
     """Words left out."""
     rate: Rate = 0.1
     """Probability with which each word is left out."""
+
+    def weakened(self, strength: float) -> dict[str, Any]:
+        """Fewer words left out."""
+        return {"rate": self.rate * strength}
 
     def rearranged(self, rows: Rows) -> Rows:
         """The rows without some words."""

@@ -170,7 +170,9 @@ def sheet_of(recipe: Recipe, shards: Mapping[str, Version]) -> ContactSheet | No
     def copying(rows: pl.DataFrame) -> pl.DataFrame:
         from ops.steps import Facts
 
-        offline = augmentation.model_copy(update={"mode": "offline", "copies": COPIES})
+        # Before a search has ended the strength is not known: the changes are shown at their full one.
+        known = augmentation.at(1.0) if augmentation.strength == "auto" else augmentation
+        offline = known.model_copy(update={"mode": "offline", "copies": COPIES})
         return offline.apply(rows, Facts("all", recipe.seed), column).kept
 
     made = copying if augmentation.mode == "on_the_fly" else None

@@ -12,10 +12,12 @@ from ops.stages.pairs import PAIRS
 from ops.stages.raw_corpus import RAW_CORPUS
 from ops.stages.report import report_stage
 from ops.stages.scores import SCORES
-from ops.stages.shards import SHARDS
+from ops.stages.settled import searches
+from ops.stages.shards import shards_stage
 from ops.stages.signatures import reads_split, signatures_stage
 from ops.stages.spec import Stage
 from ops.stages.statistics import STATISTICS
+from ops.stages.strength import strength_stage
 from ops.stages.token_cache import token_cache_stage
 from ops.stages.tokenizer import TOKENIZER
 
@@ -28,6 +30,7 @@ DATA_STAGES = (
     "fitted",
     "clean_corpus",
     "statistics",
+    "strength",
     "shards",
     "tokenizer",
     "token_cache",
@@ -50,14 +53,15 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         chain.append(duplicates_stage(scores, pairs))
     if fitted:
         chain.append(fitted_stage(duplicates, scores))
-    chain += [clean_corpus_stage(duplicates, scores, fitted), STATISTICS, SHARDS]
+    # A search of the strength of augmentation comes before what it is for: stored copies, or the training.
+    search, late = searches(recipe), recipe.augmentation is not None and recipe.augmentation.mode == "on_the_fly"
+    before, behind = search and not late, search and late
+    chain += [clean_corpus_stage(duplicates, scores, fitted), STATISTICS]
+    chain += [*([strength_stage(late)] if before else []), shards_stage(before)]
     if vocabulary:
         chain.append(TOKENIZER)
-    chain += [
-        token_cache_stage(vocabulary),
-        model_stage(vocabulary),
-        report_stage(fitted, recipe.task.form == "stream"),
-    ]
+    chain += [token_cache_stage(vocabulary), *([strength_stage(late)] if behind else [])]
+    chain += [model_stage(vocabulary, behind), report_stage(fitted, recipe.task.form == "stream", search)]
     return tuple(chain)
 
 

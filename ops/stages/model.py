@@ -13,6 +13,7 @@ import numpy as np
 from ops.errors import BadData, Temporary, TrainingFailed
 from ops.recipe import Recipe
 from ops.stages.rows import row_spec
+from ops.stages.settled import STRENGTH, settled
 from ops.stages.spec import Build, Input, Stage
 from ops.storage import Version
 from ops.storage.files import unlink, write_file
@@ -30,7 +31,10 @@ def _config(recipe: Recipe) -> dict[str, Any]:
     ranks = {"world_size": recipe.launch.world_size, "threads": recipe.launch.threads}
     parts = recipe.part("task", "model", "training", "seed")
     del parts["training"]["loader"]  # how examples are read changes no bit of the result
-    return {**parts, **(recipe.part("augmentation") if _on_the_fly(recipe) else {}), **ranks}
+    if _on_the_fly(recipe):
+        parts |= recipe.part("augmentation")
+        del parts["augmentation"]["search"]  # what it found is an input
+    return {**parts, **ranks}
 
 
 def _modules(recipe: Recipe) -> list[str]:
@@ -61,6 +65,7 @@ def _changes(recipe: Recipe, statistics: dict[str, Any]) -> dict[str, Any]:
 
 
 def _build(build: Build) -> None:
+    build = settled(build)
     work = build.work()
     result = work / "result"
     # A crash after training and before the commit leaves the finished result: nothing is trained twice.
@@ -154,8 +159,8 @@ def _refusal(version: Version) -> str:
     return str(version.manifest.facts["lost"])
 
 
-def model_stage(vocabulary: bool) -> Stage:
-    """The stage, with the tokenizer as an input where the recipe has one."""
+def model_stage(vocabulary: bool, strength: bool = False) -> Stage:
+    """The stage, with the tokenizer and the searched strength of changes on the fly as inputs where there are such."""
     return Stage(
         name="model",
         description="The trained model, its learning curve and what the training cost.",
@@ -164,6 +169,7 @@ def model_stage(vocabulary: bool) -> Stage:
             Input("token_cache", every=True),
             Input("statistics"),
             *((Input("tokenizer"),) if vocabulary else ()),
+            *((Input(STRENGTH),) if strength else ()),
         ),
         config=_config,
         keys=("task", "model", "training", "augmentation", "seed", "launch"),

@@ -19,6 +19,7 @@ from ops.fitting import FittedStep, evidence
 from ops.recipe import Recipe
 from ops.stages.judged import read_rows, shown_rows
 from ops.stages.model import change_modules
+from ops.stages.settled import STRENGTH, settled, tried
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.statistics import SPLITS
 from ops.storage import Version
@@ -139,7 +140,7 @@ def _report(build: Build) -> Report:
     from ops.evaluation.contact_sheet import sheet_of
     from ops.evaluation.report import build_report
 
-    recipe, model = build.recipe, build.one("model")
+    recipe, model = settled(build).recipe, build.one("model")
     classes: list[str] = build.one("statistics").json("statistics.json")["classes"]
     rows = _originals(build)
     test, baseline = _judged(build, model, rows)
@@ -151,7 +152,7 @@ def _report(build: Build) -> Report:
         flows=[flow for name in FLOWS for flow in _flows(name, build.every(name))],
         history=_records(model.file("history.jsonl")),
         inputs=_origins(build),
-        model_cost=_cost(model.cost or {}),
+        model_cost=_with_search(build, _cost(model.cost or {})),
         baseline=baseline,
         resamples=recipe.evaluation.bootstrap,
         samples=recipe.evaluation.samples,
@@ -184,6 +185,8 @@ def _learned(build: Build) -> list[Learned]:
     cleaning = build.one("fitted").json("fitted.json") if "fitted" in build.inputs else {}
     normalization = build.one("statistics").json("statistics.json").get("fitted", {})
     found = evidence(build.recipe.cleaning, cleaning) | evidence(build.recipe.normalization, normalization)
+    if STRENGTH in build.inputs:
+        found["augmentation.strength"] = tried(build.one(STRENGTH))
     return [Learned(step=step, rows=rows) for step, rows in found.items()]
 
 
@@ -236,6 +239,19 @@ def _records(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def _with_search(build: Build, cost: Cost) -> Cost:
+    """What the training took and the search of the strength of augmentation before it, where there was one."""
+    if STRENGTH not in build.inputs:
+        return cost
+    search = build.one(STRENGTH).cost or {}
+    added = {"cpu_seconds": "cpu_s", "wall_seconds": "wall_s", "flops": "flops"}
+    counted = {name: getattr(cost, name) for name in added if getattr(cost, name) is not None}
+    more: dict[str, Any] = {name: value + float(search.get(added[name], 0.0)) for name, value in counted.items()}
+    if cost.energy is not None:
+        more["energy"] = cost.energy.model_copy(update={"joules": cost.energy.joules + search.get("joules", 0.0)})
+    return cost.model_copy(update=more)
+
+
 def _cost(measured: dict[str, Any]) -> Cost:
     """What training measured; empty where the model was restored without its cost (by `dvc pull`)."""
     energy = measured.get("energy")
@@ -265,8 +281,8 @@ def _curve(points: Sequence[Point], name: str) -> str:
     return "".join([f"step,{name}\n", *(f"{point.step},{point.value!r}\n" for point in points)])
 
 
-def report_stage(fitted: bool, writes: bool = False) -> Stage:
-    """The stage, with the fold over fitted cleaning steps as an input where the recipe has it.
+def report_stage(fitted: bool, writes: bool = False, strength: bool = False) -> Stage:
+    """The stage, with the fold over fitted cleaning steps and the searched strength as inputs where there are such.
 
     A model that writes text does so in its report, with the tokenizer.
     """
@@ -282,6 +298,7 @@ def report_stage(fitted: bool, writes: bool = False) -> Stage:
             Input("shards", every=True),
             *((Input("tokenizer"),) if writes else ()),
             Input("token_cache", every=True),
+            *((Input(STRENGTH),) if strength else ()),
             Input("model"),
         ),
         config=_config,

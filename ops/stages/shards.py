@@ -10,6 +10,7 @@ from ops.normalization.resize import BOXES
 from ops.recipe import Recipe
 from ops.stages.rows import coded, row_task
 from ops.stages.series import ordered_rows, series_task
+from ops.stages.settled import STRENGTH, settled
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.streams import unlabelled_rows
 from ops.steps import Facts, Outcome, apply_steps
@@ -22,6 +23,8 @@ def _config(recipe: Recipe) -> dict[str, Any]:
     parts = recipe.part("task", "normalization", "augmentation", "seed")
     if recipe.augmentation is not None and recipe.augmentation.mode == "on_the_fly":
         parts["augmentation"] = {"mode": "on_the_fly"}  # what is changed later changes no shard
+    elif recipe.augmentation is not None:
+        del parts["augmentation"]["search"]  # what it found is an input
     return parts
 
 
@@ -62,6 +65,7 @@ def _rows_without_class(build: Build) -> Counts:
 
 
 def _rows_of_classes(build: Build) -> Counts:
+    build = settled(build)
     recipe, task = build.recipe, build.recipe.task
     clean = build.one("clean_corpus")
     table = clean.parquet("data.parquet", _columns(recipe, clean))
@@ -132,13 +136,15 @@ def _number_classes(table: pl.DataFrame, label: str, classes: list[str]) -> Outc
     return Outcome(kept, outcome.dropped)
 
 
-SHARDS = Stage(
-    name="shards",
-    description="Normalised rows with their label as a number, and altered copies of the training rows.",
-    partitioned=True,
-    inputs=(Input("clean_corpus"), Input("statistics")),
-    config=_config,
-    keys=("task", "normalization", "augmentation", "seed"),
-    build=_build,
-    modules=_modules,
-)
+def shards_stage(strength: bool = False) -> Stage:
+    """The stage, with the searched strength of augmentation as an input where copies wait for it."""
+    return Stage(
+        name="shards",
+        description="Normalised rows with their label as a number, and altered copies of the training rows.",
+        partitioned=True,
+        inputs=(Input("clean_corpus"), Input("statistics"), *((Input(STRENGTH),) if strength else ())),
+        config=_config,
+        keys=("task", "normalization", "augmentation", "seed"),
+        build=_build,
+        modules=_modules,
+    )

@@ -1,0 +1,159 @@
+"""strength: how strong augmentation should be, by short trainings that are judged on the validation split.
+
+Each trial is the rest of the chain in small: copies at that strength, vocabulary, caches, and a training of the
+recipe's own model through the same launcher. All of it lies in a store of its own in the work folder, by the same
+commit protocol, so that a killed search goes on where it was. Trials of a round differ in nothing but the strength and
+make the same number of steps. No test row is looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from statistics import fmean
+from typing import Any
+
+from ops.augmentation.config import Augmentation
+from ops.errors import CheckFailed
+from ops.recipe import Recipe
+from ops.stages.model import model_stage
+from ops.stages.run import fingerprint, ingredients, partitions_of
+from ops.stages.settled import RESULT, STRENGTH, at_strength
+from ops.stages.shards import shards_stage
+from ops.stages.spec import Build, Input, Services, Stage
+from ops.stages.token_cache import token_cache_stage
+from ops.stages.tokenizer import TOKENIZER
+from ops.storage import Counts, Output, Store, Version
+
+SEEDS = 2**31
+"""Seeds of recipes are below this."""
+
+SPENT = ("cpu_s", "wall_s", "flops", "examples", "joules")
+"""What a training counts, and the search adds up; its own costs beside them are small."""
+
+Row = dict[str, Any]
+
+
+def _augmentation(recipe: Recipe) -> Augmentation:
+    if recipe.augmentation is None:
+        raise TypeError("a recipe without augmentation has no strength")
+    return recipe.augmentation
+
+
+def _trial_stages(recipe: Recipe) -> list[Stage]:
+    """What is built for each trial: all from the shards on, or on the fly the model alone."""
+    vocabulary = recipe.tokenizer is not None
+    if _augmentation(recipe).mode == "on_the_fly":
+        return [model_stage(vocabulary)]
+    tokenizer = [TOKENIZER] if vocabulary else []
+    return [shards_stage(), *tokenizer, token_cache_stage(vocabulary), model_stage(vocabulary)]
+
+
+def _config(recipe: Recipe) -> dict[str, Any]:
+    parts: dict[str, Any] = {"augmentation": recipe.part("augmentation")["augmentation"]}
+    at_full = at_strength(recipe, 1.0)
+    for stage in _trial_stages(recipe):
+        # The last one, the model, says the whole task.
+        parts |= {key: value for key, value in stage.config(at_full).items() if key != "augmentation"}
+    return parts
+
+
+def _modules(recipe: Recipe) -> list[str]:
+    return [
+        *(type(step).__module__ for step in _augmentation(recipe).steps),
+        *(module for stage in _trial_stages(recipe) for module in (stage.module, *stage.modules(recipe))),
+    ]
+
+
+def _build(build: Build) -> None:
+    search = _augmentation(build.recipe).search
+    strengths, rows, costs = list(search.strengths), list[Row](), list[Row]()
+    for number, (count, share) in enumerate(search.rounds(), 1):
+        strengths, losses = sorted(strengths[:count]), dict[float, float]()
+        for strength in strengths:
+            found = [_trial(build, strength, repeat, share) for repeat in range(search.repeats)]
+            losses[strength] = fmean(math.inf if row["valid_loss"] is None else row["valid_loss"] for row, _ in found)
+            rows += [{"round": number, **row} for row, _ in found]
+            costs += [cost for _, cost in found]
+        # Where two do equally well the weaker one is better: it changes less.
+        strengths.sort(key=lambda strength: (losses[strength], strength))
+    if not math.isfinite(losses[strengths[0]]):
+        raise CheckFailed("no training of the search kept a finite loss", hint="lower training.learning_rate")
+    build.output.json(RESULT, {"chosen": strengths[0], "trials": rows})
+    build.output.facts({"chosen": strengths[0], "trials": len(rows)})
+    # Not in the result: what a training takes differs from run to run.
+    build.output.cost({name: round(sum(cost[name] for cost in costs), 3) for name in SPENT} | {"trials": costs})
+
+
+def _trial(build: Build, strength: float, repeat: int, share: float) -> tuple[Row, Row]:
+    """One training as a row of the evidence, and what it took."""
+    recipe = at_strength(build.recipe, strength)
+    recipe = recipe.model_copy(update={"seed": (recipe.seed + repeat) % SEEDS})
+    store = Store(build.work() / "trials" / f"{strength:g}-{repeat}")
+    known = dict(build.inputs)
+    *data, model = _trial_stages(recipe)
+    for stage in data:
+        known[stage.name] = _built(replace(build, recipe=recipe), stage, store, known)
+    steps = max(1, round(share * _steps(recipe, known["token_cache"])))
+    training = recipe.training.model_copy(update={"epochs": None, "steps": steps})
+    recipe = recipe.model_copy(update={"training": training})
+    row: Row = {"strength": strength, "repeat": repeat, "steps": steps}
+    build.services.on_record(row)
+    judged = recipe.task.judged[0]
+    try:
+        (version,) = _built(replace(build, recipe=recipe), model, store, known).values()
+    except CheckFailed:
+        return {**row, "valid_loss": None, f"valid_{judged}": None}, dict.fromkeys(SPENT, 0.0)
+    valid, cost = version.manifest.facts["valid"], version.cost or {}
+    spent = {name: float(cost.get(name) or (cost.get("energy") or {}).get(name, 0.0)) for name in SPENT}
+    return {**row, "valid_loss": valid["loss"], f"valid_{judged}": valid[judged]}, spent
+
+
+def _steps(recipe: Recipe, caches: Mapping[str, Version]) -> int:
+    """Updates of the recipe's own training."""
+    training = recipe.training
+    if training.steps is not None:
+        return training.steps
+    splits = (version.parquet("index.parquet", ["split"])["split"] for version in caches.values())
+    examples = sum(int((split == "train").sum()) for split in splits)
+    return -(-examples // training.batch_size) * (training.epochs or 1)
+
+
+def _built(build: Build, stage: Stage, store: Store, known: Mapping[str, Mapping[str, Version]]) -> dict[str, Version]:
+    """All partitions of a stage, in a store of the trial's own, from inputs of that store and of the recipe's."""
+    found: dict[str, Version] = {}
+    for key in partitions_of(stage, build.recipe):
+        inputs = {
+            read.stage: {part: known[read.stage][part] for part in read.keys(list(known[read.stage]), key)}
+            for read in stage.inputs
+        }
+        digests = {name: {part: version.digest for part, version in parts.items()} for name, parts in inputs.items()}
+        parts = ingredients(stage, build.recipe, key, digests)
+        goal = fingerprint(stage, key, parts)
+        slot = store.slot(build.recipe.name, stage.name, key)
+        # The launcher alone: the curves of trials are nobody's.
+        services, work = Services(launch=build.services.launch), partial(slot.work, goal)
+        own = replace(build, partition=key, inputs=inputs, work=work, services=services)
+
+        def write(output: Output, own: Build = own) -> Counts | None:
+            return stage.build(replace(own, output=output))
+
+        found[key], _ = slot.commit(goal, parts, write)
+    return found
+
+
+def strength_stage(on_the_fly: bool) -> Stage:
+    """The stage: before the shards where copies are stored, before the model where they are made on the fly."""
+    first = ("token_cache",) if on_the_fly else ("clean_corpus",)
+    return Stage(
+        name=STRENGTH,
+        description="How strong augmentation should be: short trainings, judged on the validation split.",
+        partitioned=False,
+        inputs=(*(Input(name, every=True) for name in first), Input("statistics")),
+        config=_config,
+        keys=("task", "normalization", "augmentation", "tokenizer", "model", "training", "seed", "launch"),
+        build=_build,
+        modules=_modules,
+    )
