@@ -9,6 +9,7 @@ import platform
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.augmentation import augmentation, loader_processes
 from benchmarks.caches import loader, tokenising
 from benchmarks.deduplication import deduplication, near_duplicates
 from benchmarks.families import families
@@ -29,6 +30,8 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "logging": logging,
     "tokenising": tokenising,
     "loader": loader,
+    "loader_processes": loader_processes,
+    "augmentation": augmentation,
     "imputation": imputation,
     "image_hashing": image_hashing,
     "outliers": outliers,

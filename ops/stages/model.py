@@ -39,7 +39,12 @@ def _config(recipe: Recipe) -> dict[str, Any]:
 
 def _modules(recipe: Recipe) -> list[str]:
     kinds = (recipe.task, recipe.model)
-    return ["ops.training.worker", *(type(kind).__module__ for kind in kinds), *change_modules(recipe)]
+    return [
+        "ops.training.worker",
+        "ops.training.crew_worker",
+        *(type(kind).__module__ for kind in kinds),
+        *change_modules(recipe),
+    ]
 
 
 def _on_the_fly(recipe: Recipe) -> bool:

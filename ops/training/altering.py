@@ -6,20 +6,19 @@ often a run was stopped. The images of the first epoch are those that offline au
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ops.augmentation.engine import Transform, actions_of, altered, row_seed
+from ops.augmentation.engine import Transform
 from ops.errors import ConfigError
 from ops.nn.spec import ImageSpec
+from ops.training.changing import Changes, tuples
 from ops.training.data import INDEX
 from ops.training.loader import Alter
 from ops.training.order import Rows
@@ -36,12 +35,18 @@ def alteration(run: RunSpec) -> Alter:
         return lambda values, rows, epoch: values
     if not isinstance(run.input, ImageSpec):
         raise ConfigError(f"images are changed, the model reads {run.input.kind}", where="changes")
-    steps = [[Transform(t.name, {k: _tuple(v) for k, v in t.arguments.items()}) for t in step] for step in run.changes]
+    steps = [[Transform(t.name, tuples(t.arguments)) for t in step] for step in run.changes]
     return Altering(steps, run.input, run.seed, training_ids(run.inputs))
 
 
 class Altering:
-    """Changes images by the ids of their rows."""
+    """Changes images by the ids of their rows.
+
+    Attributes:
+        steps: the transforms of each step.
+        shape: height, width and channels of the images.
+        seed: the recipe's seed.
+    """
 
     def __init__(self, steps: Sequence[Sequence[Transform]], spec: ImageSpec, seed: int, ids: pa.Array) -> None:
         """The library is imported with the first image.
@@ -52,20 +57,16 @@ class Altering:
             seed: the recipe's seed.
             ids: (N,) the id of each training example.
         """
-        self._steps, self._seed, self._ids = steps, seed, ids
-        self._shape = (spec.height, spec.width, spec.channels)
-        self._own = threading.local()
+        self.steps, self.shape, self.seed = steps, (spec.height, spec.width, spec.channels), seed
+        self._ids, self._changes = ids, Changes(steps, self.shape, seed)
 
     def __call__(self, values: NDArray[Any], rows: Rows, epoch: int) -> NDArray[Any]:
         """(B, size) pixels of those examples as they are in the epoch, which counts from 0."""
-        if not hasattr(self._own, "actions"):  # transforms hold random states: each thread has its own
-            self._own.actions = [actions_of(step) for step in self._steps]
-        ids = [self._ids[row].as_py() for row in rows.tolist()]
-        images = list(values.reshape(-1, *self._shape))
-        for place, actions in enumerate(self._own.actions):
-            seeds = [row_seed(self._seed, row, epoch + 1, place) for row in ids]
-            images = list(altered(images, actions, seeds, self._shape))
-        return np.stack(images).reshape(len(rows), -1)
+        return self._changes(values, self.ids(rows), epoch)
+
+    def ids(self, rows: Rows) -> list[str]:
+        """Their ids."""
+        return [self._ids[row].as_py() for row in rows.tolist()]
 
 
 def training_ids(inputs: Sequence[CacheInput]) -> pa.Array:
@@ -77,8 +78,3 @@ def training_ids(inputs: Sequence[CacheInput]) -> pa.Array:
         chosen = pc.equal(table["split"].cast(pa.large_string()), "train")
         parts += table["id"].cast(pa.large_string()).filter(chosen).chunks
     return pa.chunked_array(parts, pa.large_string()).combine_chunks()
-
-
-def _tuple(value: Any) -> Any:
-    """The value with tuples for lists, which JSON cannot tell apart."""
-    return tuple(_tuple(item) for item in value) if isinstance(value, list) else value

@@ -19,12 +19,21 @@ class _PlannedError(NotThereYet, ValueError):
 class Loader(Config):
     """How training gets at its examples. None of it changes what is learned, only how long it waits for batches."""
 
+    kind: Literal["threads", "processes"] = "threads"
+    """What makes batches ready while the model computes. Threads wait for each other and for the model where much is
+    done to each example, as with many changes on the fly. Processes do not; each takes a second and memory to start."""
     workers: Annotated[int, Field(ge=0, le=64)] = 1
-    """Threads that make batches ready while the model computes; 0 makes each batch when it is wanted."""
+    """How many of them; 0 makes each batch when it is wanted."""
     prefetch: Annotated[int, Field(ge=1, le=1024)] = 4
     """Batches that are made ready before they are wanted, with at least one thread."""
     memory: Annotated[int, Field(ge=0, le=1 << 24)] = 0
     """Mebibytes of the token cache that each process reads into memory; partitions that do not fit are mapped."""
+
+    @model_validator(mode="after")
+    def _some_processes(self) -> Loader:
+        if self.kind == "processes" and not self.workers:
+            raise ValueError("no processes would make no batch: workers must be at least 1")
+        return self
 
 
 class Mixing(Config):

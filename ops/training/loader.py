@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from ops.training.config import Loader, Mixing
 from ops.training.data import Examples
 from ops.training.mixing import Mix, check_mixing, draw_mix
 from ops.training.order import Order, Rows
+
+if TYPE_CHECKING:
+    from ops.training.crew import Crew
 
 Key = TypeVar("Key")
 Made = TypeVar("Made")
@@ -94,7 +97,14 @@ Alter = Callable[[NDArray[Any], Rows, int], NDArray[Any]]
 class Ahead(Generic[Key, Made]):
     """Makes the values of the next steps in threads, so that each is ready when it is asked for."""
 
-    def __init__(self, plan: Callable[[int], Key], make: Callable[[Key], Made], total: int, settings: Loader) -> None:
+    def __init__(
+        self,
+        plan: Callable[[int], Key],
+        make: Callable[[Key], Made],
+        total: int,
+        settings: Loader,
+        end: Callable[[], None] = lambda: None,
+    ) -> None:
         """Nothing is made before the first step is asked for.
 
         Args:
@@ -102,7 +112,9 @@ class Ahead(Generic[Key, Made]):
             make: makes it; called in any thread.
             total: steps that there are; none beyond is made.
             settings: number of threads, and of steps that are made ahead.
+            end: called when all threads have ended.
         """
+        self._end = end
         self._plan, self._make, self._total = plan, make, total
         self._ahead = settings.prefetch if settings.workers else 0
         self._pool = ThreadPoolExecutor(settings.workers, "loader") if settings.workers else None
@@ -122,9 +134,12 @@ class Ahead(Generic[Key, Made]):
 
     def close(self) -> None:
         """End the threads; what they are making is thrown away."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._begun.clear()
+        try:
+            if self._pool is not None:
+                self._pool.shutdown(wait=True, cancel_futures=True)
+                self._begun.clear()
+        finally:
+            self._end()
 
 
 def batches(
@@ -139,6 +154,7 @@ def batches(
     mixing: Mixing | None = None,
     seed: int = 0,
     alter: Alter = lambda values, rows, epoch: values,
+    crew: Crew | None = None,
 ) -> Ahead[Plan, Batch]:
     """The batches of one process by step.
 
@@ -154,6 +170,7 @@ def batches(
         mixing: whether and how examples are mixed in pairs.
         seed: the run's seed.
         alter: changes examples before they are mixed.
+        crew: processes that read and change them instead; they end with the batches.
 
     Raises:
         ConfigError: the examples cannot be mixed.
@@ -168,9 +185,12 @@ def batches(
         # Fewer examples than processes: each still takes part, with one example that does not count.
         return Plan(mine if len(mine) else rows[:1], count, len(rows), len(mine) > 0, epoch, mix)
 
+    def read(rows: Rows, epoch: int) -> NDArray[Any]:
+        return alter(examples.values(rows), rows, epoch) if crew is None else crew.values(rows, epoch)
+
     def make(planned: Plan) -> Batch:
         rows, mix = planned.rows, planned.mix
-        values = alter(examples.values(rows), rows, planned.epoch)
+        values = read(rows, planned.epoch)
         inputs = task.collate(values, examples.length[rows], spec)
         weights = torch.full((len(rows),), float(planned.counts))
         labels = torch.from_numpy(task.targets(values, examples.length[rows], examples.label[rows]))
@@ -178,9 +198,9 @@ def batches(
         if mix is None:
             return Batch(*sizes, inputs, labels, weights)
         (images,) = inputs
-        partners = alter(examples.values(mix.partners), mix.partners, planned.epoch)
+        partners = read(mix.partners, planned.epoch)
         (others,) = task.collate(partners, examples.length[mix.partners], spec)
         mixed, second = mix.apply(images, others), torch.from_numpy(examples.label[mix.partners])
         return Batch(*sizes, (mixed,), labels, weights, second, mix.share)
 
-    return Ahead(plan, make, total, settings)
+    return Ahead(plan, make, total, settings, crew.close if crew is not None else lambda: None)

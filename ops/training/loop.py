@@ -18,6 +18,7 @@ from ops.training import random_state
 from ops.training.altering import alteration
 from ops.training.averaging import Average
 from ops.training.champion import Champion
+from ops.training.crew import hired
 from ops.training.data import load_examples
 from ops.training.distributed import Group
 from ops.training.evaluate import evaluate
@@ -34,7 +35,7 @@ from ops.training.result import describe, write_result
 from ops.training.run import RunSpec
 from ops.training.signals import Stop
 from ops.training.snapshots import Snapshots
-from ops.training.spending import Spending, report
+from ops.training.spending import Spending, nobody, report
 from ops.training.update import Update
 
 _TENSORS = ("model", "optimizer", "best", "average")
@@ -100,9 +101,11 @@ class Trainer:
         self._order = Order(self._data["train"].length, self._config.batch_size, run.seed, self._config.bucketing)
         per_epoch = self._order.steps_per_epoch
         self._total = self._config.steps or per_epoch * (self._config.epochs or 1)
+        alter = alteration(run)
+        crew = hired(run, self._data["train"], alter)
         self._batches = batches(
             self._data["train"], self._order, self._task, self._spec, self._total, self._config.loader,
-            *self._strategy.part, self._config.mixing, run.seed, alteration(run),
+            *self._strategy.part, self._config.mixing, run.seed, alter, crew,
         )  # fmt: skip
         self._update = Update(self._config, self._total, self._task, self._model, self._optimizers, self._strategy)
         self._evaluate_every = self._config.evaluate_every or per_epoch
@@ -110,7 +113,7 @@ class Trainer:
         self._average = Average(self._config.averaging, self._model, self._total, self._strategy.piece)
         self._flops_of: dict[int, int] = {}
         self._snapshots = Snapshots(run, group, self._strategy.stream)
-        self._spending = Spending(group, self._resume(), started)
+        self._spending = Spending(group, self._resume(), started, crew.spent if crew is not None else nobody)
         if self._progress.micro_batch is None:
             self._progress.micro_batch = self._micro_batch()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
@@ -23,21 +23,31 @@ ACTIVITIES: tuple[Activity, ...] = ("waiting", "computing", "evaluating", "savin
 the optimiser; judging on the validation split; writing checkpoints."""
 
 
+Helpers = Callable[[], tuple[float, int]]
+"""CPU-seconds and peak memory in bytes of processes that work for this one, so far."""
+
+
+def nobody() -> tuple[float, int]:
+    """What no helpers have taken."""
+    return 0.0, 0
+
+
 class Spending:
     """Counts CPU and wall time, memory, energy and operations of this process from laps between checkpoints.
 
     What a killed process spent after its last checkpoint is lost with it.
     """
 
-    def __init__(self, group: Group, before: dict[str, Any] | None, started: float) -> None:
+    def __init__(self, group: Group, before: dict[str, Any] | None, started: float, helpers: Helpers = nobody) -> None:
         """Go on from what a checkpoint noted.
 
         Args:
             group: the processes whose costs are added.
             before: what `lap` returned for that checkpoint, if there was one.
             started: `time.perf_counter()` when this process began.
+            helpers: what this process's helpers have taken so far.
         """
-        self._group = group
+        self._group, self._helpers, self._helped = group, helpers, 0.0
         self._sum = dict(before or _NOTHING)
         self._flops = self._model_flops = self._examples = 0
         self._seconds: dict[Activity, float] = dict.fromkeys(ACTIVITIES, 0.0)
@@ -80,10 +90,11 @@ class Spending:
         spent = self._meter.cost()
         energy = spent.energy
         measured = energy.joules if energy is not None and energy.method == "measured" else None
+        helped, helpers_peak = self._helpers()
         lap = {
-            "cpu_s": (spent.cpu_seconds or 0.0) + self._early[0],
+            "cpu_s": (spent.cpu_seconds or 0.0) + self._early[0] + helped - self._helped,
             "wall_s": (spent.wall_seconds or 0.0) + self._early[1],
-            "peak": spent.peak_bytes or 0,
+            "peak": (spent.peak_bytes or 0) + helpers_peak,
             "joules": measured if self._group.local_rank == 0 else 0.0,  # the counter is of the whole machine
             "flops": self._flops,
             "model_flops": self._model_flops,
@@ -103,7 +114,7 @@ class Spending:
             **{name: round(self._sum[name] + sum(part[name] for part in laps) / len(laps), 6) for name in _TIMES},
         }
         self._early, self._flops, self._model_flops, self._examples = (0.0, 0.0), 0, 0, 0
-        self._seconds = dict.fromkeys(ACTIVITIES, 0.0)
+        self._seconds, self._helped = dict.fromkeys(ACTIVITIES, 0.0), helped
         self._start()
         return dict(self._sum)
 

@@ -159,8 +159,10 @@ def test_a_strength_at_which_training_diverges_is_not_chosen(clean: World, tmp_p
 
 
 def write_slashes(folder: Path, split: Split) -> None:
-    """Images with a bar at the top or at the bottom, and a slash that leans by the class: in others than training images
-    the wrong way. Mirrored ones show that the slash says nothing."""
+    """Images with a bar at the top or at the bottom, which is the class, and a slash that leans by the class.
+
+    In others than training images it leans the wrong way. Mirrored images show that it says nothing.
+    """
     draw = np.random.default_rng(0)
     splits = split.assign(pl.DataFrame({"number": [str(number) for number in range(160)]}))["split"]
     for number, where in enumerate(splits):
