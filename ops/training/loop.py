@@ -314,7 +314,8 @@ class Trainer:
         """Write the result: the chosen weights, their description, the history, the verdict and the cost."""
         total, best = self._spending.lap(), self._champion.found
         with self._average.in_place():
-            weights = self._champion.weights or self._strategy.whole(self._model.state_dict())
+            chosen = self._champion.found is not None
+            weights = self._champion.weights if chosen else self._strategy.whole(self._model.state_dict())
             weights = {name: value.clone() for name, value in weights.items()}
         if not self._group.first:
             return

@@ -28,4 +28,8 @@ def strategy_of(config: TrainingConfig, group: Group) -> Strategy:
         from ops.training.parallel.fsdp_tensor import FsdpTensor
 
         return FsdpTensor(group, config.parallel.tensor or 2)
+    if config.strategy == "pipeline":
+        from ops.training.parallel.pipeline import Pipeline
+
+        return Pipeline(group, config.parallel.schedule or "1f1b", config.parallel.microbatches or 4)
     return Ddp(group)

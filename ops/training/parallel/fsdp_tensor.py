@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
 
 from ops.errors import ConfigError
@@ -61,9 +61,15 @@ class FsdpTensor(TensorParallel):
         """
         shape = (self.part[1], self._tensor)
         mesh = init_device_mesh(self.group.device.type, shape, mesh_dim_names=("data", "tensor"))
+        self._neighbours: distributed.ProcessGroup = mesh.get_group("tensor")
         self.orders = divide(model, mesh["tensor"])
         shard_blocks(model, mesh["data"])
         self.take(model)
+
+    @property
+    def neighbours(self) -> distributed.ProcessGroup:
+        """Those of a group."""
+        return self._neighbours
 
     def backward(self, batch: Batch, loss: Loss, scale: float) -> Tensor:
         """As in one process; FSDP divides by the number of parts, which is multiplied in before."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ops.config import Config
 
-StrategyName = Literal["ddp", "zero1", "fsdp", "tensor", "fsdp_tensor"]
+StrategyName = Literal["ddp", "zero1", "fsdp", "tensor", "fsdp_tensor", "pipeline"]
 
 
 class Parallel(Config):
@@ -17,6 +17,11 @@ class Parallel(Config):
     tensor: Annotated[int, Field(ge=2, le=64)] | None = None
     """Of `fsdp_tensor`: neighbours that divide each matrix and share a part of the batch, 2 by default."""
 
+    schedule: Literal["1f1b", "gpipe"] | None = None
+    """Of `pipeline`: forward and backward passes in turn, which keeps the fewest activations; or all forward first."""
+    microbatches: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Of `pipeline`: parts that each batch is cut into, 4 by default; more keep processes waiting less."""
 
-OWNERS = {"tensor": ("fsdp_tensor",)}
+
+OWNERS = {"tensor": ("fsdp_tensor",), "schedule": ("pipeline",), "microbatches": ("pipeline",)}
 """The strategies that each setting is for."""

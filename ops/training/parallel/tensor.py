@@ -13,7 +13,7 @@ from ops.nn.decoder import Decoder
 from ops.nn.feed_forward import FeedForward
 from ops.nn.relations import DistanceBias, RelativePositions
 from ops.training.distributed import Group
-from ops.training.parallel.sharded import Sharded
+from ops.training.parallel.sharded import Sharded, local
 
 Orders = dict[str, Tensor]
 """By name of a weight, the order in which its rows lie: process by process."""
@@ -53,6 +53,18 @@ class TensorParallel(Sharded):
         """
         self.orders = divide(model, init_device_mesh(self.group.device.type, (self.group.world,)))
         self.take(model)
+
+    def clip(self, model: nn.Module, longest: float | None, largest: float | None = None) -> float:
+        """As in one process, once gradients of what all heads share are added up: each process has those of its own."""
+        for module in model.modules():
+            if isinstance(module, RelativePositions) and module.table.grad is not None:
+                distributed.all_reduce(local(module.table.grad), group=self.neighbours)
+        return super().clip(model, longest, largest)
+
+    @property
+    def neighbours(self) -> distributed.ProcessGroup | None:
+        """Those that divide a matrix; None for all."""
+        return None
 
     def merged(self, name: str, value: Tensor) -> Tensor:
         """The pieces put together, rows in the model's own order."""
@@ -107,8 +119,6 @@ def _attention(name: str, module: Attention, mesh: DeviceMesh, plan: dict[str, P
     _check(name, "of heads of keys and values", module.kv_heads, size)
     if isinstance(module.relation, DistanceBias):
         raise ConfigError("the T5 bias cannot be divided", where="model.positions", hint="say rotary or learned")
-    if isinstance(module.relation, RelativePositions):  # shared by all heads, of which each process has some
-        module.relation.table.register_hook(lambda gradient: _added_up(gradient, mesh))  # type: ignore[no-untyped-call]
     plan[f"{name}.project_out"] = RowwiseParallel()
     orders: Orders = {}
     if module.joint:
@@ -135,9 +145,3 @@ def _check(name: str, what: str, count: int, size: int) -> None:
             where="training.strategy",
             hint="change the model or the number of processes that share a matrix",
         )
-
-
-def _added_up(gradient: Tensor, mesh: DeviceMesh) -> Tensor:
-    total = gradient.contiguous().clone()
-    distributed.all_reduce(total, group=mesh.get_group())
-    return total

@@ -21,7 +21,7 @@ def test_the_length_is_given_once(settings: dict[str, Any]) -> None:
         TrainingConfig(**settings)
 
 
-@pytest.mark.parametrize("strategy", ["pipeline", "parameter_server"])
+@pytest.mark.parametrize("strategy", ["parameter_server"])
 def test_planned_strategies_are_named_as_such(strategy: Any) -> None:
     with pytest.raises(ValidationError, match=PLANNED[strategy]) as caught:
         TrainingConfig(epochs=1, strategy=strategy)

@@ -45,7 +45,7 @@ def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return trained(tmp_path_factory.mktemp("single"))
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "zero1", "fsdp", "tensor"])
+@pytest.mark.parametrize("strategy", ["ddp", "zero1", "fsdp", "tensor", "pipeline"])
 def test_two_processes_train_what_one_does(tmp_path: Path, single: Path, strategy: str) -> None:
     same(trained(tmp_path, 2, {"strategy": strategy}), single)
 
@@ -57,7 +57,7 @@ def test_four_train_what_one_does(tmp_path: Path, single: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["sgd", "muon"])
-@pytest.mark.parametrize("strategy", ["zero1", "fsdp", "tensor"])
+@pytest.mark.parametrize("strategy", ["zero1", "fsdp", "tensor", "pipeline"])
 def test_so_they_do_with_other_optimisers(tmp_path: Path, strategy: str, optimizer: str) -> None:
     alone = trained(tmp_path / "alone", training={"optimizer": optimizer})
     same(trained(tmp_path / "both", 2, {"strategy": strategy, "optimizer": optimizer}), alone)
@@ -80,6 +80,6 @@ def test_a_run_goes_on_under_other_strategies(tmp_path: Path, single: Path) -> N
     """Each from the checkpoint of the one before, weights, optimiser's state and average: as if one had done it all."""
     keep = {"checkpoint_every": 1, "keep_checkpoints": 9}
     run = trained(tmp_path, 2, {"strategy": "fsdp", **keep})
-    for after, world, strategy in ((2, 1, "ddp"), (3, 2, "tensor"), (5, 2, "zero1")):
+    for after, world, strategy in ((2, 1, "ddp"), (3, 2, "tensor"), (4, 2, "pipeline"), (5, 2, "zero1")):
         go_on(run, after, world, strategy)
     same(run, single)

@@ -1,0 +1,118 @@
+"""Gradients of a modern language model, whole again, are those of one process under every strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ops.errors import ConfigError
+from ops.nn.models.transformer_decoder import TransformerDecoder
+from ops.nn.spec import TextSpec
+from ops.training.distributed import Group
+from ops.training.loader import Batch
+from ops.training.parallel.base import Strategy
+from ops.training.parallel.fsdp import Fsdp
+from ops.training.parallel.fsdp_tensor import FsdpTensor
+from ops.training.parallel.pipeline import Pipeline
+from ops.training.parallel.tensor import TensorParallel
+from tests.ops.training.parallel.apart import together
+
+Found = tuple[float, float, dict[str, Any]]
+SPEC = TextSpec(vocabulary=11, max_length=6)
+
+
+def language_model(**settings: Any) -> nn.Module:
+    """Grouped heads, rotary positions, value embeddings, weighed residuals; no weight is zero."""
+    torch.manual_seed(1)
+    kind = TransformerDecoder(**{"dim": 16, "depth": 3, "heads": 4, "kv_heads": 2, "value_embeddings": 2, **settings})
+    model = kind.build(SPEC, 11).double()
+    for weight in model.parameters():
+        nn.init.normal_(weight, std=0.3)
+    return model
+
+
+def batch(rows: int = 5) -> Batch:
+    rng = np.random.default_rng(2)
+    tokens = torch.from_numpy(rng.integers(0, 11, (rows, 6)))
+    labels = torch.from_numpy(rng.integers(0, 11, (rows, 6)))
+    return Batch(rows * 6, rows, 6, (tokens,), labels, torch.ones(rows, dtype=torch.float64))
+
+
+def loss_of(said: Tensor, part: Batch) -> Tensor:
+    losses = functional.cross_entropy(said.transpose(1, 2), part.labels, reduction="none").sum(dim=1)
+    return (losses * part.weights).sum()
+
+
+def gradients(strategy: Strategy, model: nn.Module) -> Found:
+    """Loss, length of the gradients, and the gradients themselves, after one backward pass of the strategy."""
+    strategy.prepare(model)
+    every = batch()
+    place, parts = strategy.part
+    mine = every.rows(slice(place, None, parts))
+    loss = strategy.backward(mine, loss_of, 1.0 / every.count)
+    total = float(strategy.total(loss.double()))
+    length = strategy.clip(model, None)
+    pieces = {name: strategy.piece(w.grad) for name, w in model.named_parameters() if w.grad is not None}
+    whole = {name: value.numpy() for name, value in strategy.whole(pieces).items()}
+    with torch.no_grad():
+        said = strategy.forward(mine.inputs)
+    assert said.shape == (len(mine.labels), 6, 11)
+    return total, length, whole
+
+
+def every(group: Group, cases: dict[str, Callable[[Group], Strategy]], **settings: Any) -> dict[str, Found]:
+    return {name: gradients(make(group), language_model(**settings)) for name, make in cases.items()}
+
+
+def same(found: Found, expected: Found) -> None:
+    assert found[:2] == pytest.approx(expected[:2], rel=1e-12)
+    assert found[2].keys() == expected[2].keys()
+    for name, value in found[2].items():
+        np.testing.assert_allclose(value, expected[2][name], atol=1e-12, err_msg=name)
+
+
+TWO: dict[str, Callable[[Group], Strategy]] = {
+    "fsdp": Fsdp,
+    "tensor": TensorParallel,
+    "gpipe": lambda group: Pipeline(group, "gpipe", 3),
+    "1f1b": lambda group: Pipeline(group, "1f1b", 9),
+}
+
+
+@pytest.mark.parametrize("projections", ["separate", "joint"])
+def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path, projections: str) -> None:
+    expected = gradients(Strategy(Group()), language_model(projections=projections))
+    first, second = together(tmp_path, 2, lambda group: every(group, TWO, projections=projections))
+    for name, found in first.items():
+        same(found, expected)
+        assert second[name][:2] == found[:2]
+
+
+@pytest.mark.slow
+def test_gradients_of_four_processes_are_those_of_one(tmp_path: Path) -> None:
+    cases: dict[str, Callable[[Group], Strategy]] = {
+        "fsdp_tensor": lambda group: FsdpTensor(group, 2),
+        "1f1b": lambda group: Pipeline(group, "1f1b", 4),
+    }
+    expected = gradients(Strategy(Group()), language_model(depth=5, positions="relative"))
+    found = together(tmp_path, 4, lambda group: every(group, cases, depth=5, positions="relative"))
+    for each in found[0].values():
+        same(each, expected)
+
+
+def test_a_tied_head_cannot_be_in_two_stages(tmp_path: Path) -> None:
+    def refused(group: Group) -> str:
+        try:
+            gradients(Pipeline(group, "gpipe", 2), language_model(tied=True))
+        except ConfigError as error:
+            return str(error)
+        return ""
+
+    assert "embedding.weight both in front of its blocks and behind them" in together(tmp_path, 2, refused)[1]
