@@ -31,7 +31,8 @@ class Attention(nn.Module):
         """
         super().__init__()
         self.heads, self.kv_heads, self.head_dim = anatomy.heads, anatomy.shared_heads, anatomy.head_dim
-        self.causal, self.qk_norm, self.joint = causal, anatomy.qk_norm, anatomy.projections == "joint" and not cross
+        self.causal, self.cross, self.qk_norm = causal, cross, anatomy.qk_norm
+        self.joint = anatomy.projections == "joint" and not cross
         dim, shared = anatomy.dim, self.kv_heads * self.head_dim
         if self.joint:
             self.project_in = nn.Linear(dim, dim + 2 * shared, bias=anatomy.bias)
@@ -56,8 +57,9 @@ class Attention(nn.Module):
         Args:
             x: (B, T, D).
             mask: (B, S) bool, true for positions that may be looked at; None for all. At least one of each example.
-            memory: (B, S, D), what is looked at instead of x itself; None where it is x, or in the cache already.
-            cache: keys and values of earlier positions, to which those of x are added: S is then all of them.
+            memory: (B, S, D), what is looked at instead of x itself, where this is attention to a memory.
+            cache: keys and values of earlier positions, to which those of x are added: S is then all of them. Of a
+                memory, its keys and values, which are computed once.
             extra: (B, T, K·D/H), added to the values.
 
         Returns:
@@ -65,27 +67,42 @@ class Attention(nn.Module):
         """
         batch, positions, _ = x.shape
         offset = 0 if cache is None else cache.length
-        queries, keys, values = self._parts(x, x if memory is None else memory)
-        if extra is not None:
-            values = values + self._split(extra)
-        if self.qk_norm:
-            queries, keys = unit_rms(queries), unit_rms(keys)
-        if isinstance(self.relation, Rotary):
-            queries, keys = self.relation(queries, offset), self.relation(keys, offset)
-        if cache is not None:
-            keys, values = cache.append(keys, values)
+        if memory is None:
+            queries, keys, values = self._parts(x)
+            if extra is not None:
+                values = values + self._split(extra)
+            if isinstance(self.relation, Rotary):
+                queries, keys = self.relation(queries, offset), self.relation(keys, offset)
+            if cache is not None:
+                keys, values = cache.append(keys, values)
+        else:
+            queries, (keys, values) = self._normed(self.queries(x)), self._memory(memory, cache)
         bias = None if self.relation is None else self.relation.bias(queries, offset, keys.shape[2])
         mixed = fused(queries, keys, values, None if mask is None else mask[:, None, None, :], bias, self.causal)
         projected: Tensor = self.project_out(mixed.transpose(1, 2).reshape(batch, positions, -1))
         return projected
 
-    def _parts(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries (B, H, T, D/H), keys and values (B, K, S, D/H)."""
-        if self.joint:
-            parts = self._split(self.project_in(x))
-            queries, shared = parts[:, : self.heads], parts[:, self.heads :]
-            return queries, shared[:, : self.kv_heads], shared[:, self.kv_heads :]
-        return self._split(self.queries(x)), self._split(self.keys(memory)), self._split(self.values(memory))
+    def _parts(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries (B, H, T, D/H), keys and values (B, K, T, D/H)."""
+        if not self.joint:
+            return self._normed(self.queries(x)), self._normed(self.keys(x)), self._split(self.values(x))
+        parts = self._split(self.project_in(x))
+        queries, shared = parts[:, : self.heads], parts[:, self.heads :]
+        keys, values = shared[:, : self.kv_heads], shared[:, self.kv_heads :]
+        return (unit_rms(queries), unit_rms(keys), values) if self.qk_norm else (queries, keys, values)
+
+    def _memory(self, memory: Tensor, cache: LayerCache | None) -> tuple[Tensor, Tensor]:
+        """Keys and values (B, K, S, D/H) of a memory, from the cache if they were computed before."""
+        if cache is None:
+            return self._normed(self.keys(memory)), self._split(self.values(memory))
+        if cache.memory is None:
+            cache.memory = self._memory(memory, None)
+        return cache.memory
+
+    def _normed(self, x: Tensor) -> Tensor:
+        """Projected queries or keys (B, T, n·D/H) by head, (B, n, T, D/H), of one length where that is asked for."""
+        split = self._split(x)
+        return unit_rms(split) if self.qk_norm else split
 
     def _split(self, x: Tensor) -> Tensor:
         """(B, T, n·D/H) to (B, n, T, D/H)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ from ops.nn.norms import make_norm
 
 
 class Block(nn.Module):
-    """Attention, then feed-forward, each normalised and added to what came in.
+    """Attention, then feed-forward, each normalised and added to what came in; a `cross` block also looks at a memory.
 
     The norm is in front of each part (Xiong et al., 2020), or behind each sum as in the article (Vaswani et al., 2017).
     Dropout is on what each part adds. There is none on the attention weights: it would rule out the fused attention.
@@ -23,12 +24,14 @@ class Block(nn.Module):
     start a is 1 and b is 0 (modded-nanogpt).
     """
 
-    def __init__(self, anatomy: Anatomy, *, number: int = 0, causal: bool = False) -> None:
-        """Block `number` (from 0) of a stack of that anatomy."""
+    def __init__(self, anatomy: Anatomy, *, number: int = 0, causal: bool = False, cross: bool = False) -> None:
+        """Block `number` (from 0) of a stack of that anatomy; see `Attention` for the others."""
         super().__init__()
         self.pre = anatomy.norm_place == "pre"
         self.attention_norm = make_norm(anatomy.norm, anatomy.dim, anatomy.bias)
         self.attention = Attention(anatomy, causal=causal)
+        self.memory_norm = make_norm(anatomy.norm, anatomy.dim, anatomy.bias) if cross else None
+        self.memory_attention = Attention(anatomy, cross=True) if cross else None
         self.feed_forward_norm = make_norm(anatomy.norm, anatomy.dim, anatomy.bias)
         self.feed_forward = FeedForward(anatomy.dim, anatomy.inner, anatomy.activation, anatomy.bias)
         self.dropout = nn.Dropout(anatomy.dropout)
@@ -43,6 +46,8 @@ class Block(nn.Module):
         first: Tensor | None = None,
         cache: LayerCache | None = None,
         extra: Tensor | None = None,
+        memory: Tensor | None = None,
+        memory_mask: Tensor | None = None,
     ) -> Tensor:
         """(B, T, D) to (B, T, D).
 
@@ -52,24 +57,26 @@ class Block(nn.Module):
             first: (B, T, D), what came into the first block; x itself by default.
             cache: as in `Attention`.
             extra: as in `Attention`.
+            memory: (B, S, D), what a `cross` block looks at.
+            memory_mask: (B, S) bool, true where there is something to look at.
         """
         if self.scalars is not None:
             x = self.scalars[0] * x + self.scalars[1] * (x if first is None else first)
-        if self.pre:
-            x = x + self._added(self.attention(self.attention_norm(x), mask, cache=cache, extra=extra))
-            changed: Tensor = x + self._added(self.feed_forward(self.feed_forward_norm(x)))
-            return changed
-        x = self.attention_norm(x + self._added(self.attention(x, mask, cache=cache, extra=extra)))
-        normed: Tensor = self.feed_forward_norm(x + self._added(self.feed_forward(x)))
-        return normed
+        x = self._with(self.attention_norm, x, lambda y: self.attention(y, mask, cache=cache, extra=extra))
+        looks = self.memory_attention
+        if looks is not None and self.memory_norm is not None:
+            x = self._with(self.memory_norm, x, lambda y: looks(y, memory_mask, memory=memory, cache=cache))
+        return self._with(self.feed_forward_norm, x, self.feed_forward)
 
-    def _added(self, x: Tensor) -> Tensor:
-        dropped: Tensor = self.path(self.dropout(x))
-        return dropped
+    def _with(self, norm: nn.Module, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
+        """x with what a part makes of it, normalised in front or behind: (B, T, D) to (B, T, D)."""
+        added: Tensor = x + self.path(self.dropout(part(norm(x) if self.pre else x)))
+        return added if self.pre else norm(added)
 
     def outputs(self) -> list[nn.Linear]:
         """The layers that make what the parts add."""
-        return [self.attention.project_out, self.feed_forward.project_out]
+        looks = [] if self.memory_attention is None else [self.memory_attention.project_out]
+        return [self.attention.project_out, *looks, self.feed_forward.project_out]
 
 
 class DropPath(nn.Module):
@@ -90,15 +97,15 @@ class DropPath(nn.Module):
 def start(blocks: nn.Module, anatomy: Anatomy) -> None:
     """Give a stack its first weights: linear layers keep the variance (LeCun et al., 1998), with biases of zero.
 
-    What the blocks add up to should not grow with their number: it is scaled down by sqrt(2 · depth) (Radford et al.,
-    2019), or is zero (Zhang et al., 2019), where `zero_init` says so.
+    What the blocks add up to should not grow with their number: it is scaled down by the root of the number of parts
+    (Radford et al., 2019), or is zero (Zhang et al., 2019), where `zero_init` says so.
     """
     blocks.apply(_start_linear)
-    scale = 0.0 if anatomy.zero_init else 1.0 / math.sqrt(2 * anatomy.depth)
     for block in blocks.modules():
         if isinstance(block, Block):
-            for projection in block.outputs():
-                projection.weight.data.mul_(scale)
+            outputs = block.outputs()
+            for projection in outputs:
+                projection.weight.data.mul_(0.0 if anatomy.zero_init else 1.0 / math.sqrt(len(outputs) * anatomy.depth))
 
 
 def _start_linear(module: nn.Module) -> None:

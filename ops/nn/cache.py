@@ -10,16 +10,18 @@ from ops.nn.anatomy import Anatomy
 
 
 class LayerCache:
-    """Keys and values of one attention, in tensors made once for all positions to come.
+    """Keys and values of one block's attention, in tensors made once for all positions to come.
 
     Attributes:
         length: positions that it holds.
+        memory: keys and values of what a block looks at beside its own positions; None until they were computed.
     """
 
     def __init__(self, keys: Tensor, values: Tensor) -> None:
         """Around empty tensors (B, K, capacity, D/H)."""
         self._keys, self._values = keys, values
         self.length = 0
+        self.memory: tuple[Tensor, Tensor] | None = None
 
     def append(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Add those of T more positions, (B, K, T, D/H); returns all, (B, K, S, D/H).
@@ -38,6 +40,8 @@ class LayerCache:
     def select(self, rows: Tensor) -> None:
         """Keep these examples, in this order, (B',) int64: what a beam search does after each step."""
         self._keys, self._values = self._keys[rows], self._values[rows]
+        if self.memory is not None:
+            self.memory = self.memory[0][rows], self.memory[1][rows]
 
 
 class KeyValueCache:

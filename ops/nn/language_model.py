@@ -36,30 +36,38 @@ class LanguageModel(nn.Module):
         embedding_norm: bool = False,
         bigrams: int = 0,
         value_embeddings: int = 0,
+        cross: bool = False,
     ) -> None:
         super().__init__()
         dim = anatomy.dim
         self.anatomy, self.softcap = anatomy, softcap
         self.scale = math.sqrt(dim) if scaled else 1.0
-        self.embedding = nn.Embedding(vocabulary, dim)
-        nn.init.normal_(self.embedding.weight, std=1.0 / self.scale if scaled else 0.02)
+        self.embedding = make_embedding(vocabulary, dim, scaled)
         self.bigrams = Bigrams(bigrams, dim) if bigrams else None
         self.positions = make_positions(anatomy.positions, anatomy.length, dim)
         self.embedding_norm = embedding_norm
         self.dropout = nn.Dropout(anatomy.dropout)
-        self.decoder = Decoder(anatomy, vocabulary=vocabulary, value_embeddings=value_embeddings)
+        self.decoder = Decoder(anatomy, vocabulary=vocabulary, value_embeddings=value_embeddings, cross=cross)
         self.head = None if tied else nn.Linear(dim, vocabulary, bias=False)
         if self.head is not None:
             nn.init.zeros_(self.head.weight)
 
-    def forward(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        cache: KeyValueCache | None = None,
+        memory: Tensor | None = None,
+        memory_mask: Tensor | None = None,
+    ) -> Tensor:
         """Logits (B, T, V) of the token after each one.
 
         Args:
             tokens: (B, T) int64. Padding is at the end, where nothing before it can see it.
             cache: what was read before; the tokens are those that follow, and are added to it.
+            memory: (B, S, D), what a model made with `cross` looks at beside its own tokens.
+            memory_mask: (B, S) bool, true where there is something to look at.
         """
-        x = self.decoder(self.front(tokens, cache), tokens, cache)
+        x = self.decoder(self.front(tokens, cache), tokens, cache, memory, memory_mask)
         if cache is not None:
             cache.last = tokens[:, -1:]
         return self.back(x)
@@ -88,3 +96,10 @@ class LanguageModel(nn.Module):
         """An empty cache for `batch` texts of up to `capacity` tokens, where and of what the weights are."""
         weight = self.embedding.weight
         return KeyValueCache(self.anatomy, batch, capacity, weight.dtype, weight.device)
+
+
+def make_embedding(vocabulary: int, dim: int, scaled: bool = False) -> nn.Embedding:
+    """A table (V, D) with a deviation of 0.02, or of 1/sqrt(D) where its vectors will be multiplied by sqrt(D)."""
+    table = nn.Embedding(vocabulary, dim)
+    nn.init.normal_(table.weight, std=1.0 / math.sqrt(dim) if scaled else 0.02)
+    return table

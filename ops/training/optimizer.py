@@ -161,7 +161,7 @@ def _make(named: Named, matrices: set[str], config: TrainingConfig) -> list[Opti
 
 
 def hidden_matrices(model: nn.Module) -> set[str]:
-    """Names of the weights that Muon (Jordan et al., 2024) is for: the matrices inside `encoder` or `decoder`.
+    """Names of the weights that Muon (Jordan et al., 2024) is for: the matrices inside an `encoder` or `decoder`.
 
     Tables, of which a row is looked up, are no matrices: the weights of `nn.Embedding`, and parameters named `table`.
     Whatever is in front of the blocks or behind them is none either. A model whose hidden matrices are others says so
@@ -173,7 +173,7 @@ def hidden_matrices(model: nn.Module) -> set[str]:
     return {
         f"{owner}.{name}"
         for owner, module in model.named_modules()
-        if owner.partition(".")[0] in ("encoder", "decoder") and not isinstance(module, nn.Embedding)
+        if {"encoder", "decoder"} & set(owner.split(".")) and not isinstance(module, nn.Embedding)
         for name, weight in module.named_parameters(recurse=False)
         if weight.ndim == 2 and name != "table"
     }

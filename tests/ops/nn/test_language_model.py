@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -208,29 +208,3 @@ def test_a_recipe_says_one_word_and_what_differs() -> None:
     assert (gpt2.chosen("norm"), gpt2.chosen("positions"), gpt2.chosen("tied")) == ("layer_norm", "rotary", True)
     assert TransformerDecoder(activation="swiglu", dim=96).inner == 256
     assert TransformerDecoder(dim=96).inner == 384
-
-
-def learn(network: nn.Module, steps: int, rate: float) -> float:
-    """Loss on the second half of rows whose second half repeats the first, which only attention can know."""
-    torch.manual_seed(1)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.0)
-    loss = torch.zeros(())
-    for step in range(steps):
-        half = torch.randint(0, 11, (32, 6))
-        rows = torch.cat((half, half), dim=1)
-        logits = network(rows[:, :-1])[:, 5:]
-        loss = functional.cross_entropy(logits.flatten(0, 1), rows[:, 6:].flatten())
-        for group in optimizer.param_groups:
-            group["lr"] = rate * (1 - step / steps)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        optimizer.step()
-    return float(loss.detach())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("block", "steps"), [("article", 400), ("gpt2", 150), ("modern", 150)])
-def test_it_learns_to_repeat(block: str, steps: int) -> None:
-    torch.manual_seed(0)
-    network = model(block=block, dim=32, depth=2).build(SPEC, 11)
-    assert learn(network, steps, 0.005) < 0.1
