@@ -108,13 +108,11 @@ class Update:
 
     def _backward(self, batch: Batch) -> Tensor:
         """Add the gradients of some examples up; returns the sum of their losses."""
-        smoothing = self._config.label_smoothing
-
-        def loss_of(said: Tensor, part: Batch) -> Tensor:
-            return batch_loss(self._task, said, part, smoothing)
-
         # What counts is the number of units in the global batch, whatever share of it this process has.
-        return self._strategy.backward(batch, loss_of, self.scale.value / batch.count)
+        return self._strategy.backward(batch, self._loss, self.scale.value / batch.count)
+
+    def _loss(self, said: Tensor, batch: Batch) -> Tensor:
+        return batch_loss(self._task, said, batch, self._config.label_smoothing)
 
 
 def batch_loss(task: Task, said: Tensor, batch: Batch, smoothing: float) -> Tensor:

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from ops.errors import ConfigError, SatietyError, Temporary
+from ops.storage.files import remove_tree
 from ops.training.run import RunSpec, read_run
 from ops.training.signals import Stop
 
@@ -45,6 +46,8 @@ def _train(run: RunSpec, stop: Stop, started: float) -> int:
             logging.getLogger("satiety.training").info("the result is there already")
             return 0
         _prepare_torch(run.training.deterministic)
+        if run.training.compile:
+            _empty_compiled(run.folder / "compiled" / rank)
         signal = _join_and_train(run, stop, started)
     except Exception:
         logging.getLogger("satiety.training").exception("rank %s failed", rank)
@@ -86,6 +89,12 @@ def _prepare_torch(deterministic: bool) -> None:
     torch.use_deterministic_algorithms(deterministic)
     # Deterministic mode also fills new memory, which only matters to code that reads what it never wrote.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def _empty_compiled(folder: Path) -> None:
+    """Let torch keep what it compiles in a folder of this run, emptied: a killed run can leave half a file there."""
+    remove_tree(folder)
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
 
 
 def _lost_contact(error: RuntimeError) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +26,7 @@ class Strategy:
     def __init__(self, group: Group) -> None:
         self.group = group
         self._module: nn.Module = nn.Identity()
+        self._value: Callable[[Loss, Batch], Tensor] = _value_of(self.forward)
 
     @property
     def part(self) -> tuple[int, int]:
@@ -72,9 +72,13 @@ class Strategy:
         Returns:
             The sum of losses of this part; gradients are in the weights, added up over all parts.
         """
-        value = loss(self.forward(batch.inputs), batch)
+        value = self._value(loss, batch)
         torch.autograd.backward(value * scale)
         return value.detach()
+
+    def compile(self) -> None:
+        """Let torch compile forward and backward pass in training, the loss included, at their first call."""
+        self._value = torch.compile(_value_of(self.forward))
 
     def accumulating(self, last: bool) -> AbstractContextManager[None]:
         """Around the backward pass of one of several parts of a batch, whose gradients add up.
@@ -83,10 +87,6 @@ class Strategy:
             last: whether it is the last part, after which the gradients of all processes are needed.
         """
         return nullcontext()
-
-    def compile(self) -> None:
-        """Let torch compile what `prepare` made of the model, at its first call."""
-        self._module = cast("nn.Module", torch.compile(self._module))
 
     def clip(self, model: nn.Module, longest: float | None, largest: float | None = None) -> float:
         """Cut gradients' entries off at `largest`, and scale gradients that are longer than `longest` down to it.
@@ -157,3 +157,12 @@ class Strategy:
             weight: the weight as this process has it.
         """
         return value.to(weight.device, copy=True)
+
+
+def _value_of(forward: Callable[[tuple[Tensor, ...]], Tensor]) -> Callable[[Loss, Batch], Tensor]:
+    """The sum of losses of a batch, as one function, which can be compiled."""
+
+    def value(loss: Loss, batch: Batch) -> Tensor:
+        return loss(forward(batch.inputs), batch)
+
+    return value
