@@ -178,7 +178,7 @@ class Seq2Seq(nn.Module):
         done = torch.zeros_like(last, dtype=torch.bool)
         while len(told) < longest and not bool(done.all()):
             logits, state = self.step(last, state, source)
-            last = logits.argmax(dim=1).masked_fill(done, end)
+            last = logits.argmax(dim=1)
             done = done | (last == end)
             told.append(last)
         rows = torch.stack(told, dim=1).tolist() if told else [[] for _ in range(len(tokens))]

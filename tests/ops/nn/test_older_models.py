@@ -63,7 +63,7 @@ def test_flops_are_those_that_torch_counts(model: Model, spec: Spec) -> None:
     single = torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH)
     with single[0], single[1], FlopCounterMode(display=False) as counter, torch.no_grad():
         network(*batch_of(spec, 5))
-    assert model.flops(spec, 7) == pytest.approx(counter.get_total_flops() / 5, rel=0.02)
+    assert model.flops(spec, 7) == pytest.approx(counter.get_total_flops() / 5, rel=1e-9)
 
 
 @pytest.mark.parametrize(("model", "spec"), MODELS)
