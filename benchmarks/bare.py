@@ -104,6 +104,7 @@ def train(recipe: Recipe, caches: list[dict[str, Any]], spec: dict[str, Any], cl
 def judge(recipe: Recipe, shards: Shards, caches: list[dict[str, Any]], classes: list[str], folder: Path) -> None:
     """Predict the test split, fit the baseline, resample, and render the report."""
     from ops.evaluation.cost import Cost
+    from ops.evaluation.given import Given
     from ops.evaluation.html import render
     from ops.evaluation.report import TestRows, build_report
     from ops.evaluation.schema import Subject
@@ -133,17 +134,20 @@ def judge(recipe: Recipe, shards: Shards, caches: list[dict[str, Any]], classes:
         settings="",
     )
     truth = test["label"].to_numpy().astype(np.int64)
-    report = build_report(
+    given = Given(
         subject=subject,
-        classes=classes,
-        test=TestRows(test["id"].to_list(), test[column].to_list(), truth, predicted),
-        balance={"train": np.bincount(labels, minlength=len(classes)).tolist()},
         flows=[],
         history=[json.loads(line) for line in (result / "history.jsonl").read_text().splitlines()],
         inputs=[],
         model_cost=Cost(),
         baseline=baseline,
         resamples=recipe.evaluation.bootstrap,
+    )
+    report = build_report(
+        given,
+        classes=classes,
+        test=TestRows(test["id"].to_list(), test[column].to_list(), truth, predicted),
+        balance={"train": np.bincount(labels, minlength=len(classes)).tolist()},
     )
     (folder / "report.html").write_text(render(report))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ops.errors import IntegrityError
@@ -26,6 +26,8 @@ MARK = (
     '<svg viewBox="0 0 22 22" aria-hidden="true" focusable="false"><circle cx="11" cy="11" r="9.5" fill="none" '
     'stroke="var(--model)" stroke-width="2"/><path d="M4 12a7 7 0 0 0 14 0z" fill="var(--model)"/></svg>'
 )
+Section = tuple[str, str]
+"""A section's anchor, and its name for the reader."""
 FORMATS: dict[str, Callable[[Any], str]] = {
     "score": figure,
     "signed": signed,
@@ -133,38 +135,61 @@ def look_up(data: Any, place: str) -> Any:
 
 def _context(report: Report, fig: Any) -> dict[str, Any]:
     weakest = sorted(range(len(report.per_class)), key=lambda i: (report.per_class[i].f1, i))[:ROWS_SHOWN]
-    sections = [("result", "Result"), ("classes", "Classes")]
-    if report.curves.train_loss or report.curves.valid_loss or report.curves.valid_accuracy:
-        sections.append(("training", "Training"))
-    sections.append(("data", "Data"))
-    if report.contact_sheet is not None:
-        sections.append(("augmentation", "Augmentation"))
-    if report.samples or report.mistakes:
-        sections.append(("samples", "Samples"))
-    sections += [("cost", "Cost"), ("provenance", "Provenance"), ("limits", "Limits")]
+    sheet = [("augmentation", "Augmentation")] if report.contact_sheet is not None else []
+    tiles = score_tiles(report, fig, {"accuracy": "Accuracy", "macro_f1": "Macro F1"}, ("Training rows", "rows"))
     return {
-        "tiles": _tiles(report, fig),
-        "sections": sections,
+        **page_context(report, fig, tiles, [("classes", "Classes")], sheet),
+        "class_rows": [(i, report.per_class[i]) for i in sorted(weakest)],
+        "total_rows": max(sum(split.rows for split in report.splits), 1),
+    }
+
+
+def page_context(
+    report: Any, fig: Any, tiles: list[dict[str, Any]], own: Sequence[Section], behind: Sequence[Section] = ()
+) -> dict[str, Any]:
+    """What the templates of all kinds of reports name.
+
+    Args:
+        report: any kind of report.
+        fig: marks figures up.
+        tiles: its tiles.
+        own: the sections that its kind has behind the result.
+        behind: those behind the data.
+    """
+    trained = any(report.curves.model_dump().values())
+    sampled = report.samples or getattr(report, "mistakes", ())
+    sections = [("result", "Result"), *own, *([("training", "Training")] if trained else []), ("data", "Data")]
+    sections += [*behind, *([("samples", "Samples")] if sampled else [])]
+    return {
+        "tiles": tiles,
+        "sections": [*sections, ("cost", "Cost"), ("provenance", "Provenance"), ("limits", "Limits")],
         "rival": next((d for d in report.differences if d.role == "baseline"), report.differences[0]),
         "rows_shown": ROWS_SHOWN,
-        "class_rows": [(i, report.per_class[i]) for i in sorted(weakest)],
         "any_added": any(flow.added for flow in report.stages),
         "any_lost": any(flow.rejected or flow.dropped for flow in report.stages),
-        "total_rows": max(sum(split.rows for split in report.splits), 1),
         "costs": cost_table(report, fig),
         "cost_notes": cost_notes(report),
     }
 
 
-def _tiles(report: Report, fig: Any) -> list[dict[str, Any]]:
-    model, own = report.scores[0], report.costs[0].cost
-    tiles = [
-        {"name": name, "figure": fig(f"scores.0.{key}.value", "score"), "sub": f"{figure(e.low)} to {figure(e.high)}"}
-        for name, key, e in (("Accuracy", "accuracy", model.accuracy), ("Macro F1", "macro_f1", model.macro_f1))
-    ]
+def score_tiles(report: Any, fig: Any, metrics: Mapping[str, str], counted: tuple[str, str]) -> list[dict[str, Any]]:
+    """The tiles of the model's scores, of what it was trained on, and of what it took.
+
+    Args:
+        report: any kind of report.
+        fig: marks figures up.
+        metrics: names for the reader by the scores' fields.
+        counted: what the splits count, for the reader and as their field.
+    """
+    tiles = []
+    for key, name in metrics.items():
+        found = getattr(report.scores[0], key)
+        shown = fig(f"scores.0.{key}.value", "score")
+        tiles.append({"name": name, "figure": shown, "sub": f"{figure(found.low)} to {figure(found.high)}"})
     train = next(i for i, split in enumerate(report.splits) if split.split == "train")
-    tiles.append({"name": "Training rows", "figure": fig(f"splits.{train}.rows", "count"), "sub": way(report)})
-    return tiles + cost_tiles(own, fig)
+    name, key = counted
+    tiles.append({"name": name, "figure": fig(f"splits.{train}.{key}", "count"), "sub": way(report)})
+    return tiles + cost_tiles(report.costs[0].cost, fig)
 
 
 def cost_tiles(own: Cost, fig: Any) -> list[dict[str, Any]]:

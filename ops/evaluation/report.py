@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,27 +12,21 @@ from ops.errors import BadData
 from ops.evaluation import metrics
 from ops.evaluation.baselines.base import Fitted, Rows
 from ops.evaluation.bootstrap import Resampled, interval, resample
-from ops.evaluation.cost import Cost
 from ops.evaluation.curves import learning_curves
-from ops.evaluation.flows import by_partition, by_stage
+from ops.evaluation.given import Given
 from ops.evaluation.metrics import Counts, Labels, Scores, check_labels
 from ops.evaluation.samples import choose_mistakes, choose_rows, sample
 from ops.evaluation.schema import (
     ClassRow,
     ContactSheet,
-    CostRow,
     Difference,
     Estimate,
-    Flow,
-    Learned,
     Mixup,
-    Origin,
     Report,
     Role,
     Sample,
     Score,
     Split,
-    Subject,
 )
 from ops.evaluation.text import clip, line, visible
 from ops.evaluation.verdict import judge
@@ -62,21 +55,14 @@ class TestRows:
 
 
 def build_report(
+    given: Given,
     *,
-    subject: Subject,
     classes: Sequence[str],
     test: TestRows,
     balance: Mapping[str, Sequence[int]],
-    flows: Sequence[Flow],
-    history: Iterable[Mapping[str, Any]],
-    inputs: Sequence[Origin],
-    model_cost: Cost,
-    baseline: Fitted | None = None,
-    resamples: int = 1000,
     samples: int = 6,
     mistakes: int = 6,
     notes: Sequence[str] = (),
-    learned: Sequence[Learned] = (),
     contact_sheet: ContactSheet | None = None,
 ) -> Report:
     """Judge a model on its test rows and gather what a reader needs to know.
@@ -84,52 +70,39 @@ def build_report(
     A pure function: equal arguments give equal reports, in whatever order the test rows come apart from the samples.
 
     Args:
-        subject: what was trained.
+        given: what every report is made from.
         classes: names of the classes by index.
         test: the test rows with the model's predictions.
         balance: rows by class for each split; `train` must be there, its most frequent class is the majority baseline.
-        flows: what each stage did to each partition, in the order of the stages.
-        history: records of history.jsonl.
-        inputs: digests of everything the report rests on.
-        model_cost: what training took.
-        baseline: the fitted classical baseline on the same test rows, or nothing.
-        resamples: bootstrap resamples; their seed is the subject's.
         samples: how many test rows to show.
         mistakes: how many wrong test rows to show.
         notes: further remarks for the reader.
-        learned: what steps learned from the training rows.
         contact_sheet: some training rows and their altered copies.
 
     Raises:
         BadData: labels, counts or rows that do not fit each other.
         IntegrityError: a flow whose rows do not add up.
     """
-    names = [line(name, 60) for name in classes]
-    systems = _systems(test, len(names), balance, baseline)
+    names, seed = [line(name, 60) for name in classes], given.subject.seed
+    systems = _systems(test, len(names), balance, given.baseline)
     confusion = metrics.confusion_matrix(test.truth, test.predicted, len(names))
-    scores, differences = _scores(test.truth, systems, len(names), resamples, subject.seed, baseline)
-    costs = _costs(model_cost, baseline)
+    scores, differences = _scores(test.truth, systems, len(names), given)
+    train_rows = int(sum(balance["train"]))
     return Report(
-        subject=shown_subject(subject),
-        verdict=judge(scores, differences, costs, test_rows=len(test.truth), train_rows=int(sum(balance["train"]))),
+        **given.fields(),
+        verdict=judge(scores, differences, given.costs(), test_rows=len(test.truth), train_rows=train_rows),
         classes=names,
         test_rows=len(test.truth),
         scores=scores,
         differences=differences,
-        resamples=resamples,
         per_class=_per_class(names, confusion),
         confusion=confusion.tolist() if len(names) <= LARGEST_CONFUSION else None,
         mixups=_mixups(names, confusion),
-        curves=learning_curves(history),
-        stages=by_stage(flows),
-        partitions=by_partition(flows),
-        learned=list(learned),
+        curves=learning_curves(given.history),
         splits=_splits(balance),
         contact_sheet=contact_sheet,
-        samples=_samples(names, test, choose_rows(test.truth, samples, subject.seed)),
-        mistakes=_samples(names, test, choose_mistakes(test.truth, test.predicted, mistakes, subject.seed)),
-        costs=costs,
-        inputs=shown_origins(inputs),
+        samples=_samples(names, test, choose_rows(test.truth, samples, seed)),
+        mistakes=_samples(names, test, choose_mistakes(test.truth, test.predicted, mistakes, seed)),
         notes=[*_notes(confusion, scores, names), *(clip(visible(note), 500) for note in notes)],
     )
 
@@ -156,13 +129,15 @@ def _systems(
 
 
 def _scores(
-    truth: Labels, systems: dict[Role, Labels], classes: int, resamples: int, seed: int, baseline: Fitted | None
+    truth: Labels, systems: dict[Role, Labels], classes: int, given: Given
 ) -> tuple[list[Score], list[Difference]]:
-    names: dict[Role, str] = {"model": "Model", "majority": "Majority class"}
-    if baseline is not None:
-        names["baseline"] = line(baseline.title)
+    names: dict[Role, str] = {"model": "Model", "baseline": given.rival, "majority": "Majority class"}
     drawn = resample(
-        truth, {str(role): labels for role, labels in systems.items()}, classes, resamples=resamples, seed=seed
+        truth,
+        {str(role): labels for role, labels in systems.items()},
+        classes,
+        resamples=given.resamples,
+        seed=given.subject.seed,
     )
     matrices = {role: metrics.confusion_matrix(truth, labels, classes) for role, labels in systems.items()}
     exact = {role: (metrics.accuracy(matrix), metrics.macro_f1(matrix)) for role, matrix in matrices.items()}
@@ -172,7 +147,7 @@ def _scores(
             role=role,
             accuracy=estimate(exact[role][0], drawn[role].accuracy),
             macro_f1=estimate(exact[role][1], drawn[role].macro_f1),
-            note=line(baseline.note, 200) if role == "baseline" and baseline is not None else "",
+            note=given.rival_note if role == "baseline" else "",
         )
         for role in systems
     ]
@@ -236,35 +211,11 @@ def _samples(names: list[str], test: TestRows, rows: list[int]) -> list[Sample]:
     ]
 
 
-def _costs(model_cost: Cost, baseline: Fitted | None) -> list[CostRow]:
-    rows = [CostRow(name="Model", role="model", cost=model_cost)]
-    return rows if baseline is None else [*rows, CostRow(name=baseline.title, role="baseline", cost=baseline.cost)]
-
-
 def _splits(balance: Mapping[str, Sequence[int]]) -> list[Split]:
     return [
         Split(split=line(name), rows=int(sum(counts)), counts=[int(count) for count in counts])
         for name, counts in balance.items()
     ]
-
-
-def shown_origins(inputs: Sequence[Origin]) -> list[Origin]:
-    """The origins, fit to be shown."""
-    return [Origin(stage=line(one.stage), partition=line(one.partition), digest=line(one.digest)) for one in inputs]
-
-
-def shown_subject(subject: Subject) -> Subject:
-    """The subject, fit to be shown."""
-    return subject.model_copy(
-        update={
-            "recipe": line(subject.recipe),
-            "description": clip(visible(subject.description), 2000),
-            "task": line(subject.task),
-            "model": line(subject.model, 200),
-            "fingerprint": line(subject.fingerprint),
-            "settings": clip(visible(subject.settings), 20_000),
-        }
-    )
 
 
 def _notes(confusion: Counts, scores: Sequence[Score], names: list[str]) -> list[str]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ops.evaluation.cost import Cost, si, whole
 from ops.evaluation.html import charts
-from ops.evaluation.schema import ContactSheet, Report, SheetRow
+from ops.evaluation.schema import ContactSheet, Estimate, Report, SheetRow
+from ops.evaluation.svg import Chart
 from ops.evaluation.verdict import figure, signed, signed_span, span
 
 # Marks anywhere; headings, rules and bullets in front; `www.`, which many renderers make a link.
@@ -18,19 +19,31 @@ _SHOWN = ("scores", "confusion", "loss", "accuracy", "funnel", "balance")
 
 
 def markdown(report: Report) -> str:
-    """Markdown with the verdict, tables and the charts as SVG data URIs; text from outside is escaped."""
+    """Markdown of a classifier's report; see `report_markdown`."""
+    head = ("Classifier", "Accuracy", "95% interval", "Macro F1", "95% interval")
+    drawn = charts(report)
+    return report_markdown(report, [md_table(head, _score_rows(report))], [drawn[name] for name in _SHOWN])
+
+
+def report_markdown(report: Any, own: Sequence[str], drawn: Sequence[Chart | None]) -> str:
+    """Markdown with the verdict, tables and the charts as SVG data URIs; text from outside is escaped.
+
+    Args:
+        report: any kind of report.
+        own: the tables that its kind has, as Markdown.
+        drawn: its charts; nothing where there is nothing to draw.
+    """
     subject, verdict = report.subject, report.verdict
     parts = [
         f"## {md(subject.recipe)}: {md(verdict.title)}",
         f"**{md(verdict.headline)}**",
         md(verdict.detail),
         md(subject.description),
-        md_table(("Classifier", "Accuracy", "95% interval", "Macro F1", "95% interval"), _score_rows(report)),
+        *own,
         md_table(("Stage", "In", "Rejected", "Dropped", "Added", "Out"), flow_rows(report)),
         md_table(("Cost", *(row.name for row in report.costs)), cost_rows(report)),
+        *(f"![{md(chart.title)}]({chart.data_uri()})" for chart in drawn if chart is not None),
     ]
-    drawn = charts(report)
-    parts += [f"![{md(chart.title)}]({chart.data_uri()})" for name in _SHOWN if (chart := drawn[name]) is not None]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -49,24 +62,38 @@ def _texts(row: SheetRow, copies: int) -> list[str]:
 
 
 def asset_metadata(report: Report) -> dict[str, str | int | float]:
-    """The main figures by name, for an asset's metadata or a metrics file; absent figures are left out."""
+    """The main figures by name; see `report_figures`."""
     by_role = {score.role: score for score in report.scores}
-    model, cost = by_role["model"], report.costs[0].cost
+    model, naive, baseline = by_role["model"], by_role["majority"], by_role.get("baseline")
+    own = {
+        **interval_figures("accuracy", model.accuracy),
+        **interval_figures("macro_f1", model.macro_f1),
+        "majority_accuracy": naive.accuracy.value,
+        "baseline_accuracy": baseline.accuracy.value if baseline is not None else None,
+    }
+    return report_figures(report, own)
+
+
+def report_figures(report: Any, own: Mapping[str, float | None]) -> dict[str, str | int | float]:
+    """The main figures by name, for an asset's metadata or a metrics file; absent figures are left out.
+
+    Args:
+        report: any kind of report.
+        own: the figures that its kind has.
+    """
     figures: dict[str, str | int | float | None] = {
         "verdict": report.verdict.outcome,
         "headline": report.verdict.headline,
         "test_rows": report.test_rows,
-        "accuracy": model.accuracy.value,
-        "accuracy_low": model.accuracy.low,
-        "accuracy_high": model.accuracy.high,
-        "macro_f1": model.macro_f1.value,
-        "macro_f1_low": model.macro_f1.low,
-        "macro_f1_high": model.macro_f1.high,
-        "majority_accuracy": by_role["majority"].accuracy.value,
-        "baseline_accuracy": by_role["baseline"].accuracy.value if "baseline" in by_role else None,
-        **cost_figures(cost),
+        **own,
+        **cost_figures(report.costs[0].cost),
     }
     return {name: value for name, value in figures.items() if value is not None}
+
+
+def interval_figures(name: str, estimate: Estimate) -> dict[str, float]:
+    """A figure and the ends of its interval."""
+    return {name: estimate.value, f"{name}_low": estimate.low, f"{name}_high": estimate.high}
 
 
 def cost_figures(cost: Cost) -> dict[str, str | int | float | None]:

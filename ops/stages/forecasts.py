@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from ops.errors import BadData
 from ops.evaluation.baselines.base import Stretches
 from ops.evaluation.forecast.build import Forecasts, build_forecast_report
 from ops.evaluation.forecast.schema import ForecastReport
+from ops.evaluation.given import Given
 from ops.stages.series import SPLITS, series_task
 from ops.stages.spec import Build
 from ops.training.data import Examples, load_examples
@@ -20,8 +22,8 @@ from ops.training.inputs import cache_inputs
 WEEK_US = 7 * 86_400_000_000
 
 
-def forecast_report(build: Build, **told: Any) -> ForecastReport:
-    """The report; `told` is what it has in common with other reports."""
+def forecast_report(build: Build, given: Given) -> ForecastReport:
+    """The report; `given` is what it has in common with others, but for the baseline."""
     from ops.training.predict import predict_split
 
     recipe, task = build.recipe, series_task(build.recipe)
@@ -40,6 +42,7 @@ def forecast_report(build: Build, **told: Any) -> ForecastReport:
               for split in ("train", "test")}  # fmt: skip
     baseline = recipe.evaluation.baseline.fit_predict(inputs["train"], examples["train"].label[:, 0], inputs["test"])
     return build_forecast_report(
+        replace(given, baseline=baseline),
         label=task.label,
         minutes=task.minutes,
         test=Forecasts(
@@ -52,10 +55,7 @@ def forecast_report(build: Build, **told: Any) -> ForecastReport:
             persistence=_double(test.label[:, 1]),
         ),
         splits={split: len(examples[split]) for split in SPLITS},
-        baseline=baseline,
-        resamples=recipe.evaluation.bootstrap,
         samples=recipe.evaluation.samples,
-        **told,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ops.errors import BadData
 from ops.evaluation.baselines.base import Streams
+from ops.evaluation.given import Given
 from ops.evaluation.language.build import Told, build_language_report
 from ops.evaluation.language.schema import LanguageReport, SplitTexts, Written
 from ops.stages.spec import Build
@@ -26,8 +27,8 @@ PROMPT, WRITTEN = 64, 256
 """Characters of a beginning, and tokens that the model writes."""
 
 
-def language_report(build: Build, **told: Any) -> LanguageReport:
-    """The report; `told` is what it has in common with other reports."""
+def language_report(build: Build, given: Given) -> LanguageReport:
+    """The report; `given` is what it has in common with others, but for the baseline."""
     from ops.training.predict import tell_split
 
     recipe, task = build.recipe, stream_task(build.recipe)
@@ -44,7 +45,10 @@ def language_report(build: Build, **told: Any) -> LanguageReport:
     rows = pl.concat([v.parquet("data.parquet", [task.input, "id", "split"]) for v in build.every("shards").values()])
     texts = rows.filter(pl.col("split") == "test")
     nats, hits = tell_split(model, caches, "test")
+    # Training windows lie one behind the other: read as whole texts, contexts of n-grams reach over their ends.
+    baseline = recipe.evaluation.baseline.fit_tell(_joined(runs["train"]), runs["test"])
     return build_language_report(
+        replace(given, baseline=baseline),
         context=task.context,
         test=Told(
             targets=runs["test"].flat()[0][last],
@@ -59,11 +63,7 @@ def language_report(build: Build, **told: Any) -> LanguageReport:
             bytes=int(texts[task.input].str.len_bytes().sum()),
         ),
         splits=_splits(rows, task.input, examples),
-        # Training windows lie one behind the other: read as whole texts, contexts of n-grams reach over their ends.
-        baseline=recipe.evaluation.baseline.fit_tell(_joined(runs["train"]), runs["test"]),
-        resamples=recipe.evaluation.bootstrap,
         samples=_written(build, texts, recipe.evaluation.samples),
-        **told,
     )
 
 

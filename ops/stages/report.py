@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +14,7 @@ import yaml
 
 from ops.errors import BadData, CheckFailed
 from ops.evaluation.cost import Cost, Energy
+from ops.evaluation.given import Given
 from ops.evaluation.schema import Flow, Learned, Origin, Point, Report, Subject
 from ops.fitting import FittedStep, evidence
 from ops.recipe import Recipe
@@ -91,7 +92,7 @@ def _forecast(build: Build) -> tuple[ForecastReport, str, tuple[str, ...]]:
     from ops.evaluation.forecast.render import render_forecast
     from ops.stages.forecasts import forecast_report
 
-    report = forecast_report(build, **_told(build))
+    report = forecast_report(build, _given(build))
     return report, render_forecast(report), FORECAST_CURVES
 
 
@@ -99,20 +100,24 @@ def _language(build: Build) -> tuple[LanguageReport, str, tuple[str, ...]]:
     from ops.evaluation.language.render import render_language
     from ops.stages.language import language_report
 
-    report = language_report(build, **_told(build))
+    report = language_report(build, _given(build))
     return report, render_language(report), CURVES
 
 
-def _told(build: Build) -> dict[str, Any]:
-    """What the reports of series and of streams have in common."""
-    return {
-        "subject": _subject(build),
-        "flows": [flow for name in (*FLOWS, "token_cache") for flow in _flows(name, build.every(name))],
-        "history": _records(build.one("model").file("history.jsonl")),
-        "inputs": _origins(build),
-        "model_cost": _cost(build.one("model").cost or {}),
-        "learned": _learned(build),
-    }
+def _given(build: Build) -> Given:
+    """What every report is made from, but for the baseline."""
+    # Windows of series and of streams lose rows in the cache.
+    counted = FLOWS if build.recipe.task.form not in ("series", "stream") else (*FLOWS, "token_cache")
+    model = build.one("model")
+    return Given(
+        subject=_subject(build),
+        flows=[flow for name in counted for flow in _flows(name, build.every(name))],
+        history=_records(model.file("history.jsonl")),
+        inputs=_origins(build),
+        model_cost=_with_search(build, _cost(model.cost or {})),
+        resamples=build.recipe.evaluation.bootstrap,
+        learned=_learned(build),
+    )
 
 
 def _check_settings(build: Build) -> None:
@@ -145,19 +150,12 @@ def _report(build: Build) -> Report:
     rows = _originals(build)
     test, baseline = _judged(build, model, rows)
     return build_report(
-        subject=_subject(build),
+        replace(_given(build), baseline=baseline),
         classes=classes,
         test=test,
         balance=_balance(rows, len(classes)),
-        flows=[flow for name in FLOWS for flow in _flows(name, build.every(name))],
-        history=_records(model.file("history.jsonl")),
-        inputs=_origins(build),
-        model_cost=_with_search(build, _cost(model.cost or {})),
-        baseline=baseline,
-        resamples=recipe.evaluation.bootstrap,
         samples=recipe.evaluation.samples,
         mistakes=recipe.evaluation.samples,
-        learned=_learned(build),
         contact_sheet=sheet_of(recipe, build.every("shards")),
     )
 

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from ops.errors import BadData
 from ops.evaluation.baselines.base import Fitted
-from ops.evaluation.cost import Cost
 from ops.evaluation.curves import curves_of
-from ops.evaluation.flows import by_partition, by_stage
 from ops.evaluation.forecast.bootstrap import Errors, Numbers, resample_errors
 from ops.evaluation.forecast.schema import (
     ForecastCurves,
@@ -26,8 +24,8 @@ from ops.evaluation.forecast.schema import (
     StepRow,
 )
 from ops.evaluation.forecast.verdict import judge
-from ops.evaluation.report import estimate, shown_origins, shown_subject
-from ops.evaluation.schema import CostRow, Flow, Learned, Origin, Subject
+from ops.evaluation.given import Given
+from ops.evaluation.report import estimate
 from ops.evaluation.text import line
 
 FEW_BLOCKS = 12
@@ -59,62 +57,29 @@ class Forecasts:
 
 
 def build_forecast_report(
-    *,
-    subject: Subject,
-    label: str,
-    minutes: int,
-    test: Forecasts,
-    splits: Mapping[str, int],
-    flows: Sequence[Flow],
-    history: Iterable[Mapping[str, Any]],
-    inputs: Sequence[Origin],
-    model_cost: Cost,
-    baseline: Fitted | None = None,
-    resamples: int = 1000,
-    samples: int = 6,
-    learned: Sequence[Learned] = (),
+    given: Given, *, label: str, minutes: int, test: Forecasts, splits: Mapping[str, int], samples: int = 6
 ) -> ForecastReport:
     """Judge a model on its test rows and gather what a reader needs to know.
 
     Args:
-        subject: what was trained.
+        given: what every report is made from.
         label: column that is forecast.
         minutes: minutes of a step.
         test: the test rows with the model's forecasts.
         splits: examples by split.
-        flows: what each stage did to each partition, in the order of the stages.
-        history: records of history.jsonl.
-        inputs: digests of everything the report rests on.
-        model_cost: what training took.
-        baseline: the fitted baseline on the same test rows, or nothing.
-        resamples: bootstrap resamples; their seed is the subject's.
         samples: how many forecasts to show.
-        learned: what steps learned from the training rows.
 
     Raises:
         BadData: forecasts that do not fit each other, or no known truth.
         IntegrityError: a flow whose rows do not add up.
     """
-    systems = _systems(test, baseline)
-    weeks = len(np.unique(test.blocks))
-    errors = resample_errors(
-        test.truth, {str(r): said for r, said in systems.items()}, test.blocks, resamples=resamples, seed=subject.seed
-    )
-    names: dict[Role, str] = {"model": "Model", "persistence": "Persistence"}
-    if baseline is not None:
-        names["baseline"] = line(baseline.title)
-    scores = [_score(role, names[role], errors, baseline) for role in systems]
-    differences = [_difference(role, names[role], errors) for role in systems if role != "model"]
-    costs = [CostRow(name="Model", role="model", cost=model_cost)]
-    if baseline is not None:
-        costs.append(CostRow(name=names["baseline"], role="baseline", cost=baseline.cost))
-    curves = curves_of(history, ("loss", "valid_loss", "valid_mae"))
-    known = int((~np.isnan(test.truth)).sum())
+    systems = _systems(test, given.baseline)
+    scores, differences = _scores(test, systems, given)
+    known, weeks = int((~np.isnan(test.truth)).sum()), len(np.unique(test.blocks))
+    rows = {"test_rows": len(test.ids), "train_rows": splits["train"]}
     return ForecastReport(
-        subject=shown_subject(subject),
-        verdict=judge(
-            scores, differences, costs, label=line(label), test_rows=len(test.ids), train_rows=splits["train"]
-        ),
+        **given.fields(),
+        verdict=judge(scores, differences, given.costs(), label=line(label), **rows),
         label=line(label),
         history=test.past.shape[1],
         horizon=test.truth.shape[1],
@@ -123,21 +88,29 @@ def build_forecast_report(
         known_steps=known,
         scores=scores,
         differences=differences,
-        resamples=resamples,
         blocks=weeks,
         steps=_steps(test.truth, systems),
-        curves=ForecastCurves(
-            train_loss=curves["loss"], valid_loss=curves["valid_loss"], valid_mae=curves["valid_mae"]
-        ),
-        stages=by_stage(flows),
-        partitions=by_partition(flows),
-        learned=list(learned),
+        curves=_curves(given.history),
         splits=[SplitRows(split=name, rows=rows) for name, rows in splits.items()],
-        samples=_samples(test, systems, samples, subject.seed),
-        costs=costs,
-        inputs=shown_origins(inputs),
-        notes=_notes(test, known, weeks, baseline),
+        samples=_samples(test, systems, samples, given.subject.seed),
+        notes=_notes(test, known, weeks, given.baseline),
     )
+
+
+def _scores(
+    test: Forecasts, systems: Mapping[Role, Numbers], given: Given
+) -> tuple[list[ForecastScore], list[ForecastDifference]]:
+    said = {str(role): forecasts for role, forecasts in systems.items()}
+    errors = resample_errors(test.truth, said, test.blocks, resamples=given.resamples, seed=given.subject.seed)
+    names: dict[Role, str] = {"model": "Model", "baseline": given.rival, "persistence": "Persistence"}
+    notes: dict[Role, str] = {"baseline": given.rival_note}
+    scores = [_score(role, names[role], errors, notes.get(role, "")) for role in systems]
+    return scores, [_difference(role, names[role], errors) for role in systems if role != "model"]
+
+
+def _curves(history: Iterable[Mapping[str, Any]]) -> ForecastCurves:
+    found = curves_of(history, ("loss", "valid_loss", "valid_mae"))
+    return ForecastCurves(train_loss=found["loss"], valid_loss=found["valid_loss"], valid_mae=found["valid_mae"])
 
 
 def _systems(test: Forecasts, baseline: Fitted | None) -> dict[Role, Numbers]:
@@ -158,7 +131,7 @@ def _systems(test: Forecasts, baseline: Fitted | None) -> dict[Role, Numbers]:
     return systems
 
 
-def _score(role: Role, name: str, errors: Mapping[str, Errors], baseline: Fitted | None) -> ForecastScore:
+def _score(role: Role, name: str, errors: Mapping[str, Errors], note: str) -> ForecastScore:
     own, naive = errors[role], errors["persistence"]
     return ForecastScore(
         name=name,
@@ -166,7 +139,7 @@ def _score(role: Role, name: str, errors: Mapping[str, Errors], baseline: Fitted
         mae=estimate(own.mae, own.drawn_mae),
         rmse=estimate(own.mse**0.5, np.sqrt(own.drawn_mse)),
         skill=estimate(_skill(own.mse, naive.mse), _skill(own.drawn_mse, naive.drawn_mse)),
-        note=line(baseline.note, 200) if role == "baseline" and baseline is not None else "",
+        note=note,
     )
 
 

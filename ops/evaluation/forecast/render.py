@@ -9,8 +9,8 @@ from ops.evaluation.charts.funnel import funnel_chart
 from ops.evaluation.forecast.charts import errors_chart, errors_difference_chart, sample_chart, steps_chart
 from ops.evaluation.forecast.page import FORECAST_TEMPLATE
 from ops.evaluation.forecast.schema import ForecastReport
-from ops.evaluation.html import ROWS_SHOWN, cost_notes, cost_table, cost_tiles, page, way
-from ops.evaluation.summary import cost_figures, cost_rows, flow_rows, md, md_table
+from ops.evaluation.html import page, page_context, score_tiles
+from ops.evaluation.summary import interval_figures, md_table, report_figures, report_markdown
 from ops.evaluation.svg import Chart
 from ops.evaluation.verdict import figure, signed, signed_span, span
 
@@ -42,41 +42,23 @@ def sample_charts(report: ForecastReport) -> list[Chart]:
 
 
 def forecast_markdown(report: ForecastReport) -> str:
-    """Markdown with the verdict, tables and the charts as SVG data URIs; text from outside is escaped."""
-    subject, verdict = report.subject, report.verdict
-    parts = [
-        f"## {md(subject.recipe)}: {md(verdict.title)}",
-        f"**{md(verdict.headline)}**",
-        md(verdict.detail),
-        md(subject.description),
-        md_table(("Forecast", "MAE", "95% interval", "RMSE", "95% interval", "Skill"), _score_rows(report)),
-        md_table(("Stage", "In", "Rejected", "Dropped", "Added", "Out"), flow_rows(report)),
-        md_table(("Cost", *(row.name for row in report.costs)), cost_rows(report)),
-    ]
+    """Markdown; see `report_markdown`."""
+    head = ("Forecast", "MAE", "95% interval", "RMSE", "95% interval", "Skill")
     drawn = charts(report)
     shown = [*(drawn[name] for name in _SHOWN), *sample_charts(report)[:2]]
-    parts += [f"![{md(chart.title)}]({chart.data_uri()})" for chart in shown if chart is not None]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return report_markdown(report, [md_table(head, _score_rows(report))], shown)
 
 
 def forecast_metadata(report: ForecastReport) -> dict[str, str | int | float]:
-    """The main figures by name, for an asset's metadata or a metrics file; absent figures are left out."""
+    """The main figures by name; see `report_figures`."""
     by_role = {score.role: score for score in report.scores}
-    model, naive = by_role["model"], by_role["persistence"]
-    figures: dict[str, str | int | float | None] = {
-        "verdict": report.verdict.outcome,
-        "headline": report.verdict.headline,
-        "test_rows": report.test_rows,
-    }
+    own: dict[str, float | None] = {}
     for metric in ("mae", "rmse", "skill"):
-        found = getattr(model, metric)
-        figures |= {metric: found.value, f"{metric}_low": found.low, f"{metric}_high": found.high}
-    figures |= {"persistence_mae": naive.mae.value, "persistence_rmse": naive.rmse.value}
-    if "baseline" in by_role:
-        baseline = by_role["baseline"]
-        figures |= {"baseline_mae": baseline.mae.value, "baseline_rmse": baseline.rmse.value}
-    figures |= cost_figures(report.costs[0].cost)
-    return {name: value for name, value in figures.items() if value is not None}
+        own |= interval_figures(metric, getattr(by_role["model"], metric))
+    for role in ("persistence", "baseline"):
+        if role in by_role:
+            own |= {f"{role}_mae": by_role[role].mae.value, f"{role}_rmse": by_role[role].rmse.value}
+    return report_figures(report, own)
 
 
 def _score_rows(report: ForecastReport) -> list[tuple[str, ...]]:
@@ -99,31 +81,7 @@ def _score_rows(report: ForecastReport) -> list[tuple[str, ...]]:
 
 
 def _context(report: ForecastReport, fig: Any) -> dict[str, Any]:
-    sections = [("result", "Result"), ("steps", "Steps ahead")]
-    if report.curves.train_loss or report.curves.valid_loss or report.curves.valid_mae:
-        sections.append(("training", "Training"))
-    sections += [("data", "Data"), *([("samples", "Samples")] if report.samples else [])]
-    sections += [("cost", "Cost"), ("provenance", "Provenance"), ("limits", "Limits")]
-    return {
-        "tiles": _tiles(report, fig),
-        "sections": sections,
-        "rival": next((d for d in report.differences if d.role == "baseline"), report.differences[0]),
-        "rows_shown": ROWS_SHOWN,
-        "any_added": any(flow.added for flow in report.stages),
-        "any_lost": any(flow.rejected or flow.dropped for flow in report.stages),
-        "total_rows": max(sum(split.rows for split in report.splits), 1),
-        "costs": cost_table(report, fig),
-        "cost_notes": cost_notes(report),
-    }
-
-
-def _tiles(report: ForecastReport, fig: Any) -> list[dict[str, Any]]:
-    model = report.scores[0]
-    named = (("Mean absolute error", "mae", model.mae), ("Skill over persistence", "skill", model.skill))
-    tiles = [
-        {"name": name, "figure": fig(f"scores.0.{key}.value", "score"), "sub": f"{figure(e.low)} to {figure(e.high)}"}
-        for name, key, e in named
-    ]
-    train = next(i for i, split in enumerate(report.splits) if split.split == "train")
-    tiles.append({"name": "Training examples", "figure": fig(f"splits.{train}.rows", "count"), "sub": way(report)})
-    return tiles + cost_tiles(report.costs[0].cost, fig)
+    metrics = {"mae": "Mean absolute error", "skill": "Skill over persistence"}
+    tiles = score_tiles(report, fig, metrics, ("Training examples", "rows"))
+    total = max(sum(split.rows for split in report.splits), 1)
+    return {**page_context(report, fig, tiles, [("steps", "Steps ahead")]), "total_rows": total}

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from ops.errors import BadData
 from ops.evaluation.baselines.base import Fitted
-from ops.evaluation.cost import Cost
 from ops.evaluation.curves import curves_of
-from ops.evaluation.flows import by_partition, by_stage
+from ops.evaluation.given import Given
 from ops.evaluation.language.schema import (
     LanguageCurves,
     LanguageDifference,
@@ -26,8 +25,7 @@ from ops.evaluation.language.schema import (
     Written,
 )
 from ops.evaluation.language.verdict import judge
-from ops.evaluation.report import estimate, shown_origins, shown_subject
-from ops.evaluation.schema import CostRow, Flow, Learned, Origin, Subject
+from ops.evaluation.report import estimate
 from ops.evaluation.text import clip, line, visible
 
 FEW_BLOCKS = 12
@@ -66,58 +64,28 @@ class Told:
 
 
 def build_language_report(
-    *,
-    subject: Subject,
-    context: int,
-    test: Told,
-    splits: Sequence[SplitTexts],
-    flows: Sequence[Flow],
-    history: Iterable[Mapping[str, Any]],
-    inputs: Sequence[Origin],
-    model_cost: Cost,
-    baseline: Fitted | None = None,
-    resamples: int = 1000,
-    samples: Sequence[Written] = (),
-    learned: Sequence[Learned] = (),
+    given: Given, *, context: int, test: Told, splits: Sequence[SplitTexts], samples: Sequence[Written] = ()
 ) -> LanguageReport:
     """Judge a model on its test tokens and gather what a reader needs to know.
 
     Args:
-        subject: what was trained.
+        given: what every report is made from.
         context: tokens that the model looks back on.
         test: the test tokens with what they cost the model.
         splits: what each split has.
-        flows: what each stage did to each partition, in the order of the stages.
-        history: records of history.jsonl.
-        inputs: digests of everything the report rests on.
-        model_cost: what training took.
-        baseline: the fitted baseline on the same tokens, or nothing.
-        resamples: bootstrap resamples; their seed is the subject's.
         samples: text that the model wrote.
-        learned: what steps learned from the training rows.
 
     Raises:
         BadData: no tokens, or figures that do not fit each other.
         IntegrityError: a flow whose rows do not add up.
     """
-    systems = _systems(test, baseline)
-    names: dict[Role, str] = {"model": "Model", "unigram": "Token frequencies"}
-    if baseline is not None:
-        names["baseline"] = line(baseline.title)
-    drawn, blocks = _resampled(systems, test.blocks, resamples, subject.seed)
-    # Tokens of one vocabulary are as long in every resample as in the whole test split.
-    bits = len(test.nats) / max(test.characters, 1) / math.log(2)
-    notes = {"baseline": line(baseline.note, 200)} if baseline is not None else {}
-    scores = [_score(role, names[role], systems[role], drawn[role], bits, notes.get(role, "")) for role in systems]
-    differences = [_difference(role, names[role], systems, drawn, bits) for role in systems if role != "model"]
-    costs = [CostRow(name="Model", role="model", cost=model_cost)]
-    if baseline is not None:
-        costs.append(CostRow(name=names["baseline"], role="baseline", cost=baseline.cost))
+    systems = _systems(test, given.baseline)
+    scores, differences, blocks = _scores(test, systems, given)
     tokens, unknown = len(test.nats), int((test.targets == test.unknown).sum())
     train = next(split.tokens for split in splits if split.split == "train")
     return LanguageReport(
-        subject=shown_subject(subject),
-        verdict=judge(scores, differences, costs, test_tokens=tokens, train_tokens=train),
+        **given.fields(),
+        verdict=judge(scores, differences, given.costs(), test_tokens=tokens, train_tokens=train),
         vocabulary=test.vocabulary,
         context=context,
         test_rows=test.texts,
@@ -130,19 +98,27 @@ def build_language_report(
         bits_per_byte=round(float(test.nats.sum()) / math.log(2) / max(test.bytes, 1), 6),
         scores=scores,
         differences=differences,
-        resamples=resamples,
         blocks=blocks,
         places=_places(test.seen, systems, context),
-        curves=_curves(history),
-        stages=by_stage(flows),
-        partitions=by_partition(flows),
-        learned=list(learned),
+        curves=_curves(given.history),
         splits=list(splits),
         samples=[_shown(sample) for sample in samples],
-        costs=costs,
-        inputs=shown_origins(inputs),
-        notes=_notes(context, blocks, unknown, tokens, baseline),
+        notes=_notes(context, blocks, unknown, tokens, given.baseline),
     )
+
+
+def _scores(
+    test: Told, systems: Mapping[Role, Numbers], given: Given
+) -> tuple[list[LanguageScore], list[LanguageDifference], int]:
+    """Scores, differences, and the number of blocks behind their intervals."""
+    names: dict[Role, str] = {"model": "Model", "baseline": given.rival, "unigram": "Token frequencies"}
+    notes: dict[Role, str] = {"baseline": given.rival_note}
+    drawn, blocks = _resampled(systems, test.blocks, given.resamples, given.subject.seed)
+    # Tokens of one vocabulary are as long in every resample as in the whole test split.
+    bits = len(test.nats) / max(test.characters, 1) / math.log(2)
+    scores = [_score(role, names[role], systems[role], drawn[role], bits, notes.get(role, "")) for role in systems]
+    differences = [_difference(role, names[role], systems, drawn, bits) for role in systems if role != "model"]
+    return scores, differences, blocks
 
 
 def _systems(test: Told, baseline: Fitted | None) -> dict[Role, Numbers]:

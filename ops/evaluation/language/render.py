@@ -9,10 +9,10 @@ from ops.evaluation.charts.bars import Bar, bars_chart, less_chart
 from ops.evaluation.charts.curves import accuracy_line, loss_chart
 from ops.evaluation.charts.frame import Frame
 from ops.evaluation.charts.funnel import funnel_chart
-from ops.evaluation.html import ROWS_SHOWN, cost_notes, cost_table, cost_tiles, page, way
+from ops.evaluation.html import page, page_context, score_tiles
 from ops.evaluation.language.page import LANGUAGE_TEMPLATE
 from ops.evaluation.language.schema import LanguageDifference, LanguageReport, PlaceRow
-from ops.evaluation.summary import cost_figures, cost_rows, flow_rows, md, md_table
+from ops.evaluation.summary import interval_figures, md_table, report_figures, report_markdown
 from ops.evaluation.svg import Chart, dot, path
 from ops.evaluation.verdict import figure, signed, signed_span, span
 
@@ -58,44 +58,28 @@ def places_chart(places: list[PlaceRow]) -> Chart:
 
 
 def language_markdown(report: LanguageReport) -> str:
-    """Markdown with the verdict, tables and the charts as SVG data URIs; text from outside is escaped."""
-    subject, verdict = report.subject, report.verdict
-    parts = [
-        f"## {md(subject.recipe)}: {md(verdict.title)}",
-        f"**{md(verdict.headline)}**",
-        md(verdict.detail),
-        md(subject.description),
-        md_table(("System", "Nats a token", "95% interval", "Bits a character", "95% interval"), _score_rows(report)),
-        md_table(("Beginning", "The model goes on"), [(s.prompt, s.written) for s in report.samples[:3]]),
-        md_table(("Stage", "In", "Rejected", "Dropped", "Added", "Out"), flow_rows(report)),
-        md_table(("Cost", *(row.name for row in report.costs)), cost_rows(report)),
-    ]
+    """Markdown; see `report_markdown`."""
+    head = ("System", "Nats a token", "95% interval", "Bits a character", "95% interval")
+    written = md_table(("Beginning", "The model goes on"), [(s.prompt, s.written) for s in report.samples[:3]])
     drawn = charts(report)
-    parts += [f"![{md(chart.title)}]({chart.data_uri()})" for name in _SHOWN if (chart := drawn[name]) is not None]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return report_markdown(report, [md_table(head, _score_rows(report)), written], [drawn[name] for name in _SHOWN])
 
 
 def language_metadata(report: LanguageReport) -> dict[str, str | int | float]:
-    """The main figures by name, for an asset's metadata or a metrics file; absent figures are left out."""
+    """The main figures by name; see `report_figures`."""
     by_role = {score.role: score for score in report.scores}
     model = by_role["model"]
-    figures: dict[str, str | int | float | None] = {
-        "verdict": report.verdict.outcome,
-        "headline": report.verdict.headline,
-        "test_rows": report.test_rows,
+    own = {
         "test_tokens": report.test_tokens,
-        "nats": model.nats.value,
-        "nats_low": model.nats.low,
-        "nats_high": model.nats.high,
+        **interval_figures("nats", model.nats),
         "perplexity": report.perplexity,
         "accuracy": report.accuracy,
         "bits_per_character": model.bits.value,
         "bits_per_byte": report.bits_per_byte,
         "unigram_nats": by_role["unigram"].nats.value,
         "baseline_nats": by_role["baseline"].nats.value if "baseline" in by_role else None,
-        **cost_figures(report.costs[0].cost),
     }
-    return {name: value for name, value in figures.items() if value is not None}
+    return report_figures(report, own)
 
 
 def _rival(report: LanguageReport) -> LanguageDifference:
@@ -113,31 +97,7 @@ def _score_rows(report: LanguageReport) -> list[tuple[str, ...]]:
 
 
 def _context(report: LanguageReport, fig: Any) -> dict[str, Any]:
-    sections = [("result", "Result"), ("places", "What was seen")]
-    if report.curves.train_loss or report.curves.valid_loss or report.curves.valid_accuracy:
-        sections.append(("training", "Training"))
-    sections += [("data", "Data"), *([("samples", "Samples")] if report.samples else [])]
-    sections += [("cost", "Cost"), ("provenance", "Provenance"), ("limits", "Limits")]
-    return {
-        "tiles": _tiles(report, fig),
-        "sections": sections,
-        "rival": _rival(report),
-        "rows_shown": ROWS_SHOWN,
-        "any_added": any(flow.added for flow in report.stages),
-        "any_lost": any(flow.rejected or flow.dropped for flow in report.stages),
-        "total_tokens": max(sum(split.tokens for split in report.splits), 1),
-        "costs": cost_table(report, fig),
-        "cost_notes": cost_notes(report),
-    }
-
-
-def _tiles(report: LanguageReport, fig: Any) -> list[dict[str, Any]]:
-    model = report.scores[0]
-    named = (("Nats a token", "nats", model.nats), ("Bits a character", "bits", model.bits))
-    tiles = [
-        {"name": name, "figure": fig(f"scores.0.{key}.value", "score"), "sub": f"{figure(e.low)} to {figure(e.high)}"}
-        for name, key, e in named
-    ]
-    train = next(i for i, split in enumerate(report.splits) if split.split == "train")
-    tiles.append({"name": "Training tokens", "figure": fig(f"splits.{train}.tokens", "count"), "sub": way(report)})
-    return tiles + cost_tiles(report.costs[0].cost, fig)
+    metrics = {"nats": "Nats a token", "bits": "Bits a character"}
+    tiles = score_tiles(report, fig, metrics, ("Training tokens", "tokens"))
+    total = max(sum(split.tokens for split in report.splits), 1)
+    return {**page_context(report, fig, tiles, [("places", "What was seen")]), "total_tokens": total}

@@ -10,6 +10,7 @@ from ops.evaluation.baselines.base import Fitted
 from ops.evaluation.cost import Cost, Energy, estimate_energy
 from ops.evaluation.report import TestRows, build_report
 from ops.evaluation.schema import Flow, Origin, Report, Subject
+from tests.ops.evaluation.given import with_given
 
 CLASSES = [
     *("collections", "dagster", "email", "http", "joblib", "logging"),
@@ -133,7 +134,7 @@ def text_report(model: float = 0.862, baseline: float | None = 0.831, rows: int 
         ),
         "baseline": fitted,
     }
-    return build_report(**(arguments | changes))
+    return with_given(build_report, **(arguments | changes))
 
 
 def hash_of(text: str) -> int:
@@ -157,7 +158,8 @@ def image_report() -> Report:
 
     fitted = PixelSvm().fit_predict(images[train], digits.target[train], images[test])
     counts = np.bincount(digits.target[train], minlength=10)
-    return build_report(
+    return with_given(
+        build_report,
         subject=Subject(
             recipe="digits",
             description="Reads a handwritten digit from 8 x 8 pixels.",

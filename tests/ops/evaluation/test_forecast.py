@@ -16,6 +16,7 @@ from ops.evaluation.forecast.render import forecast_markdown, forecast_metadata,
 from ops.evaluation.forecast.schema import ForecastReport
 from ops.evaluation.reports import lead, read_report
 from ops.evaluation.schema import Subject
+from tests.ops.evaluation.given import with_given
 from tests.ops.evaluation.page import Page
 
 HOSTILE = "<script>x</script>"
@@ -51,7 +52,7 @@ def report(test: Forecasts | None = None, rival: float | None = 3.0, **changes: 
         "history": [{"step": s, "loss": 1 / s, "valid_loss": 2 / s, "valid_mae": 9 / s} for s in range(1, 9)],
         "model_cost": Cost(cpu_seconds=6.0, parameters=10), "baseline": baseline, "resamples": 300,
     }  # fmt: skip
-    return build_forecast_report(**(told | changes))
+    return with_given(build_forecast_report, **(told | changes))
 
 
 def test_errors_and_intervals_are_those_of_loops_over_weeks() -> None:

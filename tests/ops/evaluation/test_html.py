@@ -16,6 +16,7 @@ from ops.evaluation.html import FORMATS, LIMIT, charts, look_up, render
 from ops.evaluation.report import TestRows, build_report
 from ops.evaluation.schema import Flow, Origin, Report, Subject
 from tests.ops.evaluation.example import image_report, text_report
+from tests.ops.evaluation.given import with_given
 from tests.ops.evaluation.page import Page
 
 HOSTILE = (
@@ -43,7 +44,8 @@ def page(report: Report) -> Page:
 def hostile_report() -> Report:
     names = [name * 3 for name in HOSTILE]
     truth = np.arange(80) % len(names)
-    return build_report(
+    return with_given(
+        build_report,
         subject=Subject(
             recipe=HOSTILE[0], description="\n".join(HOSTILE), task=HOSTILE[1], modality="text", model=HOSTILE[4],
             seed=1, fingerprint=HOSTILE[3], settings=HOSTILE[6],
@@ -142,7 +144,8 @@ def test_the_page_stays_small_however_much_there_is() -> None:
     truth = np.arange(4000) % 400
     partitions = [f"{'partition ' * 30}{i}" for i in range(2000)]
     images = np.random.default_rng(0).integers(0, 256, (4000, 128, 128, 3), dtype=np.uint8)
-    report = build_report(
+    report = with_given(
+        build_report,
         subject=Subject(
             recipe="r" * 9999, description="d" * 99_999, task="t", modality="image", model="m" * 9999, seed=1,
             fingerprint="f" * 9999, settings="c" * 9999,

@@ -12,6 +12,7 @@ from ops.evaluation.cost import Cost
 from ops.evaluation.report import TestRows, build_report
 from ops.evaluation.schema import Report, Subject
 from tests.ops.evaluation.example import text_report
+from tests.ops.evaluation.given import with_given
 
 
 def tiny(**changes: object) -> Report:
@@ -31,7 +32,7 @@ def tiny(**changes: object) -> Report:
         "inputs": [],
         "model_cost": Cost(),
     }
-    return build_report(**(arguments | changes))  # type: ignore[arg-type]
+    return with_given(build_report, **(arguments | changes))
 
 
 def test_figures_follow_from_the_predictions() -> None:
