@@ -15,8 +15,10 @@ from PIL import Image
 
 from ops.cleaning.split import Split
 from ops.errors import CheckFailed, TrainingFailed
+from ops.launch import LaunchConfig
 from ops.recipe import Recipe
 from ops.stages.chain import stages
+from ops.tasks.image_classification import ImageClassification
 from tests.chain import worlds
 from tests.chain.worlds import World
 
@@ -156,6 +158,26 @@ def test_a_strength_at_which_training_diverges_is_not_chosen(clean: World, tmp_p
         worlds.build(
             world.recipe("seed=9"), world.store, ["strength"], Planted(1.0, diverging=(0.0, 0.25, 0.5, 0.75, 1.0))
         )
+
+
+class Finds(ImageClassification):
+    """Stands in for a task that reads boxes, of which there is none."""
+
+    @property
+    def reads(self) -> list[str]:
+        return [self.input, "boxes"]
+
+
+def test_what_cannot_be_is_said_before_anything_runs(clean: World) -> None:
+    recipe = clean.recipe("augmentation.strength=auto")
+    assert recipe.problems() == []
+    two = LaunchConfig.model_validate({"nodes": 2, "endpoint": "10.0.0.1:29500"})
+    said = dict(recipe.model_copy(update={"launch": two}).problems())
+    assert "auto trains on one node" in said["augmentation", "strength"]
+    boxes = Finds(input="image", label="label")
+    assert not any(path[0] == "augmentation" for path, _ in recipe.model_copy(update={"task": boxes}).problems())
+    fly = clean.recipe("augmentation.mode=on_the_fly").model_copy(update={"task": boxes})
+    assert "leaves boxes where they are" in dict(fly.problems())["augmentation", "mode"]
 
 
 def write_slashes(folder: Path, split: Split) -> None:
