@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from ops.nn.anatomy import Anatomy
 from ops.nn.cache import KeyValueCache
+from ops.nn.embedding import make_embedding
 from ops.nn.encoder import Encoder
 from ops.nn.flops import stack_flops
-from ops.nn.language_model import LanguageModel, make_embedding
+from ops.nn.language_model import LanguageModel
 from ops.nn.norms import unit_rms
 from ops.nn.positions import make_positions
 from ops.nn.text_classifier import length_mask

@@ -12,6 +12,7 @@ from ops.nn.anatomy import Anatomy
 from ops.nn.bigrams import Bigrams
 from ops.nn.cache import KeyValueCache
 from ops.nn.decoder import Decoder
+from ops.nn.embedding import make_embedding
 from ops.nn.norms import unit_rms
 from ops.nn.positions import make_positions
 
@@ -96,10 +97,3 @@ class LanguageModel(nn.Module):
         """An empty cache for `batch` texts of up to `capacity` tokens, where and of what the weights are."""
         weight = self.embedding.weight
         return KeyValueCache(self.anatomy, batch, capacity, weight.dtype, weight.device)
-
-
-def make_embedding(vocabulary: int, dim: int, scaled: bool = False) -> nn.Embedding:
-    """A table (V, D) with a deviation of 0.02, or of 1/sqrt(D) where its vectors will be multiplied by sqrt(D)."""
-    table = nn.Embedding(vocabulary, dim)
-    nn.init.normal_(table.weight, std=1.0 / math.sqrt(dim) if scaled else 0.02)
-    return table

@@ -60,7 +60,10 @@ BLOCKS: dict[str, dict[str, Any]] = {
 
 
 class Transformer(Model):
-    """Base of all Transformers: `block` names a whole design, and each setting beside it changes one thing of it."""
+    """Base of all Transformers: `block` names a whole design, and each setting beside it changes one thing of it.
+
+    A subclass says what is in front of the blocks and behind them, and may have other defaults.
+    """
 
     inner_ratio: ClassVar[int] = 4
     """Width inside the feed-forward layers over `dim`, where a recipe does not say it."""
@@ -145,3 +148,14 @@ class Transformer(Model):
             drop_path=self.drop_path,
             **{name: self.chosen(name) for name in names},
         )
+
+
+class TokenTransformer(Transformer):
+    """Base of the Transformers that read tokens."""
+
+    scaled_embedding: bool | None = None
+    """Whether embeddings are multiplied by the square root of `dim`, so that sines and cosines do not drown them."""
+    embedding_norm: bool | None = None
+    """Whether what goes into the first block is brought to one length, so that rare tokens speak as loud as others."""
+    bigrams: Annotated[int, Field(ge=0, le=2**22)] = 0
+    """Rows of a table of vectors for pairs of neighbours, hashed; spares attention to learn them. 0 for none."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ops.errors import ConfigError
-from ops.nn.models.transformer import Transformer
+from ops.nn.models.transformer import TokenTransformer
 from ops.nn.spec import Spec, TextSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class TransformerDecoder(Transformer):
+class TransformerDecoder(TokenTransformer):
     """A decoder-only language model (Radford et al., 2018): causal blocks over tokens and a head over the vocabulary.
 
     Its `forward(tokens, cache=None)` takes tokens (B, T) int64 to logits (B, T, V). It has as many outputs as the
@@ -32,14 +32,8 @@ class TransformerDecoder(Transformer):
     projections: Literal["joint", "separate"] = "separate"
     tied: bool | None = None
     """Whether the head is the matrix of the embedding."""
-    scaled_embedding: bool | None = None
-    """Whether embeddings are multiplied by the square root of `dim`."""
-    embedding_norm: bool | None = None
-    """Whether what goes into the first block is brought to one length, so that rare tokens speak as loud as others."""
     softcap: Annotated[float, Field(ge=0.0, le=1000.0)] | None = None
     """Logits stay between minus and plus this, by a hyperbolic tangent; 0 for no bound."""
-    bigrams: Annotated[int, Field(ge=0, le=2**22)] = 0
-    """Rows of a table of vectors for pairs of neighbours, hashed; spares attention to learn them. 0 for none."""
     value_embeddings: Annotated[int, Field(ge=0, le=96)] = 0
     """Number of blocks, the last ones, that have a table of vectors by token for the values of attention."""
 

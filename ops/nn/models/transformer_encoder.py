@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from ops.errors import ConfigError
-from ops.nn.models.transformer import Transformer
+from ops.nn.models.transformer import TokenTransformer
 from ops.nn.spec import Spec, TextSpec
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class TransformerEncoder(Transformer):
+class TransformerEncoder(TokenTransformer):
     """A Transformer encoder over tokens (Vaswani et al., 2017), pooled to one vector, with a linear head."""
 
     modality: ClassVar[str] = "text"
@@ -23,8 +21,6 @@ class TransformerEncoder(Transformer):
     """A Transformer encoder for text."""
     pooling: Literal["mean", "cls"] = "mean"
     """How a text becomes one vector: the mean of its tokens, or an extra token in front."""
-    bigrams: Annotated[int, Field(ge=0, le=2**22)] = 0
-    """Rows of a table of vectors for pairs of neighbours, hashed; spares attention to learn them. 0 for none."""
 
     def build(self, spec: Spec, classes: int) -> nn.Module:
         """The network: (tokens (B, T) int64, lengths (B,) int64) to logits (B, C)."""
@@ -37,6 +33,8 @@ class TransformerEncoder(Transformer):
             classes=classes,
             pooling=self.pooling,
             bigrams=self.bigrams,
+            scaled=self.chosen("scaled_embedding"),
+            embedding_norm=self.chosen("embedding_norm"),
         )
 
     def flops(self, spec: Spec, classes: int, length: int | None = None) -> int:

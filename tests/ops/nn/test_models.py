@@ -82,14 +82,21 @@ def test_patches_fill_a_stretch() -> None:
 
 
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
-@pytest.mark.parametrize("positions", ["learned", "sinusoidal"])
-@pytest.mark.parametrize("bigrams", [0, 64])
-def test_padding_does_not_matter(pooling: Any, positions: Any, bigrams: int) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        *({"positions": p, "bigrams": n} for p in ("learned", "sinusoidal") for n in (0, 64)),
+        *({"positions": p} for p in ("relative", "t5", "rotary", "none")),
+        *({"block": block} for block in ("article", "modern")),
+        {"block": "modern", "kv_heads": 1, "norm_place": "post"},
+    ],
+)
+def test_padding_does_not_matter(pooling: Any, settings: dict[str, Any]) -> None:
     torch.manual_seed(0)
-    model = TransformerEncoder(dim=16, heads=2, pooling=pooling, positions=positions, bigrams=bigrams)
+    model = TransformerEncoder(**{"dim": 16, "heads": 2, "pooling": pooling, **settings})
     network: Any = woken(model.build(TEXT, 4))
-    if bigrams:
-        torch.nn.init.normal_(network.bigrams.table.weight)
+    for weight in network.parameters():  # what starts at zero says nothing
+        weight.data.add_(0.1 * torch.randn_like(weight))
     short, _ = tokens(3, 5)
     padded = torch.cat((short, torch.randint(0, 50, (3, 7))), dim=1)
     lengths = torch.full((3,), 5)
@@ -127,11 +134,24 @@ def test_images_are_centred_by_the_moments_of_the_training_images() -> None:
     assert torch.allclose(seen[1], torch.full((1, 1, 2, 2), 8.0), atol=1e-4)
 
 
+KINDS: list[tuple[type[Model], Spec, dict[str, Any]]] = [
+    (TransformerEncoder, TEXT, {}),
+    (VisionTransformer, IMAGE, {}),
+    (SeriesTransformer, SERIES, {"patch": 2}),
+]
+OTHERS: list[dict[str, Any]] = [
+    {"block": "article", "drop_path": 0.2},
+    {"block": "modern"},
+    {"block": "modern", "kv_heads": 2, "activation": "swiglu", "positions": "t5"},
+    {"positions": "relative", "projections": "separate", "norm": "rms_norm"},
+    {"positions": "none", "norm_place": "post", "bias": False, "activation": "relu2"},
+]
 MODELS: list[tuple[Model, Spec]] = [
     *((TransformerEncoder(dim=32, depth=3, heads=4, pooling=p), TEXT) for p in ("mean", "cls")),
     (TransformerEncoder(dim=16, depth=1, heads=1, feed_forward=24, bigrams=32), TEXT),
     *((VisionTransformer(dim=16, depth=2, stem=s, pooling="cls"), IMAGE) for s in ("patches", "convolution")),
     *((SeriesTransformer(dim=16, depth=2, patch=p), SERIES) for p in (1, 4)),
+    *((kind.model_validate({"dim": 16, **own, **other}), spec) for kind, spec, own in KINDS for other in OTHERS),
 ]
 
 
@@ -178,3 +198,26 @@ def test_a_model_of_another_modality_is_refused() -> None:
 def test_moments_fit_the_channels() -> None:
     with pytest.raises(ValidationError, match="one value for each of 3 channels"):
         ImageSpec(height=8, width=8, channels=3, mean=(0.5,))
+
+
+@pytest.mark.parametrize(("model", "spec"), MODELS)
+def test_every_weight_learns(model: Model, spec: Spec) -> None:
+    """In whatever way blocks are put together, each weight has a part in the result."""
+    torch.manual_seed(0)
+    network = model.build(spec, 7).train()
+    for weight in network.parameters():
+        weight.data.add_(0.1 * torch.randn_like(weight))
+    batch = {"text": tokens(8, 12), "image": (images(8),), "series": (torch.randn(8, 8, 3),)}[spec.kind]
+    network(*batch).square().sum().backward()
+    still = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
+    assert still == []
+
+
+def test_designs_of_a_block_are_told_apart() -> None:
+    made = {block: TransformerEncoder(block=block).anatomy(12) for block in ("article", "gpt2", "modern")}
+    assert {block: (a.norm, a.norm_place, a.positions, a.activation, a.bias) for block, a in made.items()} == {
+        "article": ("layer_norm", "post", "sinusoidal", "relu", True),
+        "gpt2": ("layer_norm", "pre", "learned", "gelu", True),
+        "modern": ("rms_norm", "pre", "rotary", "relu2", False),
+    }
+    assert TransformerEncoder() == TransformerEncoder(block="gpt2")
