@@ -13,6 +13,7 @@ from benchmarks.augmentation import augmentation, loader_processes
 from benchmarks.caches import loader, tokenising
 from benchmarks.deduplication import deduplication, near_duplicates
 from benchmarks.families import families
+from benchmarks.generation import generation
 from benchmarks.image_hashing import image_hashing
 from benchmarks.imputation import imputation
 from benchmarks.measure import Figure
@@ -22,6 +23,7 @@ from benchmarks.personal_data import personal_data
 from benchmarks.pipeline import idle, overhead
 from benchmarks.quality import quality, threshold
 from benchmarks.records import records
+from benchmarks.shakespeare import shakespeare
 
 SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "overhead": lambda repeats: overhead("quickstart", max(1, repeats // 3)),
@@ -41,6 +43,8 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "records": records,
     "near_duplicates": near_duplicates,
     "deduplication": deduplication,
+    "shakespeare": shakespeare,
+    "generation": generation,
     "families": families,
 }
 

@@ -27,6 +27,7 @@ from pipelines.commands.dates import dates
 from pipelines.commands.doctor import doctor
 from pipelines.commands.dvc import dvc
 from pipelines.commands.gc import gc
+from pipelines.commands.generate import generate
 from pipelines.commands.lineage import lineage
 from pipelines.commands.mirror import pull, push
 from pipelines.commands.peek import peek
@@ -116,7 +117,7 @@ def _global(
 
 for _group, _commands in zip(
     PANELS,
-    ((run, plan, report), (peek, lineage, dates, schema), (verify, gc, push, pull, doctor), (ui, dvc, sync)),
+    ((run, plan, report), (peek, generate, lineage, dates, schema), (verify, gc, push, pull, doctor), (ui, dvc, sync)),
     strict=True,
 ):
     for _command in cast("tuple[Callable[..., None], ...]", _commands):

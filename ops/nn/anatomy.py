@@ -26,6 +26,7 @@ class Anatomy:
         projections: `joint` (one product for queries, keys and values) or `separate`.
         qk_norm: whether queries and keys are brought to one length.
         zero_init: whether what the blocks add starts at zero.
+        convolution: positions W of the convolutions in front of a decoder's parts; 0 for none.
         residual_scalars: whether each block weighs what comes in and what came into the first one.
     """
 
@@ -46,6 +47,7 @@ class Anatomy:
     qk_norm: bool = False
     zero_init: bool = False
     residual_scalars: bool = False
+    convolution: int = 0
 
     @property
     def head_dim(self) -> int:

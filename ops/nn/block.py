@@ -13,6 +13,7 @@ from ops.nn.attention import Attention
 from ops.nn.cache import LayerCache
 from ops.nn.feed_forward import FeedForward
 from ops.nn.norms import make_norm
+from ops.nn.short_convolution import ShortConvolution
 
 
 class Block(nn.Module):
@@ -21,7 +22,8 @@ class Block(nn.Module):
     The norm is in front of each part (Xiong et al., 2020), or behind each sum as in the article (Vaswani et al., 2017).
     Dropout is on what each part adds. There is none on the attention weights: it would rule out the fused attention.
     With `residual_scalars` what comes in is first weighed: a·x + b·x0, with x0 what came into the first block. At the
-    start a is 1 and b is 0 (modded-nanogpt).
+    start a is 1 and b is 0 (modded-nanogpt). With `convolution` each part of a causal block reads what it is given
+    through a convolution over the last positions.
     """
 
     def __init__(self, anatomy: Anatomy, *, number: int = 0, causal: bool = False, cross: bool = False) -> None:
@@ -37,6 +39,10 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(anatomy.dropout)
         self.path = DropPath(anatomy.path_dropped(number))
         self.scalars = nn.Parameter(torch.tensor([1.0, 0.0])) if anatomy.residual_scalars else None
+        width = anatomy.convolution if causal else 0
+        self.convolutions = nn.ModuleDict(
+            {place: ShortConvolution(anatomy.dim, width) for place in ("attention", "feed_forward")} if width else {}
+        )
 
     def forward(
         self,
@@ -62,16 +68,27 @@ class Block(nn.Module):
         """
         if self.scalars is not None:
             x = self.scalars[0] * x + self.scalars[1] * (x if first is None else first)
-        x = self._with(self.attention_norm, x, lambda y: self.attention(y, mask, cache=cache, extra=extra))
+        x = self._with(
+            self.attention_norm,
+            x,
+            lambda y: self.attention(self._read("attention", y, cache), mask, cache=cache, extra=extra),
+        )
         looks = self.memory_attention
         if looks is not None and self.memory_norm is not None:
             x = self._with(self.memory_norm, x, lambda y: looks(y, memory_mask, memory=memory, cache=cache))
-        return self._with(self.feed_forward_norm, x, self.feed_forward)
+        return self._with(self.feed_forward_norm, x, lambda y: self.feed_forward(self._read("feed_forward", y, cache)))
 
     def _with(self, norm: nn.Module, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:
         """x with what a part makes of it, normalised in front or behind: (B, T, D) to (B, T, D)."""
         added: Tensor = x + self.path(self.dropout(part(norm(x) if self.pre else x)))
         return added if self.pre else norm(added)
+
+    def _read(self, place: str, x: Tensor, cache: LayerCache | None) -> Tensor:
+        """What a part reads of what it is given."""
+        if place not in self.convolutions:
+            return x
+        read: Tensor = self.convolutions[place](x, cache, place)
+        return read
 
     def outputs(self) -> list[nn.Linear]:
         """The layers that make what the parts add."""

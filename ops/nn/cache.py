@@ -10,7 +10,7 @@ from ops.nn.anatomy import Anatomy
 
 
 class LayerCache:
-    """Keys and values of one block's attention, in tensors made once for all positions to come.
+    """Keys and values of one block's attention, in tensors made once for all positions; what convolutions read last.
 
     Attributes:
         length: positions that it holds.
@@ -20,6 +20,7 @@ class LayerCache:
     def __init__(self, keys: Tensor, values: Tensor) -> None:
         """Around empty tensors (B, K, capacity, D/H)."""
         self._keys, self._values = keys, values
+        self._read: dict[str, Tensor] = {}
         self.length = 0
         self.memory: tuple[Tensor, Tensor] | None = None
 
@@ -37,11 +38,19 @@ class LayerCache:
         self.length = end
         return self._keys[:, :, :end], self._values[:, :, :end]
 
+    def behind(self, place: str, x: Tensor, count: int) -> Tensor:
+        """x, (B, T, D), behind the `count` positions read there before, or zeros: (B, count + T, D)."""
+        known = self._read.get(place)
+        joined = torch.cat((x.new_zeros(x.shape[0], count, x.shape[2]) if known is None else known, x), dim=1)
+        self._read[place] = joined[:, joined.shape[1] - count :]
+        return joined
+
     def select(self, rows: Tensor) -> None:
         """Keep these examples, in this order, (B',) int64: what a beam search does after each step."""
         self._keys, self._values = self._keys[rows], self._values[rows]
         if self.memory is not None:
             self.memory = self.memory[0][rows], self.memory[1][rows]
+        self._read = {place: read[rows] for place, read in self._read.items()}
 
 
 class KeyValueCache:

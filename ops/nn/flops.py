@@ -15,7 +15,8 @@ def stack_flops(tokens: int, anatomy: Anatomy, memory: int | None = None) -> int
     (2TD²) and has two feed-forward products, or three with SwiGLU (2TDF each). Relative positions multiply queries by
     33 vectors. Products that a causal mask throws away are counted, as they are computed by the plain kernel and as
     is usual. A block that looks at a memory of S positions has two projections of T and two of S positions more, and
-    compares and mixes 2 · 2TSD. Norms, activations, rotations and softmax are left out: they are O(TD).
+    compares and mixes 2 · 2TSD. Norms, activations, rotations, softmax and short
+    convolutions are left out: they are O(TD).
     """
     dim, shared = anatomy.dim, anatomy.shared_heads * anatomy.head_dim
     projections = 2 * tokens * dim * (dim + 2 * shared + dim)

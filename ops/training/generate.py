@@ -17,14 +17,19 @@ if TYPE_CHECKING:
 
 END = SPECIAL.index("[CLS]")
 """The token that begins a text, and so ends the one before it."""
-BANNED = tuple(number for number, name in enumerate(SPECIAL) if number != END)
-"""Tokens that stand for no text."""
 UNKNOWN = SPECIAL.index("[UNK]")
 _BROKEN = "\N{REPLACEMENT CHARACTER}"
 
 
 def tokens(
-    network: nn.Module, prompt: Sequence[int], length: int, context: int, sampling: Sampling, *, cached: bool = True
+    network: nn.Module,
+    prompt: Sequence[int],
+    length: int,
+    context: int,
+    sampling: Sampling,
+    *,
+    cached: bool = True,
+    ends: bool = False,
 ) -> Iterator[int]:
     """The tokens that follow a prompt, as they are drawn; fewer than `length` where the text ends.
 
@@ -39,6 +44,7 @@ def tokens(
         context: tokens that the model sees, as in training.
         sampling: how each is drawn.
         cached: whether keys and values are kept.
+        ends: whether the model has learned where texts end; else [CLS] is not drawn, as other tokens that are no text.
 
     Raises:
         ConfigError: the prompt is empty.
@@ -48,6 +54,7 @@ def tokens(
     if not prompt:
         raise ConfigError("the prompt has no token", where="prompt")
     seen, cache = list(prompt)[-context:], None
+    banned = [number for number in range(len(SPECIAL)) if number != END or not ends]
     for place in range(length):
         if len(seen) > context:
             seen, cache = seen[-max(1, context // 2) :], None
@@ -59,7 +66,7 @@ def tokens(
                 logits = network(torch.tensor([seen]), cache)
             else:
                 logits = network(torch.tensor([seen[-1:]]), cache)
-        token = sampling.draw(logits[0, -1].numpy(), place, BANNED)
+        token = sampling.draw(logits[0, -1].numpy(), place, banned)
         if token == END:
             return
         yield token
@@ -73,12 +80,14 @@ class Writer:
     Attributes:
         network: the network, set to evaluation.
         context: tokens that it sees.
+        ends: whether it has learned where texts end.
         vocabulary: turns text into tokens and back.
         digest: of the model's version.
     """
 
     network: nn.Module
     context: int
+    ends: bool
     vocabulary: tokenizers.Tokenizer
     digest: str
 
@@ -100,7 +109,7 @@ class Writer:
         begin = self.encode(prompt)
         # Tokens may be parts of words and of characters: what is new is told from the text of all.
         known, drawn, said = self.vocabulary.decode(begin), [], 0
-        for token in tokens(self.network, begin, length, self.context, sampling, cached=cached):
+        for token in tokens(self.network, begin, length, self.context, sampling, cached=cached, ends=self.ends):
             drawn.append(token)
             text = self.vocabulary.decode([*begin, *drawn])[len(known) :]
             if stop and stop in text:
@@ -145,4 +154,6 @@ def load_writer(model: Version, tokenizer: Version) -> Writer:
     vocabulary = tokenizers.Tokenizer.from_str(tokenizer.file("tokenizer.json").read_text(encoding="utf-8"))
     vocabulary.encode_special_tokens = True
     vocabulary.no_truncation()
-    return Writer(trained.network, int(description["task"]["context"]), vocabulary, model.digest)
+    if not isinstance(trained.task, LanguageModel):
+        raise TypeError(f"{trained.task.kind} tells no tokens")
+    return Writer(trained.network, trained.task.context, trained.task.across, vocabulary, model.digest)

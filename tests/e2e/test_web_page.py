@@ -98,7 +98,7 @@ def finished(live: Live) -> Live:
 
 def test_everything_is_loaded(live: Live) -> None:
     found = live.web.ask(LOCATION, repository=REPOSITORY)
-    recipes = {"quickstart", "digits", "air_quality", "tiny", "other", "slow", "mailbox", "dust"}
+    recipes = {"quickstart", "digits", "air_quality", "shakespeare", "tiny", "other", "slow", "mailbox", "dust"}
     assert {group["groupName"] for group in found["assetGroups"]} == recipes
     jobs = {job["name"] for job in found["pipelines"] if not job["name"].startswith("__")}
     assert jobs == {f"{recipe}{half}" for recipe in recipes for half in ("", "_data", "_training")}

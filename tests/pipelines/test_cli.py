@@ -24,7 +24,7 @@ from pipelines.plan import Item, Plan
 ROOT = Path(__file__).parents[2]
 PANELS = (
     ("run", "plan", "report"),
-    ("peek", "lineage", "dates", "schema"),
+    ("peek", "generate", "lineage", "dates", "schema"),
     ("verify", "gc", "push", "pull", "doctor"),
     ("ui", "dvc", "sync"),
 )

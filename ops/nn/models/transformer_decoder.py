@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from ops.errors import ConfigError
+from ops.nn.anatomy import Anatomy
 from ops.nn.models.transformer import TokenTransformer
 from ops.nn.spec import Spec, TextSpec
 
@@ -37,11 +39,19 @@ class TransformerDecoder(TokenTransformer):
     value_embeddings: Annotated[int, Field(ge=0, le=96)] = 0
     """Number of blocks, the last ones, that have a table of vectors by token for the values of attention."""
 
+    convolution: Annotated[int, Field(ge=0, le=64)] = 0
+    """Positions that a convolution in front of each part of a block sees, a weight for each and dimension: cheap, and
+    worth much where few tokens are learned from. 0 for none."""
+
     @model_validator(mode="after")
     def _no_more_tables_than_blocks(self) -> TransformerDecoder:
         if self.value_embeddings > self.depth:
             raise ValueError(f"value_embeddings: {self.value_embeddings} is more than depth: {self.depth}")
         return self
+
+    def anatomy(self, length: int) -> Anatomy:
+        """The blocks, for texts of up to `length` tokens."""
+        return replace(super().anatomy(length), convolution=self.convolution)
 
     def build(self, spec: Spec, classes: int) -> nn.Module:
         """The network: tokens (B, T) int64 to logits (B, T, V)."""

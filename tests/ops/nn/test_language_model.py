@@ -15,7 +15,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from ops.errors import ConfigError
 from ops.nn.language_model import LanguageModel
 from ops.nn.models.transformer_decoder import TransformerDecoder
+from ops.nn.short_convolution import ShortConvolution
 from ops.nn.spec import ImageSpec, TextSpec
+from ops.training.optimizer import hidden_matrices
 
 SPEC = TextSpec(vocabulary=11, max_length=12)
 
@@ -24,6 +26,8 @@ SETTINGS: list[dict[str, Any]] = [
     {"block": "gpt2"},
     {"block": "modern"},
     {"block": "modern", "kv_heads": 2, "value_embeddings": 1, "bigrams": 16, "activation": "swiglu"},
+    {"block": "modern", "convolution": 3},
+    {"block": "article", "convolution": 4},
     {"block": "gpt2", "positions": "relative", "projections": "joint", "kv_heads": 1, "bias": False},
     {"block": "article", "positions": "t5", "norm": "rms_norm", "softcap": 5.0, "tied": False},
     {"block": "modern", "positions": "none", "norm_place": "post", "tied": True, "zero_init": False},
@@ -174,6 +178,18 @@ def test_stochastic_depth_skips_whole_examples_and_grows_with_depth() -> None:
     assert dropped.unique().tolist() == pytest.approx([0.0, 1 / 0.6])
     assert dropped.mean() == pytest.approx(1.0, abs=0.05)
     assert torch.equal(path.eval()(x), x)
+
+
+def test_convolutions_are_those_of_torch_and_say_nothing_at_first() -> None:
+    part, x = ShortConvolution(16, 4), torch.randn(2, 9, 16)
+    assert torch.equal(part(x), x)
+    part.weight.data.normal_()
+    kernel = part.weight.detach().flip(0).permute(2, 1, 0)  # (D, 1, W), the present position last
+    expected = functional.conv1d(functional.pad(x.mT, (3, 0)), kernel, groups=16).mT
+    assert torch.allclose(part(x), x + expected, atol=1e-5)
+    network: Any = awake(convolution=4)
+    assert sum("convolutions" in name for name, _ in network.named_parameters()) == 6
+    assert not any("convolutions" in name for name in hidden_matrices(network))
 
 
 def test_value_embeddings_are_in_the_last_blocks_and_say_nothing_at_first() -> None:
