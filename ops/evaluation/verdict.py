@@ -51,7 +51,12 @@ def judge(
     outcome = _outcome(against)
     return Verdict(
         outcome=outcome,
-        title=_title(outcome, baseline),
+        title=title_of(
+            outcome,
+            baseline.name if baseline else None,
+            "No better than always guessing the most frequent class",
+            "the majority class",
+        ),
         headline=_headline(outcome, by_role["model"], baseline, by_role["majority"])
         + f" on {whole(test_rows)} test rows; trained on {whole(train_rows)} rows{spent(costs)}.",
         detail=_detail(against, costs),
@@ -69,15 +74,24 @@ def _outcome(against: Mapping[Role, Difference]) -> Outcome:
     return "worse" if difference.high < 0 else "even"
 
 
-def _title(outcome: Outcome, baseline: Score | None) -> str:
+def title_of(outcome: Outcome, baseline: str | None, useless: str, naive: str, verb: str = "is") -> str:
+    """The outcome in a few words.
+
+    Args:
+        outcome: the outcome.
+        baseline: name of the baseline, or nothing.
+        useless: what to say of a model that is.
+        naive: the rival of a model that has no baseline.
+        verb: what a baseline does that is better.
+    """
     if outcome == "useless":
-        return "No better than always guessing the most frequent class"
+        return useless
     if baseline is None:
-        return "Better than the majority class; no classical baseline was run"
+        return f"Better than {naive}; no classical baseline was run"
     return {
-        "better": f"Better than {baseline.name}",
-        "even": f"No clear difference from {baseline.name}",
-        "worse": f"{baseline.name} is better than this model",
+        "better": f"Better than {baseline}",
+        "even": f"No clear difference from {baseline}",
+        "worse": f"{baseline} {verb} better than this model",
     }[outcome]
 
 

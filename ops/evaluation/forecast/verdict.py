@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ops.evaluation.cost import whole
 from ops.evaluation.forecast.schema import ForecastDifference, ForecastScore
-from ops.evaluation.schema import CostRow, Outcome, Verdict
-from ops.evaluation.verdict import cost_relation, figure, outcome_of_less, signed, signed_span, span, spent
+from ops.evaluation.schema import CostRow, Verdict
+from ops.evaluation.verdict import cost_relation, figure, outcome_of_less, signed, signed_span, span, spent, title_of
 
 
 def judge(
@@ -33,7 +33,9 @@ def judge(
     rival = f"{figure(baseline.mae.value)} {span(baseline.mae)} for {baseline.name} and " if baseline else ""
     return Verdict(
         outcome=outcome,
-        title=_title(outcome, baseline),
+        title=title_of(
+            outcome, baseline.name if baseline else None, "No better than that tomorrow will be as today", "persistence"
+        ),
         headline=f"Mean absolute error of {label} {figure(model.mae.value)} {span(model.mae)} against {rival}"
         f"{figure(naive.mae.value)} for persistence, skill {figure(model.skill.value)}, in {whole(test_rows)} "
         f"forecasts; trained on {whole(train_rows)} examples{spent(costs)}.",
@@ -46,15 +48,3 @@ def judge(
             ]
         ),
     )
-
-
-def _title(outcome: Outcome, baseline: ForecastScore | None) -> str:
-    if outcome == "useless":
-        return "No better than that tomorrow will be as today"
-    if baseline is None:
-        return "Better than persistence; no classical baseline was run"
-    return {
-        "better": f"Better than {baseline.name}",
-        "even": f"No clear difference from {baseline.name}",
-        "worse": f"{baseline.name} is better than this model",
-    }[outcome]

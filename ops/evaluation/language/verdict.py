@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from ops.evaluation.cost import whole
 from ops.evaluation.language.schema import LanguageDifference, LanguageScore
-from ops.evaluation.schema import CostRow, Outcome, Verdict
-from ops.evaluation.verdict import cost_relation, figure, outcome_of_less, signed, signed_span, span, spent
+from ops.evaluation.schema import CostRow, Verdict
+from ops.evaluation.verdict import cost_relation, figure, outcome_of_less, signed, signed_span, span, spent, title_of
 
 
 def judge(
@@ -31,7 +31,13 @@ def judge(
     rival = f"{figure(baseline.nats.value)} {span(baseline.nats)} for {baseline.name} and " if baseline else ""
     return Verdict(
         outcome=outcome,
-        title=_title(outcome, baseline),
+        title=title_of(
+            outcome,
+            baseline.name if baseline else None,
+            "No better than the frequencies of the tokens",
+            "the tokens' frequencies",
+            "are",
+        ),
         headline=f"{figure(model.nats.value)} {span(model.nats)} nats a token against {rival}"
         f"{figure(naive.nats.value)} for the tokens' frequencies, that is {figure(model.bits.value)} bits a character, "
         f"on {whole(test_tokens)} test tokens; trained on {whole(train_tokens)} tokens{spent(costs)}.",
@@ -44,15 +50,3 @@ def judge(
             ]
         ),
     )
-
-
-def _title(outcome: Outcome, baseline: LanguageScore | None) -> str:
-    if outcome == "useless":
-        return "No better than the frequencies of the tokens"
-    if baseline is None:
-        return "Better than the tokens' frequencies; no classical baseline was run"
-    return {
-        "better": f"Better than {baseline.name}",
-        "even": f"No clear difference from {baseline.name}",
-        "worse": f"{baseline.name} are better than this model",
-    }[outcome]
