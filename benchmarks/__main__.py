@@ -18,6 +18,7 @@ from benchmarks.image_hashing import image_hashing
 from benchmarks.imputation import imputation
 from benchmarks.measure import Figure
 from benchmarks.outliers import outliers
+from benchmarks.parallel import parallel
 from benchmarks.parts import commit, logging
 from benchmarks.personal_data import personal_data
 from benchmarks.pipeline import idle, overhead
@@ -46,6 +47,7 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "shakespeare": shakespeare,
     "generation": generation,
     "families": families,
+    "parallel": parallel,
 }
 
 

@@ -25,6 +25,8 @@ class LaunchConfig(Config):
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """Threads per process on CPUs, where OMP_NUM_THREADS does not say otherwise. More than free cores cost many times
     their work; like the number of processes, they can change a model's last bits."""
+    oversubscribe: bool = False
+    """Leave for more processes times threads than this machine has cores, which costs many times their work."""
     endpoint: Annotated[str, Field(pattern=ENDPOINT)] | None = None
     """`host:port` of node 0 where the nodes meet; needed with more than one node, refused with one."""
     node_rank: Annotated[int, Field(ge=0)] = 0

@@ -12,6 +12,7 @@ from ops.fitting import FittedStep
 from ops.normalization.resize import BOXES
 from ops.registry import kind_of
 from ops.storage import partition_slug
+from ops.training.parallel.checks import oversubscribed, strategy_problems
 
 if TYPE_CHECKING:
     from ops.recipe import Recipe
@@ -47,7 +48,7 @@ def problems(recipe: Recipe, *, partial: bool = False) -> list[Problem]:
         partial: whether it lacks keys that are wrong by themselves; a check that needs one of those is left out.
     """
     checks = (
-        *(_kinds, _order, _columns, _types, _unread_columns, _alike, _shares, _task, _augmentation),
+        *(_kinds, _order, _columns, _types, _unread_columns, _alike, _shares, _task, _augmentation, _processes),
         *(_partitions, _keys, _fitted),
     )
     found: list[Problem] = []
@@ -282,6 +283,13 @@ def _augmentation(recipe: Recipe) -> Iterator[Problem]:
             ("augmentation", "mode"),
             f"on_the_fly changes images and leaves boxes where they are; {said}: say offline",
         )
+
+
+def _processes(recipe: Recipe) -> Iterator[Problem]:
+    """Strategies that the processes or the model cannot follow, and more processes than cores."""
+    yield from strategy_problems(recipe.training, recipe.launch, recipe.model)
+    if found := oversubscribed(recipe.launch):
+        yield ("launch", "processes"), found
 
 
 def _partitions(recipe: Recipe) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ from typing import Any
 
 from ops.errors import ConfigError, Temporary, TrainingFailed
 from ops.launch import LaunchConfig
+from ops.training.parallel.checks import oversubscribed
 from resources.processes import OwnedTree
 from resources.tail import Tail
 from resources.verdict import verdict
@@ -136,11 +137,13 @@ def launch(plan: LaunchPlan, on_record: Callable[[Record], None] = lambda record
     Leaving this function in any way, also by an exception of `on_record` or a Ctrl-C, ends all processes first.
 
     Raises:
-        ConfigError: a rank refused its settings (exit code 2).
+        ConfigError: a rank refused its settings (exit code 2), or there are more of them than cores.
         CheckFailed: the loss was no longer finite (4).
         Temporary: the ranks were killed, asked to be started again (75) or gave no sign of life, in every attempt.
         TrainingFailed: anything else, with the last lines of the log of the rank that failed first.
     """
+    if found := oversubscribed(plan.config):
+        raise ConfigError(found, where="launch.processes")
     plan.work.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     records = 0

@@ -152,6 +152,8 @@ class TrainingConfig(Config):
     """How processes share the work; see `docs/how-to/train-on-many-processes.md`."""
     parallel: Parallel = Parallel()
     """Settings of the strategy."""
+    sync_batch_norm: bool = False
+    """Whether BatchNorm looks at the batch of all processes together, as one process would; costs two sums a layer."""
 
     @model_validator(mode="after")
     def _exactly_one_length(self) -> TrainingConfig:

@@ -93,6 +93,7 @@ class Trainer:
         self._model = self._kind.build(self._spec, self._outputs).to(group.device, WEIGHTS[precision])
         lower(self._model, group.device, precision)
         self._strategy = strategy_of(self._config, group)
+        self._strategy.share_norms(self._model, self._config.sync_batch_norm)
         random_state.seed_everything(random_state.seed_of_rank(run.seed, self._strategy.stream, 0))
         self._strategy.prepare(self._model)
         if self._config.compile:
@@ -246,6 +247,7 @@ class Trainer:
             self._heart.beat(step)
             self._spending.count(0, rows * self._flops(width) // self._strategy.sharers)
 
+        self._settle()
         with self._average.in_place(), self._spending.timed("evaluating"):
             verdict = evaluate(
                 self._model, self._task, self._spec, self._data["valid"], self._outputs, self._strategy, on_batch=seen
@@ -281,7 +283,11 @@ class Trainer:
         with self._spending.timed("saving"):
             self._write_checkpoint()
 
+    def _settle(self) -> None:
+        self._strategy.settle(self._model.state_dict(), self._optimizers.state(), self._average.tensors)
+
     def _write_checkpoint(self) -> None:
+        self._settle()
         weights, average = (self._strategy.whole(each) for each in (self._model.state_dict(), self._average.tensors))
         optimizer = self._strategy.whole_state(self._optimizers.state())
         tensors = dict(zip(_TENSORS, (weights, optimizer, self._champion.weights, average), strict=True))

@@ -103,7 +103,7 @@ class Update:
         self._optimizers.set_decay(decay(self._config, step, self._total))
         self._optimizers.set_momentum(momentum(self._config, step, self._total))
         self._optimizers.step()
-        self._strategy.stepped(self._model)
+        self._strategy.stepped(self._model, step + 1)
         return learning_rate
 
     def _backward(self, batch: Batch) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ class Strategy:
         self.group = group
         self._module: nn.Module = nn.Identity()
         self._value: Callable[[Loss, Batch], Tensor] = _value_of(self.forward)
+        self.norms: list[Any] = []
+        """The batch norms that the processes share."""
 
     @property
     def part(self) -> tuple[int, int]:
@@ -52,6 +55,14 @@ class Strategy:
         """Take the model, and share it out where a subclass does; optimisers are made afterwards."""
         self._module = model
 
+    def share_norms(self, model: nn.Module, wanted: bool) -> None:
+        """Let the batch norms of a model, before it is prepared, look at the batch of all processes, if wanted."""
+        if not wanted or self.part[1] == 1:
+            return
+        from ops.training.parallel.batch_norm import share_batch_norms
+
+        self.norms = share_batch_norms(model)
+
     def steps(self, name: str) -> bool:
         """Whether this process's optimisers step the weight of that name."""
         return True
@@ -72,6 +83,8 @@ class Strategy:
         Returns:
             The sum of losses of this part; gradients are in the weights, added up over all parts.
         """
+        for norm in self.norms:
+            norm.counts = bool((batch.weights > 0).any())
         value = self._value(loss, batch)
         torch.autograd.backward(value * scale)
         return value.detach()
@@ -98,8 +111,11 @@ class Strategy:
             nn.utils.clip_grad_value_(model.parameters(), largest)
         return float(nn.utils.clip_grad_norm_(model.parameters(), longest or math.inf))
 
-    def stepped(self, model: nn.Module) -> None:
-        """Called after each step of the optimisers."""
+    def stepped(self, model: nn.Module, step: int) -> None:
+        """Called after each step of the optimisers, with the number of steps made."""
+
+    def settle(self, *tensors: Mapping[str, Tensor]) -> None:
+        """Called before weights are judged or stored, with these and what belongs to them: all processes agree."""
 
     def total(self, values: Tensor) -> Tensor:
         """The sum of a tensor over all parts of a batch, in each process."""

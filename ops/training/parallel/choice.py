@@ -32,4 +32,8 @@ def strategy_of(config: TrainingConfig, group: Group) -> Strategy:
         from ops.training.parallel.pipeline import Pipeline
 
         return Pipeline(group, config.parallel.schedule or "1f1b", config.parallel.microbatches or 4)
-    return Ddp(group)
+    if config.strategy == "local_sgd":
+        from ops.training.parallel.local_sgd import LocalSgd
+
+        return LocalSgd(group, config.parallel.average_every or 8)
+    return Ddp(group, config.parallel.compression or "none")

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from ops.config import Config
 
-StrategyName = Literal["ddp", "zero1", "fsdp", "tensor", "fsdp_tensor", "pipeline"]
+StrategyName = Literal["ddp", "zero1", "fsdp", "tensor", "fsdp_tensor", "pipeline", "local_sgd"]
 
 
 class Parallel(Config):
@@ -22,6 +22,18 @@ class Parallel(Config):
     microbatches: Annotated[int, Field(ge=1, le=4096)] | None = None
     """Of `pipeline`: parts that each batch is cut into, 4 by default; more keep processes waiting less."""
 
+    compression: Literal["none", "fp16", "bf16", "powersgd"] | None = None
+    """Of `ddp`: gradients are told in 16 bits, or as products of thin matrices; none by default. They are then not
+    quite those of one process."""
+    average_every: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Of `local_sgd`: steps from one average of the weights to the next, 8 by default."""
 
-OWNERS = {"tensor": ("fsdp_tensor",), "schedule": ("pipeline",), "microbatches": ("pipeline",)}
+
+OWNERS = {
+    "tensor": ("fsdp_tensor",),
+    "schedule": ("pipeline",),
+    "microbatches": ("pipeline",),
+    "compression": ("ddp",),
+    "average_every": ("local_sgd",),
+}
 """The strategies that each setting is for."""

@@ -43,7 +43,7 @@ class Zero1(Ddp):
         return self._owners[name] == self.group.rank
 
     @torch.no_grad()
-    def stepped(self, model: nn.Module) -> None:
+    def stepped(self, model: nn.Module, step: int) -> None:
         """Hand on the weights that this process has stepped, and take the others."""
         for owner in range(self.group.world):
             weights = [weight for name, weight in model.named_parameters() if self._owners.get(name) == owner]

@@ -83,3 +83,31 @@ def test_a_run_goes_on_under_other_strategies(tmp_path: Path, single: Path) -> N
     for after, world, strategy in ((2, 1, "ddp"), (3, 2, "tensor"), (4, 2, "pipeline"), (5, 2, "zero1")):
         go_on(run, after, world, strategy)
     same(run, single)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("compression", ["fp16", "bf16", "powersgd"])
+def test_told_in_fewer_bits_gradients_are_nearly_the_same(tmp_path: Path, compression: str) -> None:
+    """Within what 16 bits lose; PowerSGD only has to learn."""
+    settings = {"precision": "float32", "averaging": None, "steps": 30}
+    wide = {**TEXT, "dim": 32}  # narrower matrices would be told as they are
+    alone = trained(tmp_path / "alone", 1, settings, model=wide)
+    both = trained(tmp_path / "both", 2, {**settings, "parallel": {"compression": compression}}, model=wide)
+    losses = [[line["loss"] for line in records(run) if "loss" in line] for run in (alone, both)]
+    assert losses[1] != losses[0]
+    assert losses[1] == pytest.approx(losses[0], rel=0.3 if compression == "powersgd" else 0.02)
+
+
+@pytest.mark.slow
+def test_local_sgd_meets_in_the_middle(tmp_path: Path) -> None:
+    """Averaged after every step, SGD without momentum is what one process does; averaged later it still learns."""
+    plain = {"optimizer": "sgd", "momentum": 0.0, "clip_norm": None, "clip_value": None, "averaging": None, "steps": 24}
+    alone = trained(tmp_path / "alone", training={**plain, "batch_size": 8})
+    often = trained(tmp_path / "often", 2, {**plain, "batch_size": 8, "strategy": "local_sgd", "parallel": EVERY})
+    same(often, alone)
+    rare = trained(tmp_path / "rare", 2, {**plain, "batch_size": 8, "strategy": "local_sgd"})
+    first, *_, last = [line["loss"] for line in records(rare) if "loss" in line]
+    assert last < first
+
+
+EVERY = {"average_every": 1}

@@ -1,0 +1,90 @@
+"""Wrong pairs of strategy, processes and model, found from the recipe alone before anything runs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from ops.launch import LaunchConfig
+
+if TYPE_CHECKING:
+    from ops.nn.models.base import Model
+    from ops.training.config import TrainingConfig
+
+Problem = tuple[tuple[str | int, ...], str]
+
+
+def strategy_problems(training: TrainingConfig, launch: LaunchConfig, model: Model) -> Iterator[Problem]:
+    """What speaks against training that model by that strategy with so many processes.
+
+    Args:
+        training: the recipe's training.
+        launch: how many processes there are.
+        model: the recipe's model.
+    """
+    strategy, world = training.strategy, launch.world_size
+    if strategy != "ddp" and world == 1:
+        yield ("training", "strategy"), f"{strategy} is for several processes, and launch.processes is 1"
+    elif strategy == "tensor":
+        yield from _division(model, world)
+    elif strategy == "fsdp_tensor":
+        size = training.parallel.tensor or 2
+        if world % size:
+            yield ("training", "parallel", "tensor"), f"{world} processes are no groups of {size}"
+        yield from _division(model, size)
+    elif strategy == "pipeline":
+        yield from _stages(model, world)
+    if training.sync_batch_norm and strategy in ("tensor", "fsdp_tensor", "pipeline"):
+        yield ("training", "sync_batch_norm"), f"{strategy} is for models that have no batch norms"
+
+
+def oversubscribed(launch: LaunchConfig) -> str:
+    """What speaks against so many threads on this machine; nothing where the launch has leave for it."""
+    cores, wanted = cores_here(), launch.processes * launch.threads
+    if launch.oversubscribe or wanted <= cores:
+        return ""
+    return (
+        f"{launch.processes} processes of {launch.threads} threads want {wanted} cores, this machine has {cores}; more "
+        "cost many times their work (launch.oversubscribe: true for leave)"
+    )
+
+
+def cores_here() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _division(model: Model, size: int) -> Iterator[Problem]:
+    """Heads and widths that so many processes cannot divide."""
+    heads: int | None = getattr(model, "heads", None)
+    if heads is None:
+        yield ("training", "strategy"), f"{model.kind} has no heads of attention to divide"
+        return
+    if heads % size:
+        yield ("model", "heads"), f"{size} processes cannot divide {heads} heads"
+    shared: int | None = getattr(model, "kv_heads", None)
+    if shared and shared % size:
+        yield ("model", "kv_heads"), f"{size} processes cannot divide {shared} heads of keys and values"
+    inner: int = getattr(model, "inner", 0)
+    if inner % size:
+        yield ("model", "feed_forward"), f"{size} processes cannot divide the width {inner} inside feed-forward layers"
+    if _chosen(model, "positions") == "t5":
+        yield ("model", "positions"), "the T5 bias cannot be divided among processes"
+
+
+def _stages(model: Model, world: int) -> Iterator[Problem]:
+    """Models that cannot be cut into so many stages."""
+    if getattr(model, "heads", None) is None:
+        yield ("training", "strategy"), f"{model.kind} is no stack of blocks that can be cut into stages"
+    elif (depth := int(getattr(model, "depth", world))) < world:
+        yield ("model", "depth"), f"{world} stages need {world} blocks at least, not {depth}"
+    if _chosen(model, "tied"):
+        yield ("model", "tied"), "a head that is the embedding's matrix would be in the first stage and in the last"
+
+
+def _chosen(model: Model, name: str) -> Any:
+    chosen = getattr(model, "chosen", None)
+    if chosen is None or name not in type(model).model_fields:
+        return getattr(model, name, None)
+    return chosen(name)
