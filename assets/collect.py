@@ -13,7 +13,7 @@ from assets.raw_corpus import raw_corpus
 from assets.report import report
 from assets.scores import scores
 from assets.shards import shards
-from assets.signatures import duplicates, pairs, signatures
+from assets.signatures import bands, duplicates, pairs, signatures
 from assets.statistics import statistics
 from assets.strength import strength
 from assets.token_cache import token_cache
@@ -25,6 +25,7 @@ MAKERS: dict[str, Callable[[Recipe], dg.AssetsDefinition]] = {
     "raw_corpus": raw_corpus,
     "scores": scores,
     "signatures": signatures,
+    "bands": bands,
     "pairs": pairs,
     "duplicates": duplicates,
     "fitted": fitted,

@@ -1,4 +1,4 @@
-"""The assets `signatures`, `pairs` and `duplicates`: what is compared, and what was decided."""
+"""The assets `signatures`, `bands`, `pairs` and `duplicates`: what is compared, and what was decided."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import dagster as dg
 from assets.factory import stage_asset
 from assets.look import ROWS_ACCOUNTED, Check, Look, Verdict, Versions
 from ops.recipe import Recipe
+from ops.stages.bands import BANDS
 from ops.stages.duplicates import duplicates_stage
 from ops.stages.pairs import PAIRS
 from ops.stages.signatures import reads_split, signatures_stage
 
 SIGNATURES_LOOK = Look(frozenset({"parquet", "polars"}), (ROWS_ACCOUNTED,))
 
-PAIRS_LOOK = Look(frozenset({"parquet", "polars"}))
+BANDS_LOOK = Look(frozenset({"polars"}))
+
+PAIRS_LOOK = Look(frozenset({"polars"}))
 
 
 def _decided(recipe: Recipe, versions: Versions) -> dict[str, Any]:
@@ -38,6 +41,11 @@ DUPLICATES_LOOK = Look(frozenset({"parquet", "polars"}), (NO_SOURCE_LOST,), _dec
 def signatures(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of each row's hash."""
     return stage_asset(recipe, signatures_stage(reads_split(recipe)), SIGNATURES_LOOK)
+
+
+def bands(recipe: Recipe) -> dg.AssetsDefinition:
+    """The asset of what a new partition is looked up in."""
+    return stage_asset(recipe, BANDS, BANDS_LOOK)
 
 
 def pairs(recipe: Recipe) -> dg.AssetsDefinition:

@@ -11,7 +11,9 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -19,15 +21,50 @@ import polars as pl
 from ops.deduplication.base import Deduplication
 from ops.deduplication.exact import ExactDuplicates
 from ops.deduplication.near_duplicates import NearDuplicates
+from ops.stages.bands import before, covered
 from ops.storage import Output, Store, Version
 
 STEPS: list[Deduplication] = [ExactDuplicates(), NearDuplicates()]
 
 
-def sign(table: pl.DataFrame, output: Output) -> None:
+def sign(table: pl.DataFrame, partition: str, output: Output) -> None:
     """The signatures of all steps."""
     for step in STEPS:
         step.sign(table, output)
+        output.parquet(f"{step.key}-sources.parquet", step.sources(table, partition))
+
+
+class Corpus:
+    """Partitions in a store, added one after the other as the stages do it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store, self._near = store, STEPS[1]
+        self.signed: dict[str, Version] = {}
+        self.bands: dict[str, Version] = {}
+        self.pairs: dict[str, Version] = {}
+
+    def add(self, key: str, table: pl.DataFrame) -> dict[str, float]:
+        """Sign, index and pair one more partition; CPU seconds of each."""
+        times = [time.process_time()]
+        self.signed[key] = self._commit("signatures", key, partial(sign, table, key))
+        times.append(time.process_time())
+        some = {name: self.signed[name] for name in covered(list(self.signed), key)}
+        self.bands[key] = self._commit("bands", key, partial(self._near.index, some))
+        times.append(time.process_time())
+        behind = {name: self.bands[name] for name in before(list(self.signed), key)}
+        self.pairs[key] = self._commit("pairs", key, partial(self._near.pair, key, dict(self.signed), behind))
+        times.append(time.process_time())
+        return dict(zip(("sign", "index", "pair"), (b - a for a, b in pairwise(times)), strict=True))
+
+    def decide(self) -> Iterator[tuple[str, pl.DataFrame, pl.DataFrame]]:
+        """For each partition what goes as a repeat, and what as nearly one."""
+        nobody = pl.Series("id", [], pl.String)
+        exact = dict(STEPS[0].decisions(self.signed, {}, lambda partition: nobody))
+        for key, found in self._near.decisions(self.signed, self.pairs, lambda partition: exact[partition]["id"]):
+            yield key, exact[key], found
+
+    def _commit(self, stage: str, key: str, write: Callable[[Output], None]) -> Version:
+        return self._store.slot("bench", stage, key).commit("0" * 32, {}, write)[0]
 
 
 def main() -> None:
@@ -35,30 +72,24 @@ def main() -> None:
     source, target, partitions = Path(sys.argv[1]), Path(sys.argv[2]), int((sys.argv[3:] or ["1"])[0])
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         started, cpu = time.perf_counter(), time.process_time()
-        store, near = Store(Path(folder)), STEPS[1]
+        corpus = Corpus(Store(Path(folder)))
         table = pl.read_parquet(source, columns=["text"]).with_row_index("id").cast({"id": pl.String})
         rows = -(-table.height // partitions)
-        signed: dict[str, Version] = {}
-        pairs: dict[str, Version] = {}
-        times: list[dict[str, float]] = []
-        for number in range(partitions):
-            key, begun = f"{number:03d}", time.process_time()
-            part = table.slice(number * rows, rows)
-            signed[key], _ = store.slot("bench", "signatures", key).commit("0" * 32, {}, partial(sign, part))
-            then = time.process_time()
-            compare = partial(near.pair, key, dict(signed))
-            pairs[key], _ = store.slot("bench", "pairs", key).commit("0" * 32, {}, compare)
-            times.append({"sign": then - begun, "pair": time.process_time() - then})
-        gone = STEPS[0].decide(signed, pl.Series("id", [], pl.String))
-        alike = near.decide(pairs, gone["id"])
-        removed = pl.concat([gone["id"], alike["id"]])
+        times = [corpus.add(f"{part:04d}", table.slice(part * rows, rows)) for part in range(partitions)]
+        size, height = int(table["text"].str.len_bytes().sum()), table.height
+        del table
+        decided = list(corpus.decide())
+        alike = pl.concat([near for _, _, near in decided])
+        gone = pl.concat([exact["id"] for _, exact, _ in decided])
+        removed = pl.concat([gone, alike["id"]])
+        table = pl.read_parquet(source, columns=["text"]).with_row_index("id").cast({"id": pl.String})
         table.filter(~pl.col("id").is_in(removed.implode())).write_parquet(target)
         found = {
             "wall_s": time.perf_counter() - started,
             "cpu_s": time.process_time() - cpu,
-            "bytes": int(table["text"].str.len_bytes().sum()),
-            "rows": table.height,
-            "exact": gone.height,
+            "bytes": size,
+            "rows": height,
+            "exact": gone.len(),
             "near": alike.height,
             "last": times[-1],
         }

@@ -82,14 +82,14 @@ def evidence(steps: Sequence[Step], fitted: Mapping[str, Any]) -> dict[str, list
 
 
 def fit_steps(
-    steps: Sequence[Step], load: Load, train: Callable[[pl.DataFrame], pl.DataFrame], seed: int
+    steps: Sequence[Step], load: Load, train: Callable[[pl.DataFrame, str], pl.DataFrame], seed: int
 ) -> dict[str, Any]:
     """Fit the fitted steps of a list in order, each on the rows as the steps before it leave them; by `fit_key`.
 
     Args:
         steps: the list.
         load: the corpus, partition by partition.
-        train: picks the training rows of a partition after the steps before.
+        train: picks the training rows of a partition, which it is told, after the steps before.
         seed: the recipe's seed.
     """
     fitted: dict[str, Any] = {}
@@ -104,12 +104,12 @@ def _before(
     steps: Sequence[Step],
     step: FittedStep,
     load: Load,
-    train: Callable[[pl.DataFrame], pl.DataFrame],
+    train: Callable[[pl.DataFrame, str], pl.DataFrame],
     fitted: Mapping[str, Any],
 ) -> Iterator[pl.DataFrame]:
     from ops.columns import require
 
     for table, facts in load():
-        rows = train(apply_steps(table, list(steps), replace(facts, fitted=fitted)).kept)
+        rows = train(apply_steps(table, list(steps), replace(facts, fitted=fitted)).kept, facts.partition)
         require(rows, step.needed(), step=str(step.kind))
         yield rows.select(list(dict.fromkeys(["id", *step.needed()])))

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
 
 from ops.columns import TEXT, require
-from ops.deduplication.base import Deduplication
+from ops.deduplication.base import Deduplication, Gone
 from ops.storage import Output, Version
 
-MEMBERS_SCHEMA: dict[str, pl.DataType] = {
-    "id": pl.String(),
-    "partition": pl.String(),
-    "row": pl.UInt32(),
-    "set": pl.UInt64(),
-    "shingles": pl.UInt32(),
-}
-EDGES_SCHEMA: dict[str, pl.DataType] = {"left": pl.UInt64(), "right": pl.UInt64(), "jaccard": pl.Float64()}
+if TYPE_CHECKING:
+    from ops.deduplication.near.decision import Inputs
+
+LEAST_MEMORY = 64
+"""MB below which the buffers of fixed size do not fit."""
 
 
 class NearDuplicates(Deduplication):
@@ -43,11 +40,11 @@ class NearDuplicates(Deduplication):
     """How many words in a row are compared as one."""
     action: Literal["drop", "keep"] = "drop"
     """What happens to them: `keep` leaves them to `split.near_duplicates`, which keeps them on one side."""
-    memory_mb: Annotated[int, Field(ge=16)] = 128
-    """Memory for what is compared at a time, in MB; changes no result."""
+    memory_mb: Annotated[int, Field(ge=LEAST_MEMORY)] = 128
+    """The most memory that comparing takes, in MB; changes no result."""
 
     applies_to: ClassVar[frozenset[str]] = frozenset({"text"})
-    thresholds: ClassVar[frozenset[str]] = frozenset({"threshold", "action", "memory_mb"})
+    thresholds: ClassVar[frozenset[str]] = frozenset({"threshold", "action"})
     paired: ClassVar[bool] = True
 
     def signature_settings(self) -> dict[str, Any]:
@@ -57,7 +54,7 @@ class NearDuplicates(Deduplication):
         return {**super().signature_settings(), "scheme": list(scheme_for(self.threshold))}
 
     def pair_settings(self) -> dict[str, Any]:
-        """The settings but for the memory and what is only looked at in the end."""
+        """The settings but for what is only looked at in the end."""
         return {**self.signature_settings(), "threshold": self.threshold}
 
     def sign(self, table: pl.DataFrame, output: Output) -> None:
@@ -68,26 +65,42 @@ class NearDuplicates(Deduplication):
         require(table, [self.column], step=self.kind, types=TEXT)
         sign(table, self.column, self.ngram, scheme_for(self.threshold), output, self.key)
 
-    def pair(self, partition: str, signed: Mapping[str, Version], output: Output) -> None:
-        """Write the pairs that reach the threshold (`edges`), and the rows with those sets (`members`)."""
+    def index(self, signed: Mapping[str, Version], output: Output) -> None:
+        """Write the bands of several partitions in one order (`ops/deduplication/near/runs.py`)."""
+        from ops.deduplication.near.pairing import index
+
+        index(self.key, signed, self.threshold, self._memory, output)
+
+    def pair(
+        self, partition: str, signed: Mapping[str, Version], indexed: Mapping[str, Version], output: Output
+    ) -> None:
+        """Write the pairs of shingle sets that reach the threshold."""
         from ops.deduplication.near.pairing import pair
 
-        members, edges = pair(self.key, partition, signed, self.threshold, self.memory_mb << 20)
-        output.parquet(f"{self.key}-members.parquet", members)
-        output.parquet(f"{self.key}-edges.parquet", edges)
+        pair(self.key, partition, signed, indexed, self.threshold, self._memory, output)
 
-    def decide(self, signed: Mapping[str, Version], gone: pl.Series) -> pl.DataFrame:
-        """Return (id, reason, evidence, kept, jaccard) of the rows to drop: the row kept instead, and how alike."""
+    def decisions(
+        self, signed: Mapping[str, Version], paired: Mapping[str, Version], gone: Gone
+    ) -> Iterator[tuple[str, pl.DataFrame]]:
+        """(id, reason, evidence, kept, jaccard) of the rows to drop: the row kept instead, and how alike."""
         from ops.deduplication.near.decision import decide
 
-        found = decide({key: self._pairs(version) for key, version in signed.items()}, gone)
-        return found if self.action == "drop" else found.clear()
+        for partition, found in decide(self._inputs(signed, paired, gone)):
+            yield partition, found if self.action == "drop" else found.clear()
 
-    def clusters(self, signed: Mapping[str, Version], gone: pl.Series) -> pl.DataFrame:
+    def clusters(
+        self, signed: Mapping[str, Version], paired: Mapping[str, Version], gone: Gone
+    ) -> Iterator[tuple[str, pl.DataFrame]]:
         """(id, cluster) of all rows that are linked by pairs that reach the threshold."""
         from ops.deduplication.near.decision import clusters
 
-        return clusters({key: self._pairs(version) for key, version in signed.items()}, gone)
+        return clusters(self._inputs(signed, paired, gone))
 
-    def _pairs(self, version: Version) -> tuple[pl.DataFrame, pl.DataFrame]:
-        return version.parquet(f"{self.key}-members.parquet"), version.parquet(f"{self.key}-edges.parquet")
+    @property
+    def _memory(self) -> int:
+        return self.memory_mb << 20
+
+    def _inputs(self, signed: Mapping[str, Version], paired: Mapping[str, Version], gone: Gone) -> Inputs:
+        from ops.deduplication.near.decision import Inputs
+
+        return Inputs(self.key, signed, paired, gone, self._memory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ops.errors import ConfigError
 from ops.recipe import Recipe
+from ops.stages.bands import BANDS
 from ops.stages.clean_corpus import clean_corpus_stage
 from ops.stages.duplicates import duplicates_stage
 from ops.stages.fitted import fitted_stage
@@ -25,6 +26,7 @@ DATA_STAGES = (
     "raw_corpus",
     "scores",
     "signatures",
+    "bands",
     "pairs",
     "duplicates",
     "fitted",
@@ -49,7 +51,7 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
         chain.append(SCORES)
     if duplicates:
         pairs = any(step.paired for step in recipe.deduplication.values())
-        chain += [signatures_stage(reads_split(recipe)), *([PAIRS] if pairs else [])]
+        chain += [signatures_stage(reads_split(recipe)), *([BANDS, PAIRS] if pairs else [])]
         chain.append(duplicates_stage(scores, pairs))
     if fitted:
         chain.append(fitted_stage(duplicates, scores))

@@ -26,12 +26,13 @@ def _modules(recipe: Recipe) -> list[str]:
 def _build(build: Build) -> Counts:
     recipe = build.recipe
     table = build.one("raw_corpus").parquet("data.parquet")
-    duplicates = read_duplicates(recipe, build.one("duplicates")) if "duplicates" in build.inputs else None
+    decided = build.one("duplicates") if "duplicates" in build.inputs else None
+    duplicates = read_duplicates(recipe, decided, build.partition) if decided is not None else None
     scores = read_scores(recipe, build.one("scores")) if "scores" in build.inputs else None
     fitted = build.one("fitted").json("fitted.json") if "fitted" in build.inputs else None
     facts = Facts(build.partition, recipe.seed, duplicates=duplicates, scores=scores, fitted=fitted)
     applied = apply_steps(table, recipe.cleaning, facts)
-    clean = assign_split(recipe, applied.kept, build.one("duplicates") if "duplicates" in build.inputs else None)
+    clean = assign_split(recipe, applied.kept, build.partition, decided)
     build.output.parquet("data.parquet", clean)
     excerpt = table.select("id", *_excerpt(table, recipe))
     build.output.parquet("dropped.parquet", applied.dropped.join(excerpt, on="id", how="left", maintain_order="left"))

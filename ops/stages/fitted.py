@@ -32,16 +32,17 @@ def _modules(recipe: Recipe) -> list[str]:
 def _build(build: Build) -> None:
     recipe = build.recipe
 
+    decided = build.one("duplicates") if "duplicates" in build.inputs else None
+
     def load() -> Iterator[tuple[pl.DataFrame, Facts]]:
-        duplicates = read_duplicates(recipe, build.one("duplicates")) if "duplicates" in build.inputs else None
         for key, version in build.every("raw_corpus").items():
             scores = read_scores(recipe, build.every("scores")[key]) if "scores" in build.inputs else None
+            duplicates = read_duplicates(recipe, decided, key) if decided is not None else None
             facts = Facts(key, recipe.seed, duplicates=duplicates, scores=scores)
             yield version.parquet("data.parquet"), facts
 
-    def train(rows: pl.DataFrame) -> pl.DataFrame:
-        duplicates = build.one("duplicates") if "duplicates" in build.inputs else None
-        return training_rows(assign_split(recipe, rows, duplicates))
+    def train(rows: pl.DataFrame, partition: str) -> pl.DataFrame:
+        return training_rows(assign_split(recipe, rows, partition, decided))
 
     build.output.json("fitted.json", fit_steps(_steps(recipe), load, train, recipe.seed))
 

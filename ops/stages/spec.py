@@ -45,15 +45,19 @@ class Services:
 class Input:
     """An input stage: its partition of the same key (`every=False`), or all of its partitions (`every=True`).
 
-    With `upto` they are those in the order of partitions up to the same key: what comes after it is not looked at.
+    With `upto` they are those in the order of partitions up to the same key: what comes after it is not looked at. With
+    `pick` they are those that it gives for all keys and the one at hand.
     """
 
     stage: str
     every: bool = False
     upto: bool = False
+    pick: Callable[[list[str], str], list[str]] | None = None
 
     def keys(self, partitions: list[str], own: str) -> list[str]:
         """Of the input's partitions those that are read for a partition of the reader."""
+        if self.pick is not None:
+            return self.pick(partitions, own)
         if not self.every and own in partitions:
             return [own]
         return partitions[: partitions.index(own) + 1] if self.upto else partitions

@@ -51,7 +51,7 @@ def fitted_normalization(build: Build) -> dict[str, Any]:
         for key, version in build.every("clean_corpus").items():
             yield version.parquet("data.parquet"), Facts(key, recipe.seed)
 
-    return fit_steps(recipe.normalization, load, training_rows, recipe.seed)
+    return fit_steps(recipe.normalization, load, lambda rows, _: training_rows(rows), recipe.seed)
 
 
 def _build(build: Build) -> None:

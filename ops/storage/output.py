@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.errors import IntegrityError, StorageError
+from ops.storage.blocks import Sums, sums_of
 from ops.storage.files import AtomicFile, copy, write_file
 from ops.storage.manifest import RESERVED, FileEntry
 from ops.storage.names import is_file_name
@@ -31,8 +32,8 @@ class ArrayWriter:
         dtype: their type as NumPy writes it (`<u2`); empty before the first write.
     """
 
-    def __init__(self, file: AtomicFile) -> None:
-        self._file = file
+    def __init__(self, file: AtomicFile, sums: Sums | None = None) -> None:
+        self._file, self._sums = file, sums
         self.elements = 0
         self.dtype = ""
 
@@ -52,7 +53,10 @@ class ArrayWriter:
         self.dtype = kind.str
         plain = np.ascontiguousarray(values, dtype=kind).reshape(-1)
         if plain.size:
-            self._file.write(plain.view(np.uint8).data)
+            data = plain.view(np.uint8).data
+            self._file.write(data)
+            if self._sums is not None:
+                self._sums.add(data)
         self.elements += int(plain.size)
 
 
@@ -112,13 +116,19 @@ class Output:
         self._add(FileEntry(name, file.size, file.sha256))
 
     @contextmanager
-    def array(self, name: str) -> Iterator[ArrayWriter]:
-        """A raw binary file that grows by `writer.write(array)` within the `with` block."""
+    def array(self, name: str, *, blocks: bool = False) -> Iterator[ArrayWriter]:
+        """A raw binary file that grows by `writer.write(array)` within the `with` block.
+
+        With `blocks` the hashes of its blocks are written beside it, for `Version.blocks`.
+        """
+        sums = Sums() if blocks else None
         with self._new(name) as path, AtomicFile(path) as file:
-            writer = ArrayWriter(file)
+            writer = ArrayWriter(file, sums)
             yield writer
         schema = {"dtype": writer.dtype} if writer.dtype else None
         self._add(FileEntry(name, file.size, file.sha256, schema=schema))
+        if sums is not None:
+            self.bytes(sums_of(name), sums.finished())
 
     def adopt(self, name: str, path: Path) -> None:
         """Copy a finished file from outside."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.errors import IntegrityError
+from ops.storage.blocks import Blocks, sums_of
 from ops.storage.files import translate
 from ops.storage.hashing import sha256_file
 from ops.storage.manifest import COST, MANIFEST, FileEntry, Manifest, load_sealed
@@ -135,6 +136,25 @@ class Version:
                     f"{self._entry(name).bytes} bytes are no {kind.name} array of shape {shape}",
                     where=str(self.path / name),
                 ) from error
+
+    def blocks(self, name: str, dtype: DTypeLike, width: int = 1) -> Blocks:
+        """A raw array of which some places are read, each checked block by block when it is.
+
+        Args:
+            name: the file, written with `blocks=True`.
+            dtype: type of the elements; it must be the one written.
+            width: elements of a row.
+
+        Raises:
+            IntegrityError: as `array`, and later where a block that is read has other bytes.
+        """
+        import numpy as np
+
+        kind, entry = np.dtype(dtype).newbyteorder("<"), self._entry(name)
+        written = (entry.schema or {}).get("dtype", kind.str)
+        if written != kind.str:
+            raise IntegrityError(f"elements are {written}, {kind.str} was asked for", where=str(self.path / name))
+        return Blocks(self.path / name, entry.bytes, self.array(sums_of(name), np.uint8), kind, width)
 
     def _entry(self, name: str) -> FileEntry:
         entry = self.manifest.entry(name)

@@ -28,25 +28,30 @@ def parts() -> Iterator[tuple[pl.DataFrame, Facts]]:
         yield part, Facts(str(number))
 
 
+def train(rows: pl.DataFrame, partition: str) -> pl.DataFrame:
+    assert rows["id"].is_in(list("abc" if partition == "0" else "def")).all()
+    return training_rows(rows)
+
+
 def test_each_is_fitted_on_what_the_steps_before_leave_of_the_training_rows() -> None:
     x, y = Impute(columns=["x"], method="mean"), Impute(columns=["y"], method="mean")
     positive = Consistency.model_validate({"columns": {"x": {"minimum": 0}}})
-    fitted = fit_steps([positive, x, y], parts, training_rows, 0)
+    fitted = fit_steps([positive, x, y], parts, train, 0)
     assert fitted[x.fit_key]["columns"]["x"]["mean"] == 2.0
     assert fitted[y.fit_key]["columns"]["y"]["mean"] == 5.0
     again = Consistency.model_validate({"columns": {"x": {"required": True}}})
-    other = fit_steps([x, again, y], parts, training_rows, 0)
+    other = fit_steps([x, again, y], parts, train, 0)
     assert other[y.fit_key]["columns"]["y"]["mean"] == 5.0
 
 
 def test_without_training_rows_there_is_nothing_to_learn() -> None:
     with pytest.raises(BadData, match="no training rows to learn from"):
-        fit_steps([Impute(columns=["x"])], parts, lambda rows: rows.head(0), 0)
+        fit_steps([Impute(columns=["x"])], parts, lambda rows, _: rows.head(0), 0)
 
 
 def test_evidence_is_named_by_step() -> None:
     steps = [Impute(columns=["x"]), Impute(columns=["y"]), Impute(columns=["y"], method="mean")]
-    fitted = fit_steps(steps, parts, training_rows, 0)
+    fitted = fit_steps(steps, parts, train, 0)
     found = evidence(steps, fitted)
     assert set(found) == {"impute", "impute 2"}
     assert {row["column"] for row in found["impute 2"]} == {"y"}

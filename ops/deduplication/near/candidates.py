@@ -1,9 +1,10 @@
-"""Pairs of texts that agree on a band, found by merging sorted records, with a bounded cost for a bucket of any size.
+"""Pairs of texts that agree on a band, with a bounded cost for a bucket of any size.
 
-Members of a bucket are put in order of their number of shingles. Each is compared with its `NEIGHBOURS` next ones,
-which are most like it in size, and with the `LEADERS` largest that are not too large to be similar: a thousand copies
-of one text all meet their leader, and 50,000 texts that have only boilerplate in common cost 12 comparisons each, not
-25,000.
+In a bucket of at most `ALL_PAIRS` members each meets every other one. In a larger one the members are put in order of
+their number of shingles, and each meets its `NEIGHBOURS` next ones, which are most like it in size, the `LEADERS`
+largest that are not too large to be similar, and the `CENTERS` whose sketches agree most with those of all members: of
+a thousand copies of one text all meet the one that they are copies of, and 50,000 texts that have only boilerplate in
+common cost 16 comparisons each, not 25,000. Each pair goes on only if its sketches agree often enough.
 """
 
 from __future__ import annotations
@@ -12,120 +13,156 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from ops.deduplication.near.minhash import ROW_BITS
+from ops.deduplication.near.runs import HASH, ROW, Run
 from ops.deduplication.near.shingling import I64, U64
-from ops.deduplication.near.signed import Signed
 
-NEIGHBOURS, LEADERS = 8, 4
-_ROW = np.uint64((1 << ROW_BITS) - 1)
-_HASH = np.uint64(ROW_BITS)
+ALL_PAIRS, NEIGHBOURS, LEADERS, CENTERS = 64, 8, 4, 4
 _SIZE_BITS = 32
+_AT_A_TIME = 1 << 14
+"""Pairs whose sketches are compared at a time."""
+
+Bools = npt.NDArray[np.bool_]
 
 
 class Pairs(NamedTuple):
-    """Rows of a new partition beside rows of another one (or of the same)."""
+    """Rows of a new partition beside rows of a run (or of the same partition)."""
 
     left: I64
     right: I64
 
 
-def candidates(new: Signed, old: Signed, threshold: float, records: int) -> Pairs:
-    """Pairs of a text of `new` and one of `old` that may be as similar as the threshold, each pair once.
+class Texts(NamedTuple):
+    """Some texts: which rows they are (ascending), their sets, numbers of shingles, and sketches."""
+
+    rows: I64
+    sets: U64
+    counts: I64
+    sketch: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, run: Run, rows: I64) -> Texts:
+        """Read some rows of a run."""
+        said = run.texts.take(rows)
+        return cls(rows, said[:, 0], said[:, 1].astype(np.int64), run.sketch.take(rows))
+
+
+class _Members(NamedTuple):
+    """The records of some whole buckets in order of bucket, falling size and set."""
+
+    rows: I64
+    """Rows in the new partition, or in the run behind them."""
+    texts: I64
+    """Places in `counts` and `sketch` of both sides one after the other."""
+    is_new: Bools
+    counts: I64
+    first: I64
+    """Where the bucket begins."""
+    size: I64
+    leader: I64
+    """The first member of the bucket that is not too large to be similar."""
+
+
+def similar(mine: U64, theirs: U64, new: Texts, old: Texts | None, threshold: float, least: int) -> U64:
+    """Pairs (new row in the high half, other row in the low half) of some whole buckets, each pair once.
 
     Args:
-        new: the partition at hand.
-        old: an earlier one, or the same again: then each pair is named once, and no text beside itself.
+        mine: records of the new partition.
+        theirs: those of a run with the same hashes; none where the partition is compared with itself.
+        new: all its texts that are in `mine`.
+        old: those of the run that are in `theirs`.
         threshold: the least similarity.
-        records: how many band records are looked at a time.
+        least: how many places of two sketches must agree.
     """
-    found = [_of_buckets(bucket, new, old, threshold) for bucket in _shared(new, old, records)]
-    pairs = np.concatenate(found) if found else np.zeros(0, dtype=np.uint64)
-    pairs = _distinct(pairs)
-    left, right = (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
-    return Pairs(left, right)
-
-
-def agreeing(pairs: Pairs, new: Signed, old: Signed, least: int) -> Pairs:
-    """The pairs whose sketches agree in at least so many places."""
-    kept = np.zeros(len(pairs.left), dtype=np.bool_)
-    step = 1 << 15
-    for start in range(0, len(kept), step):
-        left, right = pairs.left[start : start + step], pairs.right[start : start + step]
-        kept[start : start + step] = np.count_nonzero(new.sketch[left] == old.sketch[right], axis=1) >= least
-    return Pairs(pairs.left[kept], pairs.right[kept])
-
-
-def _shared(new: Signed, old: Signed, records: int) -> Iterator[tuple[U64, U64]]:
-    """Records of `new` whose hash is in `old`, and those of `old` with them, some at a time in order of the hash."""
-    start = 0
-    while start < len(new.bands):
-        stop = min(start + records, len(new.bands))
-        if stop < len(new.bands):
-            # Not within a bucket: all of it is seen at a time.
-            stop = int(np.searchsorted(new.bands, (new.bands[stop - 1] >> _HASH) + np.uint64(1) << _HASH))
-        some = np.asarray(new.bands[start:stop])
-        start = stop
-        hashes = some >> _HASH
-        if old is new:
-            same = hashes[1:] == hashes[:-1]
-            several = np.concatenate((same, [False])) | np.concatenate(([False], same))
-            yield some[several], some[:0]
-            continue
-        first = np.concatenate(([True], hashes[1:] != hashes[:-1]))
-        distinct = hashes[first]
-        low = np.searchsorted(old.bands, distinct << _HASH)
-        met = np.zeros(len(distinct), dtype=np.bool_)
-        within = low < len(old.bands)
-        met[within] = old.bands[low[within]] >> _HASH == distinct[within]
-        high = np.searchsorted(old.bands, (distinct[met] + np.uint64(1)) << _HASH)
-        sizes = high - low[met]
-        places = np.repeat(low[met] - (np.cumsum(sizes) - sizes), sizes) + np.arange(sizes.sum())
-        yield some[met[np.cumsum(first) - 1]], np.asarray(old.bands[places])
-
-
-def _of_buckets(bucket: tuple[U64, U64], new: Signed, old: Signed, threshold: float) -> U64:
-    """Pairs (left in the high half, right in the low half) among the members of some whole buckets."""
-    mine, theirs = bucket
-    rows = (np.concatenate((mine, theirs)) & _ROW).astype(np.int64)
-    if not rows.size:
-        return np.zeros(0, dtype=np.uint64)
-    hashes = np.concatenate((mine, theirs)) >> _HASH
-    is_new = np.arange(len(rows)) < len(mine)
-    counts = np.where(is_new, new.counts[np.where(is_new, rows, 0)], old.counts[np.where(is_new, 0, rows)])
-    sets = np.where(is_new, new.sets[np.where(is_new, rows, 0)], old.sets[np.where(is_new, 0, rows)])
-    order = np.lexsort((sets, -counts, hashes))
-    rows, hashes, is_new, counts = rows[order], hashes[order], is_new[order], counts[order]
-    number = np.cumsum(np.concatenate(([False], hashes[1:] != hashes[:-1])))
-    # Ascending by bucket, then descending by size.
-    place = (number << _SIZE_BITS) + ((1 << _SIZE_BITS) - 1 - counts)
-    largest = np.floor(counts / threshold + 1e-9).astype(np.int64)
-    leader = np.searchsorted(place, (number << _SIZE_BITS) + ((1 << _SIZE_BITS) - 1 - largest))
-    index = np.arange(len(rows))
+    if not mine.size:
+        return mine[:0]
+    sketch = new.sketch if old is None else np.concatenate((new.sketch, old.sketch))
+    members = _members(mine, theirs, new, old, threshold)
     found: list[U64] = []
-    for distance in range(1, NEIGHBOURS + LEADERS + 1):
-        other = index - distance if distance <= NEIGHBOURS else leader + (distance - NEIGHBOURS - 1)
-        fine = (other >= leader) & (other < index)
-        if distance > NEIGHBOURS:
-            fine &= other < index - NEIGHBOURS
-        elif not fine.any():
-            break
-        fine[fine] &= is_new[index[fine]] | is_new[other[fine]]
-        if old is not new:
-            fine[fine] &= ~(is_new[index[fine]] & is_new[other[fine]])
-        found.append(_named(rows, is_new, index[fine], other[fine], old is new))
-    return _distinct(np.concatenate(found)) if found else np.zeros(0, dtype=np.uint64)
+    held = 0
+    for one, other in _meetings(members, sketch, threshold):
+        wanted = members.is_new[one] if old is None else members.is_new[one] != members.is_new[other]
+        one, other = one[wanted], other[wanted]
+        agree = _agreeing(members.texts[one], members.texts[other], sketch, least)
+        one, other = one[agree], other[agree]
+        a, b = members.rows[one], members.rows[other]
+        swap = (a < b) if old is None else ~members.is_new[one]
+        a, b = np.where(swap, b, a), np.where(swap, a, b)
+        found.append(a.astype(np.uint64) << np.uint64(32) | b.astype(np.uint64))
+        held += len(a)
+        if held > 1 << 17:
+            found = [distinct(np.concatenate(found))]
+            held = 0
+    return distinct(np.concatenate(found)) if found else mine[:0]
 
 
-def _named(rows: I64, is_new: np.ndarray[tuple[int], np.dtype[np.bool_]], one: I64, two: I64, same: bool) -> U64:
-    a, b = rows[one], rows[two]
-    if same:
-        a, b = np.maximum(a, b), np.minimum(a, b)
-    else:
-        a, b = np.where(is_new[one], a, b), np.where(is_new[one], b, a)
-    return (a.astype(np.uint64) << np.uint64(32)) | b.astype(np.uint64)
-
-
-def _distinct(values: U64) -> U64:
+def distinct(values: U64) -> U64:
+    """Each value once, ascending."""
     values = np.sort(values)
     return values[np.concatenate(([True], values[1:] != values[:-1]))] if values.size else values
+
+
+def _members(mine: U64, theirs: U64, new: Texts, old: Texts | None, threshold: float) -> _Members:
+    records = np.concatenate((mine, theirs))
+    rows, hashes = (records & ROW).astype(np.int64), records >> HASH
+    is_new = np.arange(len(rows)) < len(mine)
+    texts = np.searchsorted(new.rows, rows[: len(mine)])
+    counts, sets = new.counts[texts], new.sets[texts]
+    if old is not None:
+        places = np.searchsorted(old.rows, rows[len(mine) :])
+        counts, sets = np.concatenate((counts, old.counts[places])), np.concatenate((sets, old.sets[places]))
+        texts = np.concatenate((texts, places + len(new.rows)))
+    order = np.lexsort((sets, -counts, hashes))
+    rows, texts, is_new, counts, hashes = rows[order], texts[order], is_new[order], counts[order], hashes[order]
+    starts = np.concatenate(([True], hashes[1:] != hashes[:-1]))
+    number = np.cumsum(starts) - 1
+    first = np.flatnonzero(starts)
+    size = np.diff(first, append=len(rows))
+    # Ascending by bucket, then descending by size.
+    place = (number << _SIZE_BITS) + ((1 << _SIZE_BITS) - 1 - counts)
+    largest = np.minimum(np.floor(counts / threshold + 1e-9).astype(np.int64), (1 << _SIZE_BITS) - 1)
+    leader = np.searchsorted(place, (number << _SIZE_BITS) + ((1 << _SIZE_BITS) - 1 - largest))
+    return _Members(rows, texts, is_new, counts, first[number], size[number], leader)
+
+
+def _meetings(members: _Members, sketch: npt.NDArray[np.uint8], threshold: float) -> Iterator[tuple[I64, I64]]:
+    """Pairs of members, the one with more shingles second; some come twice."""
+    index = np.arange(len(members.rows))
+    small = members.size <= ALL_PAIRS
+    left = index
+    for distance in range(1, ALL_PAIRS):
+        left = left[(left - distance >= members.leader[left]) & (small[left] | (distance <= NEIGHBOURS))]
+        if not left.size:
+            break
+        yield left, left - distance
+    large = index[~small]
+    for place in range(LEADERS if large.size else 0):
+        other = members.leader[large] + place
+        fine = other < large - NEIGHBOURS
+        yield large[fine], other[fine]
+    starts = np.unique(members.first[large])
+    for start in starts.tolist():
+        stop = start + int(members.size[start])
+        for center in _centers(sketch[members.texts[start:stop]]):
+            one, other = np.arange(start, stop), np.full(stop - start, start + center)
+            less, more = np.maximum(one, other), np.minimum(one, other)
+            fine = (less > more) & (members.counts[less] >= threshold * members.counts[more] - 1e-9)
+            yield less[fine], more[fine]
+
+
+def _centers(sketch: npt.NDArray[np.uint8]) -> list[int]:
+    """The members of a bucket that agree in most places with all others, in order."""
+    places = sketch.astype(np.int64) + 256 * np.arange(sketch.shape[1])
+    often = np.bincount(places.reshape(-1), minlength=256 * sketch.shape[1])
+    found: list[int] = np.argsort(-often[places].sum(axis=1), kind="stable")[:CENTERS].tolist()
+    return found
+
+
+def _agreeing(one: I64, other: I64, sketch: npt.NDArray[np.uint8], least: int) -> Bools:
+    """Of which pairs the sketches agree in at least so many places."""
+    agree = np.zeros(len(one), dtype=np.bool_)
+    for start in range(0, len(one), _AT_A_TIME):
+        a, b = one[start : start + _AT_A_TIME], other[start : start + _AT_A_TIME]
+        agree[start : start + _AT_A_TIME] = np.count_nonzero(sketch[a] == sketch[b], axis=1) >= least
+    return agree

@@ -22,7 +22,7 @@ U32 = npt.NDArray[np.uint32]
 ROW_BITS = 24
 """A band record is 40 bits of hash and 24 bits of row: partitions have at most 16,777,216 texts."""
 
-SKETCH_MISS = 1e-4
+SKETCH_MISS = 2e-4
 """Share of pairs at the threshold that the comparison of sketches may lose."""
 
 

@@ -52,11 +52,16 @@ class Shingles(NamedTuple):
 
 def shingle_sets(texts: pl.Series, ngram: int) -> Iterator[Shingles]:
     """The shingle sets of texts in their order, some texts at a time; null is a text without words."""
-    plain = _plain(texts.fill_null(""))
-    sizes = plain.str.len_bytes().cast(pl.Int64).to_numpy()
+    sizes = texts.str.len_bytes().fill_null(0).to_numpy()
+    foreign = sizes != texts.str.len_chars().fill_null(0).to_numpy()
     for start, stop in _chunks(sizes):
-        data = b"\n" + str(plain.slice(start, stop - start).str.join("\n")[0]).encode() + b"\n"
-        firsts, words = _words(data, sizes[start:stop])
+        plain, size = texts.slice(start, stop - start), sizes[start:stop]
+        if foreign[start:stop].any():
+            plain = _plain(plain, pl.Series(foreign[start:stop]))
+            size = plain.str.len_bytes().fill_null(0).to_numpy()
+        plain = plain.fill_null("") if plain.null_count() else plain
+        data = b"\n" + str(plain.str.join("\n")[0]).encode() + b"\n"
+        firsts, words = _words(data, size.astype(np.int64))
         yield _sets(words, firsts, ngram)
 
 
@@ -68,17 +73,14 @@ def mixed(values: U64) -> U64:
     return values
 
 
-def _plain(texts: pl.Series) -> pl.Series:
+def _plain(texts: pl.Series, foreign: pl.Series) -> pl.Series:
     """Texts in which every byte above 127 belongs to a word, and where words that stand alone are set apart."""
-    foreign = texts.str.len_bytes() != texts.str.len_chars()
-    if not foreign.any():
-        return texts
     lower = texts.filter(foreign).str.to_lowercase().str.replace_all(r"[^\p{L}\p{M}\p{N}]+", " ")
     return texts.scatter(foreign.arg_true(), lower.str.replace_all(ALONE, " $0 "))
 
 
-def _chunks(sizes: I64) -> Iterator[tuple[int, int]]:
-    ends = np.cumsum(sizes + 1)
+def _chunks(sizes: npt.NDArray[np.uint32]) -> Iterator[tuple[int, int]]:
+    ends = np.cumsum(sizes.astype(np.int64) + 1)
     start = 0
     while start < len(sizes):
         before = int(ends[start - 1]) if start else 0

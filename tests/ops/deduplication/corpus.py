@@ -1,4 +1,4 @@
-"""Texts in partitions, signed and paired as the stages do it."""
+"""Texts in partitions, signed, indexed and paired as the stages do it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from ops.deduplication.base import WholeCorpus
+from ops.deduplication.base import Deduplication, WholeCorpus
+from ops.stages.bands import before, covered
 from ops.storage import Store, Version
 
 NOBODY = pl.Series("id", [], pl.String)
@@ -31,9 +32,24 @@ def sign(step: WholeCorpus, parts: dict[str, pl.DataFrame], folder: Path) -> dic
 
 def pair(step: WholeCorpus, signed: dict[str, Version], folder: Path) -> dict[str, Version]:
     """Their pairs, partition by partition."""
-    store, pairs = Store(folder), dict[str, Version]()
+    store, bands, pairs = Store(folder), dict[str, Version](), dict[str, Version]()
     for place, key in enumerate(signed):
-        before = {name: signed[name] for name in list(signed)[: place + 1]}
+        upto = {name: signed[name] for name in list(signed)[: place + 1]}
+        some = {name: signed[name] for name in covered(list(signed), key)}
+        slot = store.slot("r", "bands", key)
+        bands[key], _ = slot.commit("0" * 32, {}, lambda o, s=some: step.index(s, o))  # type: ignore[misc]
+        behind = {name: bands[name] for name in before(list(signed), key)}
         slot = store.slot("r", "pairs", key)
-        pairs[key], _ = slot.commit("0" * 32, {}, lambda o, k=key, b=before: step.pair(k, b, o))  # type: ignore[misc]
+        pairs[key], _ = slot.commit(
+            "0" * 32,
+            {},
+            lambda o, k=key, u=upto, b=behind: step.pair(k, u, b, o),  # type: ignore[misc]
+        )
     return pairs
+
+
+def decide(step: Deduplication, parts: dict[str, pl.DataFrame], folder: Path, gone: pl.Series = NOBODY) -> pl.DataFrame:
+    """The decision on all partitions as one table."""
+    signed = sign(step, parts, folder)
+    paired = pair(step, signed, folder) if step.paired else {}
+    return pl.concat([found for _, found in step.decisions(signed, paired, lambda partition: gone)])

@@ -8,7 +8,7 @@ from ops.errors import ConfigError
 def losses(step: ExactDuplicates, dropped: int, gone: int = 0, rows: int = 100) -> list[str]:
     sources = pl.DataFrame({"id": [f"a/{n}" for n in range(rows)], "source": ["a"] * rows})
     ids = sources["id"]
-    return step.excessive_losses(sources, ids.tail(gone), ids.head(dropped))
+    return step.excessive_losses(step.losses(sources, ids.tail(gone), ids.head(dropped)))
 
 
 def test_a_source_that_loses_too_much_is_named() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ops.stages.duplicates import file_of
 from ops.storage import Counts
 from tests import tiny
 from tests.chain.worlds import World
@@ -77,7 +78,8 @@ def test_the_duplicates_are_those_of_the_whole_corpus(both: tuple[World, Books])
     world, books = both
     repeated = {row: reason for row, reason in books.dropped.items() if reason != "too_short"}
     (step,) = world.recipe().deduplication.values()
-    found = world.version("duplicates").parquet(f"{step.key}.parquet")
+    names = [file_of(step.key, key) for key in world.recipe().partition_keys()]
+    found = pl.concat([world.version("duplicates").parquet(name) for name in names])
     assert dict(found.select("id", "reason").iter_rows()) == repeated
     kept = dict(found.filter(pl.col("reason") == "duplicate").select("id", "evidence").iter_rows())
     assert set(kept.values()) <= {row.id for row in books.kept}

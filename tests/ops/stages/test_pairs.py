@@ -9,6 +9,7 @@ import pytest
 
 from ops.errors import CheckFailed
 from ops.stages.chain import stage_named, stages
+from ops.stages.duplicates import CLUSTERS, file_of
 from ops.stages.run import build_stage, wanted
 from tests.chain import worlds
 
@@ -16,14 +17,14 @@ STEPS = (
     "cleaning=[{kind: exact_duplicates, conflict_label: label}, {kind: near_duplicates, threshold: 0.6, ngram: 1}, "
     "{kind: decontaminate, ngram: 3}, {kind: line_duplicates}]"
 )
-NAMES = ("raw_corpus", "signatures", "pairs", "duplicates", "clean_corpus")
+NAMES = ("raw_corpus", "signatures", "bands", "pairs", "duplicates", "clean_corpus")
 
 
 def test_each_kind_has_its_say_and_every_row_is_accounted_for(tmp_path: Path) -> None:
     world = worlds.make(tmp_path)
     recipe = world.recipe(STEPS)
     assert recipe.problems() == []
-    assert [stage.name for stage in stages(recipe)][:5] == list(NAMES)
+    assert [stage.name for stage in stages(recipe)][:6] == list(NAMES)
     worlds.build(recipe, world.store, NAMES)
     dropped = pl.concat([version.parquet("dropped.parquet") for version in world.every("clean_corpus").values()])
     by_step = dict(dropped.group_by("step").len().iter_rows())
@@ -39,6 +40,7 @@ def test_each_kind_has_its_say_and_every_row_is_accounted_for(tmp_path: Path) ->
         ["0", "1"],
         ["0", "1", "2"],
     ]
+    assert [list(wanted(stage, recipe, key, world.store).inputs["bands"]) for key in "012"] == [[], ["0"], ["1"]]
 
 
 def test_a_split_by_likeness_tears_nothing_apart(tmp_path: Path) -> None:
@@ -48,7 +50,8 @@ def test_a_split_by_likeness_tears_nothing_apart(tmp_path: Path) -> None:
     assert recipe.problems() == []
     worlds.build(recipe, world.store, NAMES)
     clean = pl.concat([version.parquet("data.parquet") for version in world.every("clean_corpus").values()])
-    clusters = world.version("duplicates").parquet("clusters.parquet").join(clean.select("id", "split"), on="id")
+    found = [world.version("duplicates").parquet(file_of(CLUSTERS, key)) for key in recipe.partition_keys()]
+    clusters = pl.concat(found).join(clean.select("id", "split"), on="id")
     assert clusters.height > 50
     assert clusters.group_by("cluster").agg(pl.col("split").n_unique())["split"].max() == 1
 
@@ -57,7 +60,7 @@ def test_nothing_is_built_where_a_source_loses_too_much(tmp_path: Path) -> None:
     world = worlds.make(tmp_path)
     steps = "{kind: near_duplicates, threshold: 0.5, ngram: 1, maximum_loss: 0.01"
     recipe = world.recipe(f"cleaning=[{steps}}}]")
-    worlds.build(recipe, world.store, NAMES[:4])
+    worlds.build(recipe, world.store, NAMES[:5])
     with pytest.raises(CheckFailed, match=r"near_duplicates drops .* more than maximum_loss 0.01"):
         build_stage(stage_named(recipe, "clean_corpus"), recipe, "0", world.store)
     signed_off = world.recipe(f"cleaning=[{steps}, accept_loss: ['0', '1', '2']}}]")
