@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.augmentation import augmentation, loader_processes
 from benchmarks.caches import loader, tokenising
+from benchmarks.dedup_growth import deduplication_growth, deduplication_memory
 from benchmarks.deduplication import deduplication, near_duplicates
 from benchmarks.families import families
 from benchmarks.generation import generation
@@ -46,6 +47,8 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "deduplication": deduplication,
     "shakespeare": shakespeare,
     "generation": generation,
+    "deduplication_memory": deduplication_memory,
+    "deduplication_growth": deduplication_growth,
     "families": families,
     "parallel": parallel,
 }

@@ -34,37 +34,50 @@ def sign(table: pl.DataFrame, partition: str, output: Output) -> None:
         output.parquet(f"{step.key}-sources.parquet", step.sources(table, partition))
 
 
+FINGERPRINT = "0" * 32
+
+
 class Corpus:
     """Partitions in a store, added one after the other as the stages do it."""
 
     def __init__(self, store: Store) -> None:
-        self._store, self._near = store, STEPS[1]
+        self.store, self.near = store, STEPS[1]
         self.signed: dict[str, Version] = {}
         self.bands: dict[str, Version] = {}
         self.pairs: dict[str, Version] = {}
 
-    def add(self, key: str, table: pl.DataFrame) -> dict[str, float]:
+    def versions(self, stage: str) -> dict[str, Version]:
+        """What a stage has made, by partition."""
+        return {"signatures": self.signed, "bands": self.bands, "pairs": self.pairs}[stage]
+
+    def add(self, key: str, table: pl.DataFrame, fingerprint: str = FINGERPRINT) -> dict[str, float]:
         """Sign, index and pair one more partition; CPU seconds of each."""
         times = [time.process_time()]
-        self.signed[key] = self._commit("signatures", key, partial(sign, table, key))
+        self.signed[key] = self.commit("signatures", key, partial(sign, table, key), fingerprint)
+        return {"sign": time.process_time() - times[0], **self.compare(key, fingerprint)}
+
+    def compare(self, key: str, fingerprint: str = FINGERPRINT) -> dict[str, float]:
+        """Index and pair a partition that is signed."""
+        times = [time.process_time()]
+        upto = {name: version for name, version in self.signed.items() if name <= key}
+        some = {name: upto[name] for name in covered(list(upto), key)}
+        self.bands[key] = self.commit("bands", key, partial(self.near.index, some), fingerprint)
         times.append(time.process_time())
-        some = {name: self.signed[name] for name in covered(list(self.signed), key)}
-        self.bands[key] = self._commit("bands", key, partial(self._near.index, some))
+        behind = {name: self.bands[name] for name in before(list(upto), key)}
+        self.pairs[key] = self.commit("pairs", key, partial(self.near.pair, key, upto, behind), fingerprint)
         times.append(time.process_time())
-        behind = {name: self.bands[name] for name in before(list(self.signed), key)}
-        self.pairs[key] = self._commit("pairs", key, partial(self._near.pair, key, dict(self.signed), behind))
-        times.append(time.process_time())
-        return dict(zip(("sign", "index", "pair"), (b - a for a, b in pairwise(times)), strict=True))
+        return dict(zip(("index", "pair"), (b - a for a, b in pairwise(times)), strict=True))
 
     def decide(self) -> Iterator[tuple[str, pl.DataFrame, pl.DataFrame]]:
         """For each partition what goes as a repeat, and what as nearly one."""
         nobody = pl.Series("id", [], pl.String)
         exact = dict(STEPS[0].decisions(self.signed, {}, lambda partition: nobody))
-        for key, found in self._near.decisions(self.signed, self.pairs, lambda partition: exact[partition]["id"]):
+        for key, found in self.near.decisions(self.signed, self.pairs, lambda partition: exact[partition]["id"]):
             yield key, exact[key], found
 
-    def _commit(self, stage: str, key: str, write: Callable[[Output], None]) -> Version:
-        return self._store.slot("bench", stage, key).commit("0" * 32, {}, write)[0]
+    def commit(self, stage: str, key: str, write: Callable[[Output], None], fingerprint: str = FINGERPRINT) -> Version:
+        """What a stage makes of a partition."""
+        return self.store.slot("bench", stage, key).commit(fingerprint, {}, write)[0]
 
 
 def main() -> None:

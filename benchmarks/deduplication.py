@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import shutil
@@ -18,11 +17,10 @@ from typing import Any
 import polars as pl
 
 from benchmarks.docstrings import collect
-from benchmarks.measure import ROOT, Figure, median
+from benchmarks.measure import ROOT, Figure, median, one_core
 from benchmarks.peers import peer
 
 PEERS = ("datatrove[processing]==0.10.0", "rensa==0.5.0", "datasketch==2.0.0", "pyarrow", "orjson", "xxhash<4")
-ONE_CORE = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1", "RAYON_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 PLANTED, THRESHOLD = 10_000, 0.8
 
 
@@ -105,7 +103,7 @@ def deduplication(repeats: int) -> list[Figure]:
 def ours(source: Path, target: Path, partitions: int = 1) -> dict[str, Any]:
     """This project's figures."""
     command = [sys.executable, "-m", "benchmarks.dedup_ours", str(source), str(target), str(partitions)]
-    done = subprocess.run(command, env={**os.environ, **ONE_CORE}, cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(command, env=one_core(), cwd=ROOT, stdout=subprocess.PIPE, check=True)
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -116,7 +114,7 @@ def other(name: str, source: Path, folder: Path) -> dict[str, Any]:
     shutil.rmtree(place, ignore_errors=True)
     script = Path(__file__).with_name("dedup_peers.py")
     command = [str(peer(*PEERS)), str(script), name, str(source), str(place)]
-    done = subprocess.run(command, env={**os.environ, **ONE_CORE}, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=one_core(), capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{name} failed:\n{done.stderr[-3000:]}")
     found: dict[str, Any] = json.loads((place / "found.json").read_text())

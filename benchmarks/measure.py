@@ -56,6 +56,12 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**kept, **places, "PYTHONPATH": str(ROOT), **more}
 
 
+def one_core() -> dict[str, str]:
+    """The environment of a command that computes on one core."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "POLARS_MAX_THREADS", "RAYON_NUM_THREADS"), "1")
+    return {**os.environ, **threads, "PYTHONPATH": str(ROOT)}
+
+
 def satiety(*words: str) -> list[str]:
     """The command line of `satiety` in this interpreter."""
     return [sys.executable, "-m", "pipelines.cli", *words]

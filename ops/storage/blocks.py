@@ -111,11 +111,11 @@ class Blocks:
         starts, sizes = starts[sizes > 0], sizes[sizes > 0]
         begin, end = starts * self._unit, (starts + sizes) * self._unit
         first, count = begin // BLOCK, -(-end // BLOCK) - begin // BLOCK
-        numbers = np.unique(_ranges(first, count))
+        numbers = np.unique(expanded(first, count))
         data = self._blocks(numbers).view(self._dtype)
         each = self._dtype.itemsize
         inside = (np.searchsorted(numbers, first) - first) * (BLOCK // each) + begin // each
-        return self._shaped(data[_ranges(inside, sizes * self._width)])
+        return self._shaped(data[expanded(inside, sizes * self._width)])
 
     def blocks(self, numbers: I64) -> npt.NDArray[Any]:
         """The elements of whole blocks, given by ascending numbers."""
@@ -141,7 +141,7 @@ class Blocks:
         except OSError as error:
             raise translate(error, "read", self._path) from error
         sums, view, sha256 = (
-            self._sums[_ranges(numbers * SUM, np.full(len(numbers), SUM))].tobytes(),
+            self._sums[expanded(numbers * SUM, np.full(len(numbers), SUM))].tobytes(),
             data.data,
             hashlib.sha256,
         )
@@ -163,7 +163,7 @@ class Blocks:
             done += got
 
 
-def _ranges(starts: I64, sizes: I64) -> I64:
+def expanded(starts: I64, sizes: I64) -> I64:
     """The whole numbers from each start on, `sizes` of them, one range after the other."""
     import numpy as np
 

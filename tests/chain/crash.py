@@ -1,10 +1,11 @@
-"""Ends, or fails, the building of every stage of the tiny recipe at its 1st, 2nd, 3rd … change of the file system.
+"""Ends, or fails, the building of every stage of a small recipe at its 1st, 2nd, 3rd … change of the file system.
 
-    python -m tests.chain.crash FAULT STRIDE FOLDER STAGE …
+    python -m tests.chain.crash FAULT STRIDE FOLDER RECIPE STAGE …
 
-FAULT is `kill`, `enospc`, `eio` or `eio-once` (see `ops/storage/faults.py`). Each stage has an old version in use and
-is built anew from changed data; what is left behind is looked at, built again without faults, and compared with an
-undisturbed build. Prints the number of calls of each stage as JSON; the first thing that is wrong ends it with 1.
+RECIPE is `tiny` or `rich`, the same with quality scores, near-duplicates and a step that is fitted. FAULT is `kill`,
+`enospc`, `eio` or `eio-once` (see `ops/storage/faults.py`). Each stage has an old version in use and is built anew from
+changed data; what is left behind is looked at, built again without faults, and compared with an undisturbed build.
+Prints the number of calls of each stage as JSON; the first thing that is wrong ends it with 1.
 
 A process of its own that has imported everything and run none of it has no threads that work, so a run is a fork.
 polars would wait for ever in the child of a process in which it has worked.
@@ -130,6 +131,16 @@ def must(act: Callable[[], Any]) -> None:
         raise SystemExit("a build that nothing disturbs has failed")
 
 
+RICH = [
+    {"kind": "whitespace"},
+    {"kind": "quality", "gopher": None, "c4": None, "fineweb": None},
+    {"kind": "exact_duplicates", "conflict_label": "label"},
+    {"kind": "near_duplicates", "threshold": 0.6, "ngram": 1},
+    {"kind": "impute", "columns": ["stars"], "method": "mean"},
+]
+"""Cleaning with all the folds there are."""
+
+
 def train_only(world: World, stage: Stage) -> None:
     """Leave a finished training that was not committed."""
 
@@ -233,19 +244,21 @@ def failed(case: Case, kind: str, number: int) -> None:
     must(act)
 
 
-def main(fault: str, stride: int, folder: Path, names: list[str]) -> dict[str, int]:
-    world = worlds.make(folder)
+def main(fault: str, stride: int, folder: Path, kind: str, names: list[str]) -> dict[str, int]:
+    world = worlds.make(folder, cleaning=RICH) if kind == "rich" else worlds.make(folder)
     recipe = recipe_of(world)
     for stage in stages(recipe):
         code_versions([stage.module, *stage.modules(recipe)])  # worked out once, and not in every child
     if "model" in names:
         import ops.training.result  # noqa: F401  # brings torch, which makes a fork slower
-    must(lambda: worlds.build(recipe, world.store, worlds.EVERYTHING[: worlds.EVERYTHING.index(names[-1]) + 1]))
+    order = [stage.name for stage in stages(recipe)]
+    must(lambda: worlds.build(recipe, world.store, order[: order.index(names[-1]) + 1]))
     write_rows(world.path.with_suffix(".csv"), seed=1)
     calls = {}
     for stage in stages(recipe):
         if stage.name in names:
-            case = prepare(world, stage, partitions_of(stage, recipe)[0], folder)
+            # The second partition, which has one before it.
+            case = prepare(world, stage, partitions_of(stage, recipe)[:2][-1], folder)
             for number in range(1, case.calls + 2, stride):
                 case.restore()
                 try:
@@ -271,4 +284,4 @@ if __name__ == "__main__":
     setattr(os, "fsync", lambda descriptor: None)  # noqa: B010  # mypy knows that it is not to be assigned
     os.environ["POLARS_MAX_THREADS"] = "1"
     assert working_threads() == [], "they would be missing in the children"
-    print(json.dumps(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:])))
+    print(json.dumps(main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5:])))

@@ -15,9 +15,9 @@ from tests.tiny import DATA
 REPOSITORY = Path(__file__).parents[2]
 
 
-def crash(folder: Path, fault: str, stride: int, *stages: str) -> dict[str, int]:
+def crash(folder: Path, fault: str, stride: int, *stages: str, recipe: str = "tiny") -> dict[str, int]:
     """Number of calls of each stage; see `tests/chain/crash.py`, which makes all assertions."""
-    command = [sys.executable, "-m", "tests.chain.crash", fault, str(stride), str(folder), *stages]
+    command = [sys.executable, "-m", "tests.chain.crash", fault, str(stride), str(folder), recipe, *stages]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -34,6 +34,16 @@ def test_a_stage_killed_at_some_calls(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_every_data_stage_killed_at_every_call(tmp_path: Path) -> None:
     crash(tmp_path / "world", "kill", 1, *DATA)
+
+
+FOLDS = ("scores", "signatures", "bands", "pairs", "duplicates", "fitted", "clean_corpus")
+"""What the tiny recipe lacks, and what it has less of."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "stride"), [("kill", 1), ("enospc", 13)])
+def test_the_stages_of_a_recipe_with_all_folds_killed_at_every_call(tmp_path: Path, fault: str, stride: int) -> None:
+    crash(tmp_path / "world", fault, stride, *FOLDS, recipe="rich")
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ops.deduplication.near.runs import HASH, ROW, Run
 from ops.deduplication.near.shingling import I64, U64
 
-ALL_PAIRS, NEIGHBOURS, LEADERS, CENTERS = 64, 8, 4, 4
+ALL_PAIRS, NEIGHBOURS, LEADERS, CENTERS = 256, 8, 4, 4
 _SIZE_BITS = 32
 _AT_A_TIME = 1 << 14
 """Pairs whose sketches are compared at a time."""

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from ops.deduplication.near.minhash import ROW_BITS, Scheme
 from ops.deduplication.near.shingling import I64, U64
 from ops.storage import Output, Version
-from ops.storage.blocks import BLOCK, Blocks
+from ops.storage.blocks import BLOCK, Blocks, expanded
 from ops.storage.output import ArrayWriter
 
 HASH_BITS = 64 - ROW_BITS
@@ -116,11 +116,12 @@ class Run:
             # The largest hash there is has no next one.
             stop = np.searchsorted(heads, hashes << HASH | ROW, side="right")
             size = np.minimum(stop - start, BUCKET_BLOCKS)
-            numbers = np.unique(np.repeat(start - (np.cumsum(size) - size), size) + np.arange(int(size.sum())))
+            numbers = np.unique(expanded(start, size))
             records = self.bands.blocks(first + numbers)
-            of = records >> HASH
-            place = np.minimum(np.searchsorted(hashes, of), max(0, len(hashes) - 1))
-            found.append(records[(hashes[place] == of) & (records != NONE)] if len(hashes) else records[:0])
+            begin = np.searchsorted(records, hashes << HASH)
+            size = np.searchsorted(records, hashes << HASH | ROW, side="right") - begin
+            records = records[expanded(begin, size)]
+            found.append(records[records != NONE])
         records = np.concatenate(found)
         if len(found) > 2:
             records.sort(kind="stable")  # which merges pieces that are in order
