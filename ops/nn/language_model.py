@@ -44,6 +44,9 @@ class LanguageModel(nn.Module):
         self.anatomy, self.softcap = anatomy, softcap
         self.scale = math.sqrt(dim) if scaled else 1.0
         self.embedding = make_embedding(vocabulary, dim, scaled)
+        if embedding_norm and not tied:
+            # Of vectors that are brought to one length anyway: small ones would be turned about by the first few steps.
+            nn.init.normal_(self.embedding.weight)
         self.bigrams = Bigrams(bigrams, dim) if bigrams else None
         self.positions = make_positions(anatomy.positions, anatomy.length, dim)
         self.embedding_norm = embedding_norm
