@@ -22,7 +22,7 @@ SETTINGS: list[dict[str, Any]] = [
     {"norm_place": "post", "positions": "sinusoidal", "activation": "relu"},
     {"positions": "learned"},
     {"positions": "rotary", "norm": "rms_norm", "activation": "relu2", "bias": False, "projections": "separate",
-     "qk_norm": True, "residual_scalars": True, "kv_heads": 2},
+     "qk_norm": True, "residual_scalars": True, "kv_heads": 2, "convolution": 3},
     {"positions": "t5", "activation": "swiglu"},
     {"positions": "relative", "norm_place": "post", "norm": "rms_norm", "kv_heads": 1},
 ]  # fmt: skip

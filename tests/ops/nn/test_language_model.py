@@ -87,6 +87,18 @@ def test_a_cache_keeps_chosen_rows() -> None:
         assert torch.allclose(after, network(rows[chosen])[:, 7:], atol=1e-5)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings", [{"block": "article", "positions": "relative"}, {"block": "modern", "kv_heads": 2}]
+)
+def test_it_is_one_graph_to_a_compiler(settings: dict[str, Any]) -> None:
+    """A graph that breaks is compiled in pieces, and gains less."""
+    network = awake(**settings)
+    torch.compiler.reset()
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    assert torch.allclose(compiled(tokens()), network(tokens()), atol=1e-5)
+
+
 def test_a_full_cache_says_so() -> None:
     network = awake()
     cache = network.cache(1, 4)
