@@ -154,5 +154,5 @@ def test_an_installation_without_the_repository_around_it_loads_too(tmp_path: Pa
         timeout=60,
         check=False,
     )
-    assert done.stdout.strip() == "27", done.stderr
+    assert done.stdout.strip() == "35", done.stderr
     assert "Warning" not in done.stderr
