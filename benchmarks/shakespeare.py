@@ -93,7 +93,7 @@ def train(configuration: dict[str, Any], seed: int, every: int) -> Curve:
     from ops.training.loader import batches
     from ops.training.optimizer import Optimizers
     from ops.training.order import Order
-    from ops.training.parallel.choice import strategy_of
+    from ops.training.parallel.base import Strategy
     from ops.training.update import Update
 
     torch.set_num_threads(1)
@@ -104,7 +104,7 @@ def train(configuration: dict[str, Any], seed: int, every: int) -> Curve:
     spec, total = TextSpec(vocabulary=vocabulary, max_length=CONTEXT), config.steps or STEPS
     random_state.seed_everything(seed)
     model = kind.build(spec, vocabulary)
-    strategy = strategy_of(config, Group())
+    strategy = Strategy(Group())
     strategy.prepare(model)
     update = Update(config, total, task, model, Optimizers(model, config), strategy)
     order = Order(learned.length, config.batch_size, seed)

@@ -22,7 +22,6 @@ PLANNED: dict[str, str] = {
     "question_answering": "the question answering task",
     "detection": "the detection task",
     "face_recognition": "the face recognition task",
-    "parameter_server": "the parameter server",
 }
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from ops.config import Config
-from ops.errors import NotThereYet
-from ops.registry import PLANNED
-from ops.training.parallel.settings import OWNERS, Parallel, StrategyName
-
-
-class _PlannedError(NotThereYet, ValueError):
-    """A value that this version does not have yet; a `ValueError`, so that pydantic adds where it stands."""
+from ops.training.parallel.settings import OWNERS, SERVED, Parallel, StrategyName
 
 
 class Loader(Config):
@@ -177,6 +171,16 @@ class TrainingConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _served_plainly(self) -> TrainingConfig:
+        if self.strategy in SERVED:
+            for name in ("micro_batch", "compile", "sync_batch_norm"):
+                if getattr(self, name):
+                    raise ValueError(f"{name} is not for {self.strategy}")
+            if self.precision == "float16":
+                raise ValueError(f"precision: float16 is not for {self.strategy}; say bfloat16")
+        return self
+
+    @model_validator(mode="after")
     def _auto_needs_whole_models(self) -> TrainingConfig:
         if self.micro_batch == "auto" and self.strategy not in ("ddp", "zero1"):
             raise ValueError(f"micro_batch: auto is for the strategies ddp and zero1; give a number to {self.strategy}")
@@ -188,11 +192,3 @@ class TrainingConfig(Config):
         if not all(0.0 <= beta < 1.0 for beta in betas):
             raise ValueError("each of betas is at least 0 and below 1")
         return betas
-
-    @field_validator("strategy", mode="before")
-    @classmethod
-    def _strategy_is_there(cls, value: object) -> object:
-        if isinstance(value, str) and value in PLANNED:
-            hint = f"this version has {', '.join(get_args(StrategyName))}"
-            raise _PlannedError(f"{PLANNED[value]} is planned and not there yet", hint=hint)
-        return value

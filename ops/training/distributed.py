@@ -98,7 +98,7 @@ class Group:
             distributed.destroy_process_group()
 
 
-def join(expected: int, accelerator: str = "cpu") -> Group:
+def join(expected: int, accelerator: str = "cpu", connect: bool = True) -> Group:
     """Join the processes that torchrun has started, or be alone without it.
 
     Raises:
@@ -114,7 +114,7 @@ def join(expected: int, accelerator: str = "cpu") -> Group:
     device = choose_device(accelerator, local)
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    if world > 1:
+    if world > 1 and connect:
         # What processes tell one another beside gradients lies in the CPU's memory.
         backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
         try:

@@ -18,7 +18,7 @@ from ops.training import random_state
 from ops.training.altering import alteration
 from ops.training.averaging import Average
 from ops.training.champion import Champion
-from ops.training.crew import hired
+from ops.training.crew import Crew, hired
 from ops.training.data import load_examples
 from ops.training.distributed import Group
 from ops.training.evaluate import evaluate
@@ -35,7 +35,7 @@ from ops.training.result import describe, write_result
 from ops.training.run import RunSpec
 from ops.training.signals import Stop
 from ops.training.snapshots import Snapshots
-from ops.training.spending import Spending, nobody, report
+from ops.training.spending import Helpers, Spending, report
 from ops.training.update import Update
 
 _TENSORS = ("model", "optimizer", "best", "average")
@@ -92,16 +92,16 @@ class Trainer:
         precision = self._config.precision
         self._model = self._kind.build(self._spec, self._outputs).to(group.device, WEIGHTS[precision])
         lower(self._model, group.device, precision)
-        self._strategy = strategy_of(self._config, group)
+        self._order = Order(self._data["train"].length, self._config.batch_size, run.seed, self._config.bucketing)
+        per_epoch = self._order.steps_per_epoch
+        self._total = self._config.steps or per_epoch * (self._config.epochs or 1)
+        self._strategy = strategy_of(run, group, self._total)
         self._strategy.share_norms(self._model, self._config.sync_batch_norm)
         random_state.seed_everything(random_state.seed_of_rank(run.seed, self._strategy.stream, 0))
         self._strategy.prepare(self._model)
         if self._config.compile:
             self._strategy.compile()
         self._optimizers = Optimizers(self._model, self._config, self._strategy)
-        self._order = Order(self._data["train"].length, self._config.batch_size, run.seed, self._config.bucketing)
-        per_epoch = self._order.steps_per_epoch
-        self._total = self._config.steps or per_epoch * (self._config.epochs or 1)
         alter = alteration(run)
         crew = hired(run, self._data["train"], alter)
         self._batches = batches(
@@ -114,9 +114,17 @@ class Trainer:
         self._average = Average(self._config.averaging, self._model, self._total, self._strategy.piece)
         self._flops_of: dict[int, int] = {}
         self._snapshots = Snapshots(run, group, self._strategy.stream)
-        self._spending = Spending(group, self._resume(), started, crew.spent if crew is not None else nobody)
+        self._spending = Spending(group, self._resume(), started, self._helpers(crew))
+        self._strategy.goes_on(self._progress.step)
         if self._progress.micro_batch is None:
             self._progress.micro_batch = self._micro_batch()
+
+    def _helpers(self, crew: Crew | None) -> Helpers:
+        def spent() -> tuple[float, int]:
+            each = [self._strategy.spent(), *([crew.spent()] if crew is not None else [])]
+            return sum(cpu for cpu, _ in each), sum(peak for _, peak in each)
+
+        return spent
 
     def _micro_batch(self) -> int | None:
         """How many examples are computed at once; the same in all processes, and from then on in this run."""
@@ -139,6 +147,7 @@ class Trainer:
         try:
             return self._train()
         finally:
+            self._strategy.close()
             self._batches.close()
 
     def _train(self) -> int:
@@ -212,6 +221,7 @@ class Trainer:
         if len(left_out) > self._config.rollbacks or self._resume() is None:
             raise _not_finite(what, step + 1)
         self._progress.left_out = left_out
+        self._strategy.goes_on(self._progress.step)
         self._model.train()
         self._clock = (time.perf_counter(), 0)
         back = self._progress.step
@@ -343,7 +353,7 @@ class Trainer:
         counted = counted_flops(self._kind, self._spec, self._outputs, self._task, inputs, labels)
         relation = None if counted is None else counted / (FORWARD_AND_BACKWARD * self._flops(batch.width))
         peak = peak_flops(self._group.device, PRODUCTS[self._config.precision])
-        return report(total, parameters, self._group.world, peak, relation)
+        return report(total, parameters, self._run.world_size, peak, relation)
 
 
 def _not_finite(what: str, step: int) -> CheckFailed:

@@ -56,10 +56,18 @@ def _train(run: RunSpec, stop: Stop, started: float) -> int:
 
 
 def _join_and_train(run: RunSpec, stop: Stop, started: float) -> int:
-    from ops.training.distributed import join
+    from ops.training.distributed import Group, join
     from ops.training.loop import Trainer
+    from ops.training.parallel.settings import SERVED
 
-    group = join(run.world_size, run.training.accelerator)
+    served = run.training.strategy in SERVED
+    group = join(run.world_size, run.training.accelerator, connect=not served)
+    if served and not group.first:
+        from ops.training.parallel.server_worker import work
+
+        return work(run, group, stop)
+    if served:
+        group = Group(device=group.device)
     try:
         signal = Trainer(run, group, stop, started).train()
     except RuntimeError as error:

@@ -70,7 +70,6 @@ MUTATIONS = [
     ("  learning_rate: 1e-3", "  learning-rate: 1e-3", "41:3", "did you mean 'learning_rate'?"),
     ("  learning_rate: 1e-3", "  learning_rate: -1e-3", "41:18", "must be more than 0"),
     ("  learning_rate: 1e-3", "  learning_rate: .nan", "41:18", "not a finite number"),
-    ("  learning_rate: 1e-3", "  strategy: parameter_server", "41:13", "not there yet"),
     ("  epochs: 1", "  epochs: [1]", "39:3", "'epochs' is a list, not a whole number"),
     ("  epochs: 1\n", "", "38:1", "exactly one of epochs, steps"),
     ("  bootstrap: 100", "  bootstrap: 1", "43:14", "must be at least 100"),

@@ -114,6 +114,16 @@ class Strategy:
     def stepped(self, model: nn.Module, step: int) -> None:
         """Called after each step of the optimisers, with the number of steps made."""
 
+    def goes_on(self, step: int) -> None:
+        """Called before training begins or goes on, with the number of steps made."""
+
+    def close(self) -> None:
+        """Called when training has ended in this process, in any way."""
+
+    def spent(self) -> tuple[float, int]:
+        """CPU-seconds and peak memory of processes that are no part of the group, so far."""
+        return 0.0, 0
+
     def settle(self, *tensors: Mapping[str, Tensor]) -> None:
         """Called before weights are judged or stored, with these and what belongs to them: all processes agree."""
 

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from ops.training.config import TrainingConfig
+from ops.errors import ConfigError
 from ops.training.distributed import Group
 from ops.training.parallel.base import Strategy
 from ops.training.parallel.ddp import Ddp
+from ops.training.run import RunSpec
 
 
-def strategy_of(config: TrainingConfig, group: Group) -> Strategy:
-    """The strategy by which the processes of the group share the work; alone there is nothing to share."""
+def strategy_of(run: RunSpec, group: Group, total: int) -> Strategy:
+    """The strategy by which the processes of the group share the work; alone there is nothing to share.
+
+    Args:
+        run: the resolved run.
+        group: the processes that train together.
+        total: number of updates of the whole run.
+
+    Raises:
+        ConfigError: the strategy is for several processes, and there is one.
+    """
+    config = run.training
+    if run.world_size == 1 and config.strategy != "ddp":
+        raise ConfigError(f"{config.strategy} is for several processes", where="training.strategy", hint="say ddp")
+    if config.strategy == "parameter_server":
+        from ops.training.parallel.server import Server
+
+        staleness = config.parallel.staleness or 0
+        bound = None if staleness == "any" else int(staleness)
+        return Server(run.folder, run.world_size - 1, total, bound, group.device)
     if group.world == 1:
         return Strategy(group)
     if config.strategy == "zero1":

@@ -8,7 +8,10 @@ from pydantic import Field
 
 from ops.config import Config
 
-StrategyName = Literal["ddp", "zero1", "fsdp", "tensor", "fsdp_tensor", "pipeline", "local_sgd"]
+StrategyName = Literal["ddp", "zero1", "fsdp", "tensor", "fsdp_tensor", "pipeline", "local_sgd", "parameter_server"]
+
+SERVED = frozenset({"parameter_server"})
+"""Strategies in which one process has the weights and the others work for it."""
 
 
 class Parallel(Config):
@@ -28,6 +31,10 @@ class Parallel(Config):
     average_every: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     """Of `local_sgd`: steps from one average of the weights to the next, 8 by default."""
 
+    staleness: Annotated[int, Field(ge=0, le=4096)] | Literal["any"] | None = None
+    """Of `parameter_server`: updates that a gradient may be behind the weights. With 0, the default, batches are
+    divided among the workers, and the result is that of one process; `any` sets no bound."""
+
 
 OWNERS = {
     "tensor": ("fsdp_tensor",),
@@ -35,5 +42,6 @@ OWNERS = {
     "microbatches": ("pipeline",),
     "compression": ("ddp",),
     "average_every": ("local_sgd",),
+    "staleness": ("parameter_server",),
 }
 """The strategies that each setting is for."""

@@ -6,10 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from ops.config import Config, describe
-from ops.errors import NotThereYet
 from ops.nn.models.base import Model
 from ops.nn.spec import ImageSpec, TextSpec
-from ops.registry import PLANNED, discover
+from ops.registry import discover
 from ops.tasks.base import Task
 from ops.training.config import TrainingConfig
 from ops.training.run import CacheInput, RunSpec
@@ -19,15 +18,6 @@ from ops.training.run import CacheInput, RunSpec
 def test_the_length_is_given_once(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="give exactly one of epochs, steps"):
         TrainingConfig(**settings)
-
-
-@pytest.mark.parametrize("strategy", ["parameter_server"])
-def test_planned_strategies_are_named_as_such(strategy: Any) -> None:
-    with pytest.raises(ValidationError, match=PLANNED[strategy]) as caught:
-        TrainingConfig(epochs=1, strategy=strategy)
-    (error,) = caught.value.errors()
-    assert error["loc"] == ("strategy",)
-    assert isinstance(error["ctx"]["error"], NotThereYet)
 
 
 @pytest.mark.parametrize(
