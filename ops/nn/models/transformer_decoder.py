@@ -28,8 +28,9 @@ class TransformerDecoder(TokenTransformer):
     kind: Literal["transformer_decoder"] = "transformer_decoder"
     """A Transformer decoder for text: a language model."""
     block: Literal["article", "gpt2", "modern"] = "modern"
-    """Where the settings come from that are left out; see above. `modern` learns most from least; the other two have a
-    `tied` head and no `softcap`, and `article` scales its embeddings."""
+    """Where the settings come from that are left out: the `article`'s blocks, GPT-2's, or `modern` ones, as in all
+    Transformers. `modern` learns most from least, with a norm behind the embedding and a `softcap` of 15; the other two
+    have a `tied` head, and `article` scales its embeddings."""
     dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     projections: Literal["joint", "separate"] = "separate"
     tied: bool | None = None

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from ops.nn.anatomy import Anatomy
 from ops.nn.block import Block
+from ops.nn.decoder import Decoder
 from ops.nn.encoder import Encoder
 
 
@@ -58,3 +61,19 @@ def test_dropout_is_only_on_in_training() -> None:
     assert not torch.equal(block(x), block(x))
     block.eval()
     assert torch.equal(block(x), block(x))
+
+
+@pytest.mark.parametrize(("cross", "parts"), [(False, 2), (True, 3)])
+def test_what_blocks_add_up_to_does_not_grow_with_their_number(cross: bool, parts: int) -> None:
+    """Each of the parts of all blocks adds a share, so that the variances of all of them come to one."""
+    torch.manual_seed(0)
+    made = Anatomy(dim=128, depth=4, heads=4, inner=256, projections="separate")
+    stack = Decoder(made, cross=cross)
+    for block in stack.blocks:
+        assert isinstance(block, Block)
+        assert len(block.outputs()) == parts
+        for layer in block.outputs():
+            spread = float(layer.weight.detach().std()) * math.sqrt(layer.in_features)
+            assert spread == pytest.approx(1 / math.sqrt(parts * 4), rel=0.03)
+        inner = float(block.attention.queries.weight.detach().std()) * math.sqrt(128)
+        assert inner == pytest.approx(1.0, rel=0.03)
