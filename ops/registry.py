@@ -51,6 +51,16 @@ def discover(*packages: str, base: type[Config]) -> dict[str, type[Config]]:
     return dict(sorted(found.items()))
 
 
+def named(package: str, kind: str, *, base: type[Config]) -> type[Config] | None:
+    """The kind of that name, if it is in the module of the package that has its name; else nothing."""
+    names = {name for _, name, _ in pkgutil.iter_modules(importlib.import_module(package).__path__)}
+    if kind not in names:
+        return None
+    module = importlib.import_module(f"{package}.{kind}")
+    found = [value for value in vars(module).values() if _is_kind(value, base, module) and kind_of(value) == kind]
+    return found[0] if found else None
+
+
 def union(*packages: str, base: type[Config]) -> Any:
     """The discriminated union (on `kind`) of all kinds of the packages, for a pydantic field."""
     classes = tuple(discover(*packages, base=base).values())

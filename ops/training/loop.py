@@ -91,6 +91,7 @@ class Trainer:
         random_state.seed_everything(run.seed)  # the same weights in every process
         precision = self._config.precision
         self._model = self._kind.build(self._spec, self._outputs).to(group.device, WEIGHTS[precision])
+        self._parameters = sum(weight.numel() for weight in self._model.parameters())  # whole, as they are here
         lower(self._model, group.device, precision)
         self._order = Order(self._data["train"].length, self._config.batch_size, run.seed, self._config.bucketing)
         per_epoch = self._order.steps_per_epoch
@@ -335,7 +336,7 @@ class Trainer:
             weights = {name: value.clone() for name, value in weights.items()}
         if not self._group.first:
             return
-        description = describe(self._run, best["step"] if best else self._progress.step)
+        description = describe(self._run, best["step"] if best else self._progress.step, self._parameters)
         files = {
             "model.safetensors": save_tensors(weights),
             "model.json": canonical_json(description).encode(),

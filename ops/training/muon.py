@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+
+from ops.training.descent import Descent, Group
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 """Of the quintic iteration; chosen for a steep start, so that five steps bring all singular values near 1."""
@@ -33,7 +33,7 @@ class Pieces:
         return value
 
 
-class Muon(Optimizer):
+class Muon(Descent):
     """For the hidden matrices of a network; all that is no matrix of a linear map or a convolution belongs elsewhere.
 
     With G the gradient, M = mu M + (1 - mu) G, and U = (1 - mu) G + mu M (Nesterov), a step is
@@ -57,26 +57,15 @@ class Muon(Optimizer):
             ValueError: a weight has fewer than two dimensions.
         """
         self.pieces = Pieces()
-        super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        super().__init__([{"params": list(weights)}], lr=lr, momentum=momentum, weight_decay=weight_decay)
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.ndim < 2:
                     raise ValueError(f"Muon is for matrices, not for a weight of shape {tuple(weight.shape)}")
 
-    @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Update the weights that have gradients; a closure is not called for."""
-        if closure is not None:
-            raise ValueError("Muon takes no closure")
-        for group in self.param_groups:
-            self._step(group, [weight for weight in group["params"] if weight.grad is not None])
-
-    def _step(self, group: dict[str, Any], weights: list[Tensor]) -> None:
-        if not weights:
-            return
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
-        buffers = [self._buffer(weight) for weight in weights]
-        momentum: float = group["momentum"]
+    def update(self, group: Group, weights: list[Tensor], gradients: list[Tensor]) -> None:
+        """See `Descent.update`."""
+        buffers, momentum = self.slot(weights, "momentum_buffer"), group["momentum"]
         torch._foreach_lerp_(buffers, gradients, 1.0 - momentum)
         updates = torch._foreach_lerp(gradients, buffers, momentum)
         if group["weight_decay"]:
@@ -92,13 +81,6 @@ class Muon(Optimizer):
                 weight = weights[place]
                 whole = update.reshape(self.pieces.shape(weight)).to(weight.dtype)
                 weight.add_(self.pieces.share(weight, whole), alpha=scale)
-
-    def _buffer(self, weight: Tensor) -> Tensor:
-        state = self.state[weight]
-        if "momentum_buffer" not in state:
-            state["momentum_buffer"] = torch.zeros_like(weight)
-        buffer: Tensor = state["momentum_buffer"]
-        return buffer
 
     @property
     def flops(self) -> int:

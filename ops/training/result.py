@@ -43,12 +43,13 @@ class Trained:
     classes: list[str]
 
 
-def describe(run: RunSpec, step: int) -> dict[str, Any]:
+def describe(run: RunSpec, step: int, parameters: int) -> dict[str, Any]:
     """`model.json`: everything but the weights.
 
     Args:
         run: the run that trained it.
         step: updates after which the weights were taken.
+        parameters: number of trained values.
     """
     model, task, spec = run.model_value(), run.task_value(), run.input
     outputs = task.outputs(len(run.classes), spec)
@@ -58,7 +59,7 @@ def describe(run: RunSpec, step: int) -> dict[str, Any]:
         "task": task.model_dump(mode="json"),
         "input": spec.model_dump(mode="json"),
         "classes": run.classes,
-        "parameters": model.parameters(spec, outputs),
+        "parameters": parameters,
         "flops_per_example": model.flops(spec, outputs),
         "step": step,
         "seed": run.seed,

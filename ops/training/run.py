@@ -12,7 +12,7 @@ from ops.config import Config
 from ops.errors import ConfigError
 from ops.nn.models.base import Model
 from ops.nn.spec import InputSpec
-from ops.registry import discover
+from ops.registry import discover, named
 from ops.tasks.base import Task
 from ops.training.config import TrainingConfig
 
@@ -99,8 +99,11 @@ def kind_value(value: dict[str, Any], package: str, base: type[Kind], where: str
     Raises:
         ConfigError: there is no such kind, or the settings are wrong.
     """
-    kinds = discover(package, base=base)
-    kind = kinds.get(str(value.get("kind")))
+    # A kind is mostly in the module of its name: the others need not be read for it.
+    kind = named(package, str(value.get("kind")), base=base)
+    if kind is None:
+        kinds = discover(package, base=base)
+        kind = kinds.get(str(value.get("kind")))
     if kind is None:
         raise ConfigError(f"there is no {where} {value.get('kind')!r}", where=where, hint=f"one of {', '.join(kinds)}")
     try:

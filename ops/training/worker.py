@@ -45,7 +45,7 @@ def _train(run: RunSpec, stop: Stop, started: float) -> int:
         if run.resume and is_done(run.folder / "result"):
             logging.getLogger("satiety.training").info("the result is there already")
             return 0
-        _prepare_torch(run.training.deterministic)
+        _prepare_torch(run.training.deterministic, run.training.compile)
         if run.training.compile:
             _empty_compiled(run.folder / "compiled" / rank)
         signal = _join_and_train(run, stop, started)
@@ -78,7 +78,7 @@ def _join_and_train(run: RunSpec, stop: Stop, started: float) -> int:
     return signal
 
 
-def _prepare_torch(deterministic: bool) -> None:
+def _prepare_torch(deterministic: bool, compiles: bool) -> None:
     """Deterministic if asked for; one thread unless OMP_NUM_THREADS says otherwise.
 
     Raises:
@@ -94,7 +94,11 @@ def _prepare_torch(deterministic: bool) -> None:
     import torch
 
     torch.set_num_threads(int(threads))
-    torch.use_deterministic_algorithms(deterministic)
+    if compiles:
+        torch.use_deterministic_algorithms(deterministic)
+    else:
+        # What that function does but for a setting of the compiler, whose import takes as long as torch's own.
+        torch._C._set_deterministic_algorithms(deterministic, warn_only=False)
     # Deterministic mode also fills new memory, which only matters to code that reads what it never wrote.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 

@@ -19,6 +19,9 @@ import pyarrow.parquet as pq
 RESULT = ("model.safetensors", "model.json", "history.jsonl", "valid.json")
 """The files of a result that must have the same bytes whatever happened on the way."""
 
+SETTINGS = {"steps": 7, "batch_size": 9, "checkpoint_every": 2, "log_every": 2, "accelerator": "cpu"}
+"""How the tiny runs are trained: on the CPU, where bits are compared."""
+
 
 def write_cache(folder: Path, examples: list[tuple[list[int], int | None, str, int]], dtype: str) -> dict[str, Any]:
     """A partition of a token cache with (values, label, split, copy) of each example; returns its entry of run.json."""
@@ -56,7 +59,7 @@ def image_run(folder: Path, training: dict[str, Any] | None = None, **settings: 
     run = {
         "task": {"kind": "image_classification", "input": "image", "label": "label"},
         "model": {"kind": "vision_transformer", "patch": 2, "dim": 8, "depth": 1, "heads": 2, "dropout": 0.0},
-        "training": {"steps": 7, "batch_size": 9, "checkpoint_every": 2, "log_every": 2, **(training or {})},
+        "training": {**SETTINGS, **(training or {})},
         "seed": 3,
         "classes": ["right", "left"],
         "inputs": [write_cache(folder / "cache" / "a", examples, "u1")],
@@ -87,7 +90,7 @@ def text_run(folder: Path, training: dict[str, Any] | None = None, **settings: A
     run = {
         "task": {"kind": "text_classification", "input": "text", "label": "label"},
         "model": {"kind": "transformer_encoder", "dim": 8, "depth": 1, "heads": 2, "dropout": 0.1},
-        "training": {"steps": 7, "batch_size": 9, "checkpoint_every": 2, "log_every": 2, **(training or {})},
+        "training": {**SETTINGS, **(training or {})},
         "seed": 3,
         "classes": ["x", "y", "z"],
         "inputs": inputs,
@@ -105,9 +108,6 @@ def text_run(folder: Path, training: dict[str, Any] | None = None, **settings: A
 
 def start(run: Path, rank: int = 0, world: int = 1, port: int = 0, **environment: Any) -> int:
     """Start a worker in a forked process, which has torch imported already; returns its process id."""
-    import torch
-
-    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])  # its first use imports much: here, and not in each fork
     from ops.training import loop, worker  # noqa: F401
 
     child = os.fork()

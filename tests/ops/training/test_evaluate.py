@@ -25,7 +25,7 @@ def judged(tmp_path: Path) -> tuple[Trained, Examples]:
     torch.manual_seed(1)
     network = run.model_value().build(run.input, 3)
     torch.nn.init.normal_(network.head.weight)  # type: ignore[arg-type, union-attr]
-    trained = load_model(describe(run, 5), save(network.state_dict()))
+    trained = load_model(describe(run, 5, 7), save(network.state_dict()))
     return trained, load_examples(run.inputs, "<u2", 3)["train"]
 
 
@@ -61,9 +61,9 @@ def test_weights_of_another_model_are_refused(judged: tuple[Trained, Examples], 
 
     run = read_run(tmp_path / "work" / "run.json")
     with pytest.raises(IntegrityError, match="another model"):
-        load_model(describe(run, 0), save({"x": torch.zeros(1)}))
+        load_model(describe(run, 0, 7), save({"x": torch.zeros(1)}))
     with pytest.raises(IntegrityError, match="another format"):
-        load_model({**describe(run, 0), "format": 2}, b"")
+        load_model({**describe(run, 0, 7), "format": 2}, b"")
 
 
 def test_a_result_is_done_when_all_its_bytes_are_there(tmp_path: Path) -> None:
