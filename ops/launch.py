@@ -31,6 +31,8 @@ class LaunchConfig(Config):
     """`host:port` of node 0 where the nodes meet; needed with more than one node, refused with one."""
     node_rank: Annotated[int, Field(ge=0)] = 0
     """This node's number; node 0 hosts the meeting point and reports to Dagster and MLflow."""
+    predictors: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes of one machine that share the test split when the report is made; they say the same as one."""
     max_restarts: Annotated[int, Field(ge=0, le=100)] = 0
     """How often torchrun restarts the ranks in place after any failure, before the launcher sees one."""
     retries: Annotated[int, Field(ge=0, le=100)] = 1

@@ -51,7 +51,7 @@ def forecast_report(build: Build, given: Given) -> ForecastReport:
             blocks=rows[task.input].dt.epoch("us").to_numpy() // WEEK_US,
             past=_double(inputs["test"].values[:, :, inputs["test"].past]),
             truth=_double(test.label[:, 0]),
-            predicted=_double(predict_split(model, caches, "test")),
+            predicted=_double(predict_split(model, caches, "test", build.services.predictors)),
             persistence=_double(test.label[:, 1]),
         ),
         splits={split: len(examples[split]) for split in SPLITS},

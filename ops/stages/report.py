@@ -217,7 +217,8 @@ def _judged(build: Build, model: Version, rows: pl.DataFrame) -> tuple[TestRows,
     train, test = rows.filter(pl.col("split") == "train"), rows.filter(pl.col("split") == "test")
     if test.is_empty():
         raise BadData("there is no test row to judge the model on", where="report", hint="raise split.test")
-    predicted = predict_split(model, build.every("token_cache"), "test").argmax(axis=1).astype(np.int64)
+    said = predict_split(model, build.every("token_cache"), "test", build.services.predictors)
+    predicted = said.argmax(axis=1).astype(np.int64)
     labels = test["label"].to_numpy().astype(np.int64)
     statistics = build.one("statistics").json("statistics.json")
     train_inputs, inputs = (read_rows(part, recipe, statistics) for part in (train, test))

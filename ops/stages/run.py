@@ -91,7 +91,17 @@ def build_stage(stage: Stage, recipe: Recipe, partition: str, store: Store, serv
     def write(output: Output) -> Counts | None:
         work = partial(slot.work, goal.fingerprint)
         external = goal.ingredients.get("external", "")
-        return stage.build(Build(recipe, partition, goal.inputs, output, work, services or Services(), external))
+        return stage.build(
+            Build(
+                recipe,
+                partition,
+                goal.inputs,
+                output,
+                work,
+                services or Services(predictors=recipe.launch.predictors),
+                external,
+            )
+        )
 
     try:
         version, built = slot.commit(goal.fingerprint, goal.ingredients, write)

@@ -35,10 +35,12 @@ class Services:
     Attributes:
         launch: starts training.
         on_record: receives each metrics record while training runs.
+        predictors: processes that share what a model is asked; the answer is the same for any number.
     """
 
     launch: Launch = _no_launch
     on_record: Callable[[Record], None] = field(default=lambda record: None)
+    predictors: int = 1
 
 
 @dataclass(frozen=True)

@@ -80,11 +80,22 @@ def evaluate(
     return Verdict(mean, task.metrics(summed), summed.tolist(), len(examples))
 
 
-def predict(model: nn.Module, task: Task, spec: Spec, examples: Examples) -> NDArray[np.float32]:
-    """What the model says about each example: (N, C), in the order of the examples."""
+def predict(
+    model: nn.Module, task: Task, spec: Spec, examples: Examples, part: int = 0, parts: int = 1
+) -> NDArray[np.float32]:
+    """What the model says about each example: (N, C), in the order of the examples.
+
+    Args:
+        model: the network.
+        task: makes probabilities of logits.
+        spec: what the model reads.
+        examples: all of them.
+        part: number of this process; it computes its share of the batches, and says zeros elsewhere.
+        parts: number of processes. Batches are the same for any number, so that together they say the same bits.
+    """
     strategy = alone(model)
     found: NDArray[np.float32] | None = None
-    for rows in batches(examples.length):
+    for rows in shares(examples.length, part, parts):
         _, logits = _forward(model, task, spec, examples, rows, strategy)
         said = task.probabilities(logits).cpu().numpy()
         if found is None:
@@ -110,6 +121,11 @@ def tell(
         nats[at] = task.nats(logits, labels).numpy()[row, place]
         hits[at] = (logits.argmax(dim=-1) == labels).numpy()[row, place]
     return nats, hits
+
+
+def shares(lengths: NDArray[np.int64], part: int, parts: int) -> Iterator[NDArray[np.int64]]:
+    """The batches of one of several processes: every `parts`-th, so that each has short and long ones."""
+    return (rows for number, rows in enumerate(batches(lengths)) if number % parts == part)
 
 
 def batches(lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:

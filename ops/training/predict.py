@@ -12,18 +12,26 @@ from ops.storage import Version
 from ops.training.data import load_examples
 from ops.training.evaluate import predict, tell
 from ops.training.inputs import cache_inputs
+from ops.training.predict_part import predict_together
 from ops.training.result import load_model
 
 
-def predict_split(model: Version, caches: Mapping[str, Version], split: str) -> NDArray[np.float32]:
+def predict_split(model: Version, caches: Mapping[str, Version], split: str, processes: int = 1) -> NDArray[np.float32]:
     """Probabilities (N, C), or forecasts, for the original examples of a split, in the order of partitions and rows.
 
     Args:
         model: the stored model; its bytes are verified before they are parsed.
         caches: the token caches by partition.
         split: `valid` or `test`; copies made by augmentation occur in `train` alone.
+        processes: how many share the work; what they say is the same for any number.
+
+    Raises:
+        TrainingFailed: one of several processes failed.
     """
-    trained = load_model(model.json("model.json"), model.file("model.safetensors").read_bytes())
+    weights = model.file("model.safetensors")
+    if processes > 1:
+        return predict_together(model.json("model.json"), weights, cache_inputs(caches), split, processes)
+    trained = load_model(model.json("model.json"), weights.read_bytes())
     examples = load_examples(
         cache_inputs(caches), trained.spec.dtype, len(trained.classes), label_shape=trained.task.label_shape
     )[split]
