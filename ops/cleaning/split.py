@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -33,8 +33,8 @@ class Split(Config):
     With `groups` the content of those columns decides, so that a speaker's or a page's rows are on one side. With
     `near_duplicates` texts that a step of that kind finds alike are on one side, along any chain. With `time` the
     latest rows are test rows, those before them valid rows, and nothing is drawn. With `position`, a number from 0 to
-    1 that says where in its text a row begins (see `passages`), the last share of every text is test, the share before
-    it valid; a null is a training row.
+    1 that says where in its text a row begins (see `passages`), the last share of every text is test, and the share
+    before it, or the first one, valid; a null is a training row.
     """
 
     valid: Fraction = 0.1
@@ -56,7 +56,10 @@ class Split(Config):
     test_from: Moment | None = None
     """With `time`: the first moment of the test rows."""
     position: str | None = None
-    """A column of places in a text from 0 to 1: the end of every text is test, what comes before it valid."""
+    """A column of places in a text from 0 to 1: the end of every text is test."""
+    valid_place: Literal["before_test", "start"] = "before_test"
+    """With `position`: where the valid rows lie. What comes just before the test rows tells much of them (names, say):
+    with the valid rows at the start of the text, training keeps it."""
 
     @model_validator(mode="after")
     def _shares(self) -> Split:
@@ -72,6 +75,8 @@ class Split(Config):
                 raise ValueError("valid_from must be before test_from")
             if self.groups or self.near_duplicates or self.columns:
                 raise ValueError("time alone decides: columns, groups and near_duplicates have no place beside it")
+        if self.valid_place != "before_test" and self.position is None:
+            raise ValueError("valid_place is for a split by position")
         if self.position is not None and (self.time or self.groups or self.near_duplicates or self.columns):
             raise ValueError(
                 "position alone decides: time, columns, groups and near_duplicates have no place beside it"
@@ -148,7 +153,6 @@ class Split(Config):
             raise ConfigError(f"split: column {column!r} is {table.schema[column]}, no place from 0 to 1")
         # Shares such as 0.9 have no exact float: what differs in the tenth digit is the same place.
         place = pl.col(column).cast(pl.Float64).round(9)
-        late = pl.when(place >= round(1.0 - self.test, 9)).then(pl.lit("test"))
-        return (
-            late.when(place >= round(1.0 - self.test - self.valid, 9)).then(pl.lit("valid")).otherwise(pl.lit("train"))
-        )
+        test, before = (round(1.0 - share, 9) for share in (self.test, self.test + self.valid))
+        valid = place < round(self.valid, 9) if self.valid_place == "start" else place >= before
+        return pl.when(place >= test).then(pl.lit("test")).when(valid).then(pl.lit("valid")).otherwise(pl.lit("train"))

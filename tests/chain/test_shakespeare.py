@@ -34,7 +34,7 @@ def test_the_test_split_is_the_last_tenth_that_others_judge_on(mirror: Path, tmp
     rows = built["shards", ALL].version.parquet("data.parquet")
     parts = {split: "".join(rows.filter(pl.col("split") == split)["text"]) for split in ("train", "valid", "test")}
     assert parts["test"] == text[int(0.9 * len(text)) :] and len(parts["test"]) == 111_540
-    assert parts["train"] + parts["valid"] == text[:1_003_854]
+    assert parts["valid"] + parts["train"] == text[:1_003_854]
     cache = built["token_cache", ALL].version
     vocabulary = built["tokenizer", ALL].version.manifest.facts["vocabulary"]
     examples = load_examples(cache_inputs({ALL: cache}), "<u2", 0, label_shape=None)

@@ -190,6 +190,7 @@ def test_a_part_has_its_defaults_and_nothing_else(folder: Path) -> None:
         "split": {
             **{"valid": 0.2, "test": 0.2, "columns": ["text"], "salt": "", "groups": None, "near_duplicates": False},
             **dict.fromkeys(("time", "valid_from", "test_from", "position")),
+            "valid_place": "before_test",
         },
     }
     assert found.part("source")["source"]["path"] == "tiny.csv"

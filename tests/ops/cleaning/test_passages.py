@@ -58,6 +58,10 @@ def test_shares_of_every_text_and_a_null_trains() -> None:
     table = pl.DataFrame({"position": [0.0, 0.79999, 0.8, 0.9, 0.99, None]})
     split = Split(position="position", valid=0.1, test=0.1).assign(table)["split"].to_list()
     assert split == ["train", "train", "valid", "test", "test", "train"]
+    first = Split(position="position", valid_place="start", valid=0.8, test=0.1).assign(table)["split"].to_list()
+    assert first == ["valid", "valid", "train", "test", "test", "train"]
+    with pytest.raises(ValidationError, match="valid_place is for a split by position"):
+        Split(valid_place="start")
     with pytest.raises(ConfigError, match="'position' is String, no place"):
         Split(position="position").assign(pl.DataFrame({"position": ["a"]}))
     with pytest.raises(ValidationError, match="position alone decides"):
