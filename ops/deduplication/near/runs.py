@@ -40,6 +40,9 @@ FILTER_BITS = 8
 BUCKET_BLOCKS = 8
 """Blocks of a run that are read for one hash at most: 8,192 records, so that no bucket is too large for the memory."""
 
+AT_ONCE = 1024
+"""Blocks that are read at a time for hashes that are looked up: 8 MB."""
+
 _AT_A_TIME = 1 << 14
 """Records that go into a filter at a time: they stay in the processor's cache."""
 
@@ -116,16 +119,20 @@ class Run:
             # The largest hash there is has no next one.
             stop = np.searchsorted(heads, hashes << HASH | ROW, side="right")
             size = np.minimum(stop - start, BUCKET_BLOCKS)
-            numbers = np.unique(expanded(start, size))
-            records = self.bands.blocks(first + numbers)
-            begin = np.searchsorted(records, hashes << HASH)
-            size = np.searchsorted(records, hashes << HASH | ROW, side="right") - begin
-            records = records[expanded(begin, size)]
-            found.append(records[records != NONE])
+            cuts = np.flatnonzero(np.diff(np.cumsum(size) // AT_ONCE)) + 1
+            for some in np.split(np.arange(len(hashes)), cuts):
+                found.append(self._of(hashes[some], first, start[some], size[some]))
         records = np.concatenate(found)
         if len(found) > 2:
             records.sort(kind="stable")  # which merges pieces that are in order
         return records
+
+    def _of(self, hashes: U64, first: int, start: I64, size: I64) -> U64:
+        """The records of hashes that lie in `size` blocks from `start` on of the segment that begins at `first`."""
+        records = self.bands.blocks(first + np.unique(expanded(start, size)))
+        begin = np.searchsorted(records, hashes << HASH)
+        found = records[expanded(begin, np.searchsorted(records, hashes << HASH | ROW, side="right") - begin)]
+        return found[found != NONE]
 
     def _may_have(self, hashes: U64, low: int, high: int) -> npt.NDArray[np.bool_]:
         shift = HASH_BITS - (len(self.filter).bit_length() - 1)
