@@ -178,6 +178,11 @@ class TrainingConfig(Config):
                     raise ValueError(f"{name} is not for {self.strategy}")
             if self.precision == "float16":
                 raise ValueError(f"precision: float16 is not for {self.strategy}; say bfloat16")
+        if self.strategy == "hogwild":
+            if self.optimizer != "sgd" or self.momentum or self.averaging is not None:
+                raise ValueError("hogwild steps by plain SGD: say optimizer: sgd and momentum: 0, without averaging")
+            if self.accelerator not in ("auto", "cpu"):
+                raise ValueError("hogwild shares the memory of CPUs: say accelerator: cpu")
         return self
 
     @model_validator(mode="after")

@@ -33,6 +33,8 @@ def strategy_problems(training: TrainingConfig, launch: LaunchConfig, model: Mod
         if world % size:
             yield ("training", "parallel", "tensor"), f"{world} processes are no groups of {size}"
         yield from _division(model, size)
+    elif strategy == "hogwild" and launch.nodes > 1:
+        yield ("training", "strategy"), "hogwild shares memory, so it is for one machine"
     elif strategy == "pipeline":
         yield from _stages(model, world)
     if training.sync_batch_norm and strategy in ("tensor", "fsdp_tensor", "pipeline"):

@@ -23,6 +23,10 @@ def strategy_of(run: RunSpec, group: Group, total: int) -> Strategy:
     config = run.training
     if run.world_size == 1 and config.strategy != "ddp":
         raise ConfigError(f"{config.strategy} is for several processes", where="training.strategy", hint="say ddp")
+    if config.strategy == "hogwild":
+        from ops.training.parallel.hogwild import Hogwild
+
+        return Hogwild(run.folder, run.world_size - 1, total, group.device)
     if config.strategy == "parameter_server":
         from ops.training.parallel.server import Server
 

@@ -36,13 +36,13 @@ class _Ledger:
         number: of the stretch.
         following: the next step whose batch is given out, where workers run ahead.
         waiting: units that nobody works on.
-        arrived: gradients, sums of losses and units of loss by unit, in the order in which they came.
+        arrived: gradients, sums of losses, units of loss and lengths by unit, in the order in which they came.
     """
 
     number: int = 0
     following: int = 0
     waiting: list[Unit] = field(default_factory=list)
-    arrived: dict[Unit, tuple[dict[str, Tensor], float, int]] = field(default_factory=dict)
+    arrived: dict[Unit, tuple[dict[str, Tensor], float, int, float]] = field(default_factory=dict)
 
 
 class Server(Strategy):
@@ -70,6 +70,7 @@ class Server(Strategy):
         self._changed = threading.Condition()
         self._ledger, self._version, self._weights, self._over = _Ledger(), 0, b"", False
         self._cpu: dict[str, float] = {}
+        self._working = 0
         self._listening: socket.socket | None = None
         self._threads: list[threading.Thread] = []
 
@@ -119,11 +120,11 @@ class Server(Strategy):
                 units = [ready] if ready is not None else []
             found = [self._ledger.arrived.pop(unit) for unit in units]
         for name, weight in self._module.named_parameters():
-            pieces = [gradients[name] for gradients, _, _ in found if name in gradients]
+            pieces = [gradients[name] for gradients, *_ in found if name in gradients]
             if pieces:
                 total = torch.stack(pieces).sum(dim=0) if len(pieces) > 1 else pieces[0]
                 weight.grad = total.to(weight.device) * (scale * batch.count)
-        losses = sum(value / count for _, value, count in found)
+        losses = sum(value / count for _, value, count, _ in found)
         return torch.tensor(losses * batch.count, dtype=torch.float64)
 
     def stepped(self, model: nn.Module, step: int) -> None:
@@ -205,6 +206,7 @@ class Server(Strategy):
 
             self._changed.wait_for(found)
             stretch, weights = self._ledger.number, self._weights
+            self._working += unit is not None
         if unit is None:
             send(line, {"over": True})
             return False
@@ -214,6 +216,7 @@ class Server(Strategy):
             head, gradients = receive(line)
         except BaseException:
             with self._changed:
+                self._working -= 1
                 if self._ledger.number == stretch:
                     self._ledger.waiting.insert(0, unit)
                 self._changed.notify_all()
@@ -223,7 +226,9 @@ class Server(Strategy):
 
     def _take(self, head: Mapping[str, Any], unit: Unit, stretch: int, gradients: dict[str, Tensor]) -> None:
         with self._changed:
+            self._working -= 1
             self._cpu[str(head["who"])] = float(head["cpu_s"])
             if self._ledger.number == stretch:
-                self._ledger.arrived[unit] = (gradients, float(head["loss"]), int(head["count"]))
+                figures = float(head["loss"]), int(head["count"]), float(head.get("norm", 0.0))
+                self._ledger.arrived[unit] = (gradients, *figures)
             self._changed.notify_all()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from typing import Any
@@ -29,7 +28,8 @@ from ops.training.update import batch_loss
 PATIENCE_S = 60.0
 """How long a worker looks for its server."""
 
-log = logging.getLogger("satiety.training")
+Told = dict[str, Any]
+"""What a worker says of its work: sum of losses, units of loss, CPU-seconds until now, and who it is."""
 
 
 def work(run: RunSpec, group: Group, stop: Stop) -> int:
@@ -38,7 +38,6 @@ def work(run: RunSpec, group: Group, stop: Stop) -> int:
     Raises:
         Temporary: there is no server, or it is gone.
     """
-    helper = _Helper(run, group)
     line = None
     until = time.monotonic() + PATIENCE_S
     while (line := connect(run.folder / PLACE)) is None:
@@ -49,22 +48,32 @@ def work(run: RunSpec, group: Group, stop: Stop) -> int:
         time.sleep(0.05)
     try:
         with line:
+            helper = _helper(run, group)
             while True:
                 head, weights = receive(line)
                 if head.get("over"):
                     return stop.signal
-                send(line, *helper.gradients(head, weights))
+                unit = (int(head["step"]), int(head["part"]), int(head["parts"]))
+                send(line, *helper.answer(unit, weights))
     except LostError as error:
         if stop.signal:
             return stop.signal
         raise Temporary(f"the parameter server is gone: {error}", where=f"rank {group.rank}") from error
 
 
-class _Helper:
+def _helper(run: RunSpec, group: Group) -> Helper:
+    if run.training.strategy != "hogwild":
+        return Helper(run, group)
+    from ops.training.parallel.hogwild import Hog
+
+    return Hog(run, group)
+
+
+class Helper:
     """Computes gradients of parts of batches."""
 
     def __init__(self, run: RunSpec, group: Group) -> None:
-        self._run, self._group = run, group
+        self.run, self._group = run, group
         config, classes = run.training, len(run.classes)
         self._task, self._spec = run.task_value(), run.input
         kind = run.model_value()
@@ -72,38 +81,42 @@ class _Helper:
             run.inputs, self._spec.dtype, classes, config.loader.memory << 20, self._task.label_shape
         )["train"]
         self._order = Order(self._examples.length, config.batch_size, run.seed, config.bucketing)
-        self._model: nn.Module = kind.build(self._spec, self._task.outputs(classes, self._spec))
-        self._model.to(group.device, WEIGHTS[config.precision]).train()
-        lower(self._model, group.device, config.precision)
+        self.total = config.steps or self._order.steps_per_epoch * (config.epochs or 1)
+        self.model: nn.Module = kind.build(self._spec, self._task.outputs(classes, self._spec))
+        self.model.to(group.device, WEIGHTS[config.precision]).train()
+        lower(self.model, group.device, config.precision)
         self._strategy = Strategy(Group(device=group.device))
-        self._strategy.prepare(self._model)
+        self._strategy.prepare(self.model)
         self._loaders: dict[tuple[int, int], Ahead[Any, Batch]] = {}
 
-    def gradients(self, head: dict[str, Any], weights: dict[str, Tensor]) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Gradients of the mean loss of the step's batch that are due to a part of it, at these weights."""
-        step, part, parts = int(head["step"]), int(head["part"]), int(head["parts"])
+    def answer(self, unit: tuple[int, int, int], weights: dict[str, Tensor]) -> tuple[Told, dict[str, Tensor]]:
+        """What there is to tell of a unit of work (step, part, number of parts), and gradients at these weights."""
         with torch.no_grad():
-            for name, weight in self._model.named_parameters():
+            for name, weight in self.model.named_parameters():
                 weight.copy_(weights[name])
-                weight.grad = None
+        told = self.compute(unit)
+        found = {name: weight.grad for name, weight in self.model.named_parameters() if weight.grad is not None}
+        return told, {name: gradient.contiguous().cpu() for name, gradient in found.items()}
+
+    def compute(self, unit: tuple[int, int, int]) -> Told:
+        """Put the gradients of the mean loss of a step's batch that are due to a part of it into the model."""
+        step, part, parts = unit
+        self.model.zero_grad()
         # Whoever computes the part drops the same values.
-        random_state.seed_everything(random_state.seed_of_rank(self._run.seed, part, step))
+        random_state.seed_everything(random_state.seed_of_rank(self.run.seed, part, step))
         batch = self._loader(part, parts).get(step).to(self._group.device)
-        smoothing = self._run.training.label_smoothing
+        smoothing = self.run.training.label_smoothing
         loss = self._strategy.backward(
             batch, lambda said, piece: batch_loss(self._task, said, piece, smoothing), 1.0 / batch.count
         )
-        told = {"loss": float(loss), "count": batch.count, "cpu_s": time.process_time(), "who": os.getpid()}
-        found = {name: weight.grad for name, weight in self._model.named_parameters() if weight.grad is not None}
-        return told, {name: gradient.contiguous().cpu() for name, gradient in found.items()}
+        return {"loss": float(loss), "count": batch.count, "cpu_s": time.process_time(), "who": os.getpid()}
 
     def _loader(self, part: int, parts: int) -> Ahead[Any, Batch]:
         """The batches of a part; made when they are wanted, since nobody knows which one is next."""
         if (part, parts) not in self._loaders:
-            run, config = self._run, self._run.training
-            total = config.steps or self._order.steps_per_epoch * (config.epochs or 1)
+            run, config = self.run, self.run.training
             self._loaders[part, parts] = batches(
-                self._examples, self._order, self._task, self._spec, total, Loader(workers=0), part, parts,
+                self._examples, self._order, self._task, self._spec, self.total, Loader(workers=0), part, parts,
                 config.mixing, run.seed, alteration(run),
             )  # fmt: skip
         return self._loaders[part, parts]

@@ -8,9 +8,11 @@ from pydantic import Field
 
 from ops.config import Config
 
-StrategyName = Literal["ddp", "zero1", "fsdp", "tensor", "fsdp_tensor", "pipeline", "local_sgd", "parameter_server"]
+StrategyName = Literal[
+    "ddp", "zero1", "fsdp", "tensor", "fsdp_tensor", "pipeline", "local_sgd", "parameter_server", "hogwild"
+]
 
-SERVED = frozenset({"parameter_server"})
+SERVED = frozenset({"parameter_server", "hogwild"})
 """Strategies in which one process has the weights and the others work for it."""
 
 
