@@ -71,7 +71,7 @@ def copy_block(theirs: Any, ours: Block) -> None:
 def test_equals_torchs_transformer(place: str, activation: str, projections: str) -> None:
     """The article's post-norm and the pre-norm one, with padded sources: both stacks with copied weights."""
     made = anatomy(norm_place=place, activation=activation, positions="none", projections=projections)
-    ours = awake(made)
+    ours = awake(made, scaled=True)  # by the square root of 16
     options: dict[str, Any] = {"activation": activation, "batch_first": True, "norm_first": place == "pre"}
     encoder = nn.TransformerEncoder(
         nn.TransformerEncoderLayer(16, 4, 32, 0.0, **options),
@@ -91,8 +91,8 @@ def test_equals_torchs_transformer(place: str, activation: str, projections: str
     source, lengths, before = batch()
     assert ours.source is not None
     expected = whole(
-        ours.source(source),
-        ours.writer.embedding(before),
+        4.0 * ours.source(source),
+        4.0 * ours.writer.embedding(before),
         tgt_mask=torch.ones(10, 10).triu(1).bool(),
         src_key_padding_mask=torch.arange(7) >= lengths[:, None],
         memory_key_padding_mask=torch.arange(7) >= lengths[:, None],
