@@ -15,6 +15,7 @@ from benchmarks.dedup_growth import deduplication_growth, deduplication_memory
 from benchmarks.deduplication import deduplication, near_duplicates
 from benchmarks.families import families
 from benchmarks.generation import generation
+from benchmarks.gpt2 import gpt2
 from benchmarks.image_hashing import image_hashing
 from benchmarks.imputation import imputation
 from benchmarks.measure import Figure
@@ -26,6 +27,7 @@ from benchmarks.pipeline import idle, overhead
 from benchmarks.quality import quality, threshold
 from benchmarks.records import records
 from benchmarks.shakespeare import shakespeare
+from benchmarks.training import training
 
 SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "overhead": lambda repeats: overhead("quickstart", max(1, repeats // 3)),
@@ -45,6 +47,8 @@ SUITES: dict[str, Callable[[int], list[Figure]]] = {
     "records": records,
     "near_duplicates": near_duplicates,
     "deduplication": deduplication,
+    "training": training,
+    "gpt2": gpt2,
     "shakespeare": shakespeare,
     "generation": generation,
     "deduplication_memory": deduplication_memory,

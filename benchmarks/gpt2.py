@@ -4,7 +4,7 @@ The tokens are made here: how fast a model learns does not depend on what they s
 utilisation (Chowdhery et al., 2022) of the steady state: three times the matrix products of a forward pass, attention
 counted in full, times examples a second, over what the card's maker says that it can do in bfloat16.
 
-    python -m benchmarks.gpt2 [--steps 60] [--tiny]
+    python -m benchmarks.gpt2 [--steps 20] [--tiny]
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SMALL = {"dim": 768, "depth": 12, "heads": 12, "feed_forward": 3072}
 TINY = {"dim": 64, "depth": 2, "heads": 4}
 
 
-def gpt2(repeats: int, *, steps: int = 60, tiny: bool = False, **training: Any) -> list[Figure]:
+def gpt2(repeats: int, *, steps: int = 20, tiny: bool = False, **training: Any) -> list[Figure]:
     """Train some steps; the figures of each block, or nothing where there is no GPU.
 
     Args:
@@ -58,9 +58,37 @@ def gpt2(repeats: int, *, steps: int = 60, tiny: bool = False, **training: Any) 
 
 
 def _run(folder: Path, block: str, steps: int, tiny: bool, training: dict[str, Any]) -> Path:
-    """The run's file, and its token cache beside it."""
-    context, vocabulary, batch = (64, 512, 8) if tiny else (1024, 50_304, 64)
-    windows = batch * 8
+    context, vocabulary, batch = (64, 512, 8) if tiny else (1024, 50_304, 512)
+    model = {"kind": "transformer_decoder", "block": block, **(TINY if tiny else SMALL)}
+    settings = {
+        "steps": steps,
+        "batch_size": batch,
+        "micro_batch": batch // 8,
+        "bucketing": False,
+        "learning_rate": 0.0006,
+        "log_every": 2,
+        "checkpoint_every": 100_000,
+        "precision": "bfloat16",
+        "compile": True,
+        "deterministic": False,
+        **training,
+    }
+    return write_run(folder, model, settings, context, vocabulary, 2 * batch)
+
+
+def write_run(
+    folder: Path, model: dict[str, Any], training: dict[str, Any], context: int, vocabulary: int, windows: int
+) -> Path:
+    """A run of a language model on tokens made here; returns its file.
+
+    Args:
+        folder: where the run, its token cache and its work are.
+        model: the recipe's model.
+        training: the recipe's training.
+        context: tokens of a window.
+        vocabulary: number of tokens, at most 65,536.
+        windows: training examples.
+    """
     tokens = np.random.default_rng(0).integers(0, vocabulary, windows * context + 1).astype("<u2")
     cache = folder / "cache"
     cache.mkdir()
@@ -76,20 +104,8 @@ def _run(folder: Path, block: str, steps: int, tiny: bool, training: dict[str, A
     files = {name: sha256_file(cache / name) for name in ("data.bin", "index.parquet")}
     spec = {
         "task": {"kind": "language_model", "input": "text", "context": context},
-        "model": {"kind": "transformer_decoder", "block": block, **(TINY if tiny else SMALL)},
-        "training": {
-            "steps": steps,
-            "batch_size": batch,
-            "micro_batch": batch // 2,
-            "bucketing": False,
-            "learning_rate": 0.0006,
-            "log_every": 5,
-            "checkpoint_every": 100_000,
-            "precision": "bfloat16",
-            "compile": True,
-            "deterministic": False,
-            **training,
-        },
+        "model": model,
+        "training": training,
         "seed": 1,
         "inputs": [{"partition": "all", "path": str(cache), "files": files}],
         "input": {"kind": "text", "vocabulary": vocabulary, "max_length": context},
@@ -124,7 +140,7 @@ def _figures(work: Path, block: str, tiny: bool) -> list[Figure]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--tiny", action="store_true")
     options = parser.parse_args()
     for figure in gpt2(1, steps=options.steps, tiny=options.tiny):

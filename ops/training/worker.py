@@ -15,6 +15,9 @@ import sys
 import time
 from pathlib import Path
 
+# Before pydantic is imported: it would read what every installed distribution declares, to look for plugins.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
 from ops.errors import ConfigError, SatietyError, Temporary
 from ops.storage.files import remove_tree
 from ops.training.run import RunSpec, read_run

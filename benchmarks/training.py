@@ -1,0 +1,129 @@
+"""What training costs beside forward and backward passes: the loop, waiting for data, checkpoints, and the start."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpt2 import write_run
+from benchmarks.measure import ROOT, Figure
+
+STEPS = 300
+MODEL = {"kind": "transformer_decoder", "block": "gpt2", "dim": 128, "depth": 4, "heads": 4}
+"""nanoGPT's configuration for tiny Shakespeare on a CPU: 0.8 million weights, windows of 64, batches of 12."""
+SETTINGS = {"batch_size": 12, "bucketing": False, "learning_rate": 0.001, "accelerator": "cpu", "log_every": 10}
+
+
+def training(repeats: int) -> list[Figure]:
+    """The loop's overhead, the shares of waiting and of checkpoints, and the start of a process."""
+    turns = max(2, repeats // 2)
+    runs, bares = [], []
+    for _ in range(turns):
+        runs.append(_run(STEPS, checkpoint_every=100_000))
+        bares.append(_bare())
+    start = min(_run(1)["cpu_s"] for _ in range(turns))
+    loop = (min(run["cpu_s"] for run in runs) - start) / min(bares) - 1
+    waiting = min(run["waiting_share"] for run in runs)
+    saved = [_run(STEPS, checkpoint_every=100) for _ in range(turns)]
+    saving = min(run["saving_s"] / run["computing_s"] for run in saved)
+    imported, started = _start(turns + 1)
+    detail = {"cpu_s": [run["cpu_s"] for run in runs], "bare_s": bares, "start_s": start}
+    begun, met = {"import_s": imported, "start_s": started}, started <= 1.3 * imported
+    return [
+        Figure("training: the loop over forward, backward and step", loop, "", "<= 0.05", loop <= 0.05, detail),
+        Figure("training: waiting for data, share", waiting, "", "<= 0.02", waiting <= 0.02),
+        Figure("training: a checkpoint every 100 steps, share", saving, "", "<= 0.03", saving <= 0.03),
+        Figure(
+            "training: start over import torch", started / imported, "x", "<= 1.3", started <= 1.3 * imported, begun
+        ),
+    ]
+
+
+def _run(steps: int, **settings: Any) -> dict[str, Any]:
+    """The cost record of a run in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = write_run(Path(folder), MODEL, {**SETTINGS, "steps": steps, **settings}, 64, 65, 600)
+        subprocess.run(_worker(run), check=True, env=_environment())
+        cost: dict[str, Any] = json.loads((run.parent / "result" / "cost.json").read_text())
+        return cost
+
+
+def _bare() -> float:
+    """CPU seconds of the same steps in a loop that does nothing else, in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        run = write_run(Path(folder), MODEL, {**SETTINGS, "steps": STEPS}, 64, 65, 600)
+        command = [sys.executable, "-m", "benchmarks.training", str(run)]
+        return float(subprocess.run(command, check=True, env=_environment(), capture_output=True, text=True).stdout)
+
+
+def _bare_loop(path: Path) -> float:
+    """Forward, backward, clipping and AdamW's step as plain torch, on batches that are there already."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+
+    from ops.training.data import load_examples
+    from ops.training.run import read_run
+
+    run = read_run(path)
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    task, examples = run.task_value(), load_examples(run.inputs, "<u2", 0, label_shape=None)["train"]
+    torch.manual_seed(run.seed)
+    model = run.model_value().build(run.input, 65)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.001, betas=(0.9, 0.98), weight_decay=0.05, fused=True)
+    size, batches = run.training.batch_size, []
+    for step in range(STEPS):
+        rows = (torch.arange(size) + step * size).remainder(len(examples)).numpy()
+        values = torch.from_numpy(examples.values(rows).astype("int64"))
+        batches.append((values[:, :-1], values[:, 1:].contiguous()))
+    del task
+    began = time.process_time()
+    for inputs, targets in batches:
+        loss = functional.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        loss.item()
+    return time.process_time() - began
+
+
+def _start(turns: int) -> tuple[float, float]:
+    """CPU seconds of `import torch`, and of a training process that makes one step and ends; medians of some turns."""
+    imported, started = [], []
+    for _ in range(turns):
+        imported.append(_cpu([sys.executable, "-c", "import torch"]))
+        with tempfile.TemporaryDirectory() as folder:
+            run = write_run(Path(folder), MODEL, {**SETTINGS, "steps": 1}, 64, 65, 24)
+            started.append(_cpu(_worker(run)))
+    return statistics.median(imported), statistics.median(started)
+
+
+def _cpu(command: list[str]) -> float:
+    process = subprocess.Popen(command, env=_environment(), stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _worker(run: Path) -> list[str]:
+    return [sys.executable, "-m", "ops.training.worker", str(run)]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+if __name__ == "__main__":
+    print(_bare_loop(Path(sys.argv[1])))
