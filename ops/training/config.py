@@ -178,6 +178,8 @@ class TrainingConfig(Config):
                     raise ValueError(f"{name} is not for {self.strategy}")
             if self.precision == "float16":
                 raise ValueError(f"precision: float16 is not for {self.strategy}; say bfloat16")
+        if self.strategy == "pipeline" and self.compile:
+            raise ValueError("compile is not for pipeline, whose stages end in the middle of the model")
         if self.strategy == "hogwild":
             if self.optimizer != "sgd" or self.momentum or self.averaging is not None:
                 raise ValueError("hogwild steps by plain SGD: say optimizer: sgd and momentum: 0, without averaging")

@@ -111,7 +111,11 @@ def join(expected: int, accelerator: str = "cpu", connect: bool = True) -> Group
         raise ConfigError(f"torchrun's variables are no numbers: {error}", where="RANK, WORLD_SIZE") from error
     if world != expected:
         raise ConfigError(f"{world} processes were started, the run is for {expected}", where="world_size")
+    if world > 1 and not torch.cuda.is_available() and accelerator == "auto":
+        accelerator = "cpu"  # processes have no way to add up what lies on Apple's GPUs
     device = choose_device(accelerator, local)
+    if world > 1 and device.type == "mps":
+        raise ConfigError("one process only can use Apple's GPU", where="training.accelerator", hint="say cpu")
     if device.type == "cuda":
         torch.cuda.set_device(device)
     if world > 1 and connect:

@@ -63,6 +63,34 @@ def test_so_they_do_with_other_optimisers(tmp_path: Path, strategy: str, optimiz
     same(trained(tmp_path / "both", 2, {"strategy": strategy, "optimizer": optimizer}), alone)
 
 
+UNEVEN = {"batch_size": 47, "steps": 4, "micro_batch": 16, "evaluate_every": 2}
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One process, with batches of 47 examples and of one."""
+    return trained(tmp_path_factory.mktemp("uneven"), 1, UNEVEN)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "zero1", "fsdp", "tensor", "pipeline", "parameter_server"])
+def test_uneven_batches_in_several_parts(tmp_path: Path, uneven: Path, strategy: str) -> None:
+    """24 examples here and 23 there, then one here and none there; computed in parts that add up."""
+    world = 3 if strategy == "parameter_server" else 2
+    whole = {"micro_batch": None} if strategy == "parameter_server" else {}
+    same(trained(tmp_path, world, {**UNEVEN, **whole, "strategy": strategy}), uneven)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["zero1", "fsdp", "tensor", "pipeline"])
+def test_in_bfloat16_it_is_nearly_one_process(tmp_path: Path, strategy: str) -> None:
+    settings = {"precision": "bfloat16", "averaging": None}
+    alone = trained(tmp_path / "alone", 1, settings)
+    both = trained(tmp_path / "both", 2, {**settings, "strategy": strategy})
+    losses = [[line["loss"] for line in records(run) if "loss" in line] for run in (alone, both)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+
+
 def go_on(run: Path, after: int, world: int, strategy: str) -> None:
     """Take a run that has ended back to the checkpoint after some steps, and let others finish it."""
     shutil.rmtree(run.parent / "result")
