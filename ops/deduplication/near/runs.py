@@ -132,7 +132,8 @@ class Run:
         records = self.bands.blocks(first + np.unique(expanded(start, size)))
         begin = np.searchsorted(records, hashes << HASH)
         found = records[expanded(begin, np.searchsorted(records, hashes << HASH | ROW, side="right") - begin)]
-        return found[found != NONE]
+        kept: U64 = found[found != NONE]
+        return kept
 
     def _may_have(self, hashes: U64, low: int, high: int) -> npt.NDArray[np.bool_]:
         shift = HASH_BITS - (len(self.filter).bit_length() - 1)
