@@ -22,6 +22,7 @@ from ops.training.parallel.fsdp import Fsdp
 from ops.training.parallel.fsdp_tensor import FsdpTensor
 from ops.training.parallel.pipeline import Pipeline
 from ops.training.parallel.tensor import TensorParallel
+from ops.training.parallel.zero1 import Zero1
 from tests.ops.training.parallel.apart import together
 
 Found = tuple[float, float, dict[str, Any]]
@@ -93,6 +94,27 @@ def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path, projections
     for name, found in first.items():
         same(found, expected)
         assert second[name][:2] == found[:2]
+
+
+def held(group: Group) -> dict[str, float]:
+    """Which share of the weights' values a process holds, and with ZeRO-1 keeps the optimiser's state of."""
+    shares = {}
+    for name, make in {**TWO, "zero1": Zero1}.items():
+        model, strategy = language_model(), make(group)
+        whole = sum(weight.numel() for weight in model.parameters())
+        strategy.prepare(model)
+        mine = [w for each, w in model.named_parameters() if strategy.steps(each) and w.device.type != "meta"]
+        shares[name] = sum(strategy.piece(weight).numel() for weight in mine) / whole
+    return shares
+
+
+def test_each_process_holds_its_share_only(tmp_path: Path) -> None:
+    """Half of all with FSDP and ZeRO-1; with `tensor` half of the matrices; in a pipeline whole blocks."""
+    for shares in together(tmp_path, 2, held):
+        assert shares["fsdp"] == pytest.approx(0.5, abs=0.02)
+        assert shares["zero1"] == pytest.approx(0.5, abs=0.1)
+        assert 0.5 < shares["tensor"] < 0.6
+        assert 0.3 < shares["1f1b"] < 0.7
 
 
 @pytest.mark.slow

@@ -55,12 +55,22 @@ def test_four_train_what_one_does(tmp_path: Path, single: Path) -> None:
     same(trained(tmp_path, 4, {"strategy": "fsdp_tensor"}), single)
 
 
+@pytest.fixture(scope="module")
+def by_muon(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process alone trains with Muon, which wants whole matrices."""
+    return trained(tmp_path_factory.mktemp("muon"), 1, {"optimizer": "muon"})
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
 @pytest.mark.parametrize("strategy", ["zero1", "fsdp", "tensor", "pipeline"])
-def test_so_they_do_with_other_optimisers(tmp_path: Path, strategy: str, optimizer: str) -> None:
-    alone = trained(tmp_path / "alone", training={"optimizer": optimizer})
-    same(trained(tmp_path / "both", 2, {"strategy": strategy, "optimizer": optimizer}), alone)
+def test_with_muon_too(tmp_path: Path, by_muon: Path, strategy: str) -> None:
+    same(trained(tmp_path, 2, {"strategy": strategy, "optimizer": "muon"}), by_muon)
+
+
+@pytest.mark.slow
+def test_with_sgd_too(tmp_path: Path) -> None:
+    alone = trained(tmp_path / "alone", 1, {"optimizer": "sgd"})
+    same(trained(tmp_path / "both", 2, {"strategy": "zero1", "optimizer": "sgd"}), alone)
 
 
 UNEVEN = {"batch_size": 47, "steps": 4, "micro_batch": 16, "evaluate_every": 2}
@@ -81,13 +91,20 @@ def test_uneven_batches_in_several_parts(tmp_path: Path, uneven: Path, strategy:
     same(trained(tmp_path, world, {**UNEVEN, **whole, "strategy": strategy}), uneven)
 
 
+ROUGH = {"precision": "bfloat16", "averaging": None}
+
+
+@pytest.fixture(scope="module")
+def rough(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What one process alone trains in 16 bits."""
+    return trained(tmp_path_factory.mktemp("rough"), 1, ROUGH)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["zero1", "fsdp", "tensor", "pipeline"])
-def test_in_bfloat16_it_is_nearly_one_process(tmp_path: Path, strategy: str) -> None:
-    settings = {"precision": "bfloat16", "averaging": None}
-    alone = trained(tmp_path / "alone", 1, settings)
-    both = trained(tmp_path / "both", 2, {**settings, "strategy": strategy})
-    losses = [[line["loss"] for line in records(run) if "loss" in line] for run in (alone, both)]
+def test_in_bfloat16_it_is_nearly_one_process(tmp_path: Path, rough: Path, strategy: str) -> None:
+    both = trained(tmp_path, 2, {**ROUGH, "strategy": strategy})
+    losses = [[line["loss"] for line in records(run) if "loss" in line] for run in (rough, both)]
     assert losses[1] == pytest.approx(losses[0], rel=0.02)
 
 
@@ -104,11 +121,15 @@ def go_on(run: Path, after: int, world: int, strategy: str) -> None:
     assert f"going on after step {after}\n" in log(run)
 
 
-def test_a_run_goes_on_under_other_strategies(tmp_path: Path, single: Path) -> None:
+SHORT = ((2, 1, "ddp"), (4, 2, "tensor"))
+LONG = ((2, 1, "ddp"), (3, 2, "tensor"), (4, 2, "pipeline"), (5, 2, "zero1"))
+
+
+@pytest.mark.parametrize("ways", [SHORT, pytest.param(LONG, marks=pytest.mark.slow)])
+def test_a_run_goes_on_under_other_strategies(tmp_path: Path, single: Path, ways: Any) -> None:
     """Each from the checkpoint of the one before, weights, optimiser's state and average: as if one had done it all."""
-    keep = {"checkpoint_every": 1, "keep_checkpoints": 9}
-    run = trained(tmp_path, 2, {"strategy": "fsdp", **keep})
-    for after, world, strategy in ((2, 1, "ddp"), (3, 2, "tensor"), (4, 2, "pipeline"), (5, 2, "zero1")):
+    run = trained(tmp_path, 2, {"strategy": "fsdp", "checkpoint_every": 1, "keep_checkpoints": 9})
+    for after, world, strategy in ways:
         go_on(run, after, world, strategy)
     same(run, single)
 
