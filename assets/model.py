@@ -133,7 +133,7 @@ def _train(
         done(built, 1, 1)
         # Of the weights that were chosen, at whatever step; `valid_…` are the curves.
         metrics = {f"best_valid_{name}": value for name, value in _valid({ALL: built.version}).items()}
-        cost = {n: float(v) for n, v in (built.version.cost or {}).items() if isinstance(v, int | float)}
+        cost = _figures(built.version.cost or {})
         checks = {check.name: check.judge(recipe, {ALL: built.version}).passed for check in look(recipe).checks}
         named = {f"valid_{name}": passed for name, passed in checks.items()}
         # The champion is chosen by the report, on the test split.
@@ -146,6 +146,13 @@ def _train(
         )
         publish("done", stage.name)
         return built, run.link()
+
+
+def _figures(cost: Mapping[str, Any]) -> dict[str, float]:
+    """The plain numbers of a cost record, and the energy in joules; whether it was measured is in the record."""
+    found = {name: float(value) for name, value in cost.items() if isinstance(value, int | float)}
+    energy = cost.get("energy") or {}
+    return found | ({"joules": float(energy["joules"])} if energy.get("joules") is not None else {})
 
 
 def _training(recipe: Recipe, goal: Wanted, tags: dict[str, str]) -> Training:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -36,7 +37,9 @@ class Champion:
 
     def judge(self, step: int, verdict: Verdict, weights: Mapping[str, Tensor]) -> None:
         """Keep a copy of the weights if they are to be kept: the task's score is higher, or equal at a lower loss."""
-        quality = (self._task.score(verdict.metrics), -verdict.loss)
+        score = self._task.score(verdict.metrics)
+        # Nothing is greater than what is no number: it would be the best for ever.
+        quality = (-math.inf if math.isnan(score) else score, -verdict.loss)
         better = self._best is None or quality > self._best
         self.stale = 0 if better else self.stale + 1
         if better:

@@ -191,6 +191,8 @@ class TrainingConfig(Config):
     def _auto_needs_whole_models(self) -> TrainingConfig:
         if self.micro_batch == "auto" and self.strategy not in ("ddp", "zero1"):
             raise ValueError(f"micro_batch: auto is for the strategies ddp and zero1; give a number to {self.strategy}")
+        if self.micro_batch == "auto" and self.sync_batch_norm:
+            raise ValueError("micro_batch: auto tries sizes process by process; give a number beside sync_batch_norm")
         return self
 
     @field_validator("betas")

@@ -12,7 +12,7 @@ from typing import Any
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
-from ops.errors import CheckFailed
+from ops.errors import CheckFailed, ConfigError
 from ops.storage.hashing import canonical_json
 from ops.training import random_state
 from ops.training.altering import alteration
@@ -88,6 +88,12 @@ class Trainer:
         self._data = load_examples(
             run.inputs, self._spec.dtype, self._classes, self._config.loader.memory << 20, self._task.label_shape
         )
+        if self._config.patience is not None and not len(self._data["valid"]):
+            raise ConfigError(
+                "the validation split has no examples, by which patience is measured",
+                where="training.patience",
+                hint="leave patience out, or give split.valid a share",
+            )
         random_state.seed_everything(run.seed)  # the same weights in every process
         precision = self._config.precision
         self._model = self._kind.build(self._spec, self._outputs).to(group.device, WEIGHTS[precision])
@@ -159,8 +165,8 @@ class Trainer:
             step = self._progress.step
             if stopping is None or (self._is_due(step, self._evaluate_every) and not self._evaluate()):
                 continue  # went back to a checkpoint
-            if stopping or step % self._config.checkpoint_every == 0:
-                self._save()
+            if (stopping or step % self._config.checkpoint_every == 0) and not self._save():
+                continue
             if stopping:
                 log.info("asked to stop: checkpoint written after step %d", step)
                 return stopping
@@ -209,6 +215,7 @@ class Trainer:
     def _leave_out(self) -> int:
         """Go on to the next step without an update; returns 0: who asks to stop is heard in that one."""
         self._progress.step += 1
+        self._average.follow(self._progress.step)
         self._write({"left_out": 1})
         return 0
 
@@ -289,10 +296,19 @@ class Trainer:
             self._flops_of[width] = self._kind.flops(self._spec, self._outputs, self._task.width(width))
         return self._flops_of[width]
 
-    def _save(self) -> None:
-        """Write a checkpoint; what it took counts from the next one on."""
+    def _save(self) -> bool:
+        """Write a checkpoint, unless the weights are no numbers; what it took counts from the next one on.
+
+        Returns:
+            Whether training goes on from here; False where it went back to the checkpoint before.
+        """
         with self._spending.timed("saving"):
-            self._write_checkpoint()
+            whole = self._strategy.finite(self._model)
+            if whole:
+                self._write_checkpoint()
+        if not whole:
+            self._roll_back("largest weight", self._progress.step - 1)
+        return whole
 
     def _settle(self) -> None:
         self._strategy.settle(self._model.state_dict(), self._optimizers.state(), self._average.tensors)
@@ -321,6 +337,7 @@ class Trainer:
         state = found.state
         self._champion.restore(state["champion"], best)
         self._average.restore(average, self._strategy.share)
+        self._update.scale.restore(state["scale"])
         self._progress = Progress(**{name: state[name] for name in asdict(self._progress)})
         self._snapshots.restore_random(found)
         log.info("going on after step %d", found.step)
@@ -330,8 +347,10 @@ class Trainer:
     def _finish(self) -> None:
         """Write the result: the chosen weights, their description, the history, the verdict and the cost."""
         total, best = self._spending.lap(), self._champion.found
+        chosen = best is not None
+        if not chosen:
+            self._settle()
         with self._average.in_place():
-            chosen = self._champion.found is not None
             weights = self._champion.weights if chosen else self._strategy.whole(self._model.state_dict())
             weights = {name: value.clone() for name, value in weights.items()}
         if not self._group.first:

@@ -85,8 +85,9 @@ def _attempt(
     device: torch.device,
 ) -> None:  # fmt: skip
     held: list[Tensor] = [torch.empty_like(weight) for weight in model.parameters() for _ in range(2)]
-    inputs = task.collate(examples.values(rows), examples.length[rows], spec)
-    labels = torch.from_numpy(examples.label[rows])
+    values, lengths = examples.values(rows), examples.length[rows]
+    inputs = task.collate(values, lengths, spec)
+    labels = torch.from_numpy(task.targets(values, lengths, examples.label[rows]))
     batch = Batch(len(rows), len(rows), 0, inputs, labels, torch.ones(len(rows))).to(device)
     torch.autograd.backward(task.loss(model(*batch.inputs), batch.labels, batch.weights))
     del held

@@ -108,6 +108,7 @@ class Snapshots:
 
     def _find(self) -> bytes | None:
         """Choose the checkpoint, clear away what is after it, and open the journal there."""
+        back = self._journal is not None
         if self._journal is not None:  # training goes back to a checkpoint
             self._journal.close()
         elif not self._run.resume:
@@ -115,7 +116,9 @@ class Snapshots:
         make_folder(self._folder)
         found = checkpoint.newest(self._folder, log.warning, self._unusable)
         checkpoint.drop_after(self._folder, found.step if found else -1)
-        self._journal = Journal(self._metrics, found.state["journal"] if found else 0)
+        # Without one to go back to the run ends, and its lines show how it came to that.
+        kept = self._metrics.stat().st_size if back else 0
+        self._journal = Journal(self._metrics, found.state["journal"] if found else kept)
         if found is None:
             return None
         boxes = {name: torch.frombuffer(bytearray(data), dtype=torch.uint8) for name, data in found.files.items()}

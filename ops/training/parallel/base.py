@@ -108,8 +108,14 @@ class Strategy:
             The length (2-norm) of all gradients before they were scaled.
         """
         if largest is not None:
-            nn.utils.clip_grad_value_(model.parameters(), largest)
+            cut_off([weight.grad for weight in model.parameters() if weight.grad is not None], largest)
         return float(nn.utils.clip_grad_norm_(model.parameters(), longest or math.inf))
+
+    def finite(self, model: nn.Module) -> bool:
+        """Whether all weights and running values are numbers, in every process the same."""
+        pieces = [self.piece(value) for value in model.state_dict().values() if value.is_floating_point()]
+        own = all(bool(value.isfinite().all()) for value in pieces if not value.is_meta)
+        return float(self.group.total(torch.tensor(float(not own), device=self.group.sums))) == 0.0
 
     def stepped(self, model: nn.Module, step: int) -> None:
         """Called after each step of the optimisers, with the number of steps made."""
@@ -183,6 +189,12 @@ class Strategy:
             weight: the weight as this process has it.
         """
         return value.to(weight.device, copy=True)
+
+
+def cut_off(gradients: Sequence[Tensor], largest: float) -> None:
+    """Cut entries off at `largest`, in place; infinite ones become no numbers, which the gradients' length shows."""
+    for gradient in gradients:
+        gradient.masked_fill_(gradient.isinf(), math.nan).clamp_(-largest, largest)
 
 
 def _value_of(forward: Callable[[tuple[Tensor, ...]], Tensor]) -> Callable[[Loss, Batch], Tensor]:

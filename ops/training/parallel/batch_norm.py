@@ -40,13 +40,15 @@ class SharedBatchNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, ...) to the same; all processes call it together while they train."""
-        shape = (1, -1, *(1 for _ in x.shape[2:]))
+        shape, given = (1, -1, *(1 for _ in x.shape[2:])), x.dtype
+        x = x.float() if given in (torch.bfloat16, torch.float16) else x  # sums and counts are too many for 16 bits
         if self.training or self.running_mean is None or self.running_var is None:
             mean, variance = self._moments(x)
         else:
             mean, variance = self.running_mean, self.running_var
         normed = (x - mean.view(shape)) * (variance + self.epsilon).rsqrt().view(shape)
-        return normed if self.weight is None else normed * self.weight.view(shape) + self.bias.view(shape)
+        normed = normed if self.weight is None else normed * self.weight.view(shape) + self.bias.view(shape)
+        return normed.to(given)
 
     def _moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (C,) of each channel over all processes; the running ones move towards them.

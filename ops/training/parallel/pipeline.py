@@ -18,7 +18,7 @@ from ops.nn.decoder import Decoder
 from ops.nn.encoder import Encoder
 from ops.training.distributed import Group
 from ops.training.loader import Batch
-from ops.training.parallel.base import Loss, Strategy
+from ops.training.parallel.base import Loss, Strategy, cut_off
 from ops.training.parallel.channel import Channel
 
 BEHIND = ("head", "pooling.score")
@@ -167,7 +167,7 @@ class Pipeline(Strategy):
         """As in one process; the squares of all stages are added up."""
         gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
         if largest is not None:
-            nn.utils.clip_grad_value_(model.parameters(), largest)
+            cut_off(gradients, largest)
         squares = torch.zeros((), dtype=torch.float64, device=self.group.sums)
         for gradient in gradients:
             squares += gradient.square().sum().to(squares)

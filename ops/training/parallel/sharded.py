@@ -11,7 +11,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Placement
 
 from ops.training.distributed import Group
-from ops.training.parallel.base import Strategy
+from ops.training.parallel.base import Strategy, cut_off
 
 Layout = tuple[DeviceMesh, tuple[Placement, ...]]
 """Which processes hold pieces, and which pieces."""
@@ -78,8 +78,7 @@ class Sharded(Strategy):
         """As in one process; the squares of pieces are added up over the processes that hold them."""
         gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
         if largest is not None:
-            for gradient in gradients:
-                local(gradient).clamp_(-largest, largest)
+            cut_off([local(gradient) for gradient in gradients], largest)
         norm = math.sqrt(float(square_sum(gradients)))
         if longest is not None and not norm <= longest:
             factor = longest / (norm + 1e-6)  # as torch.nn.utils.clip_grad_norm_

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,15 @@ import pytest
 import torch
 from torch import nn
 
+from ops.tasks.text_classification import TextClassification
+from ops.training.champion import Champion
 from ops.training.config import TrainingConfig
 from ops.training.distributed import Group
+from ops.training.evaluate import Verdict
 from ops.training.loader import Batch
 from ops.training.parallel.base import Strategy
 from ops.training.update import Gradients, Update
-from tests.ops.training.runs import hashes, log, records, text_run, work, work_together
+from tests.ops.training.runs import hashes, log, records, text_run, work, work_together, write_cache
 
 BAD = {"steps": 12, "checkpoint_every": 2, "log_every": 1, "evaluate_every": 3}
 
@@ -72,6 +76,58 @@ def test_where_it_may_not_or_cannot_go_back_it_fails(tmp_path: Path, settings: d
     run = text_run(tmp_path, {**BAD, **settings})
     assert work(run) == 4
     assert not (run.parent / "result").exists()
+
+
+@pytest.mark.usefixtures("bad_batch")
+def test_a_run_that_cannot_go_back_keeps_its_lines(tmp_path: Path) -> None:
+    run = text_run(tmp_path, {**BAD, "checkpoint_every": 100})
+    assert work(run) == 4
+    assert [line["step"] for line in records(run) if "loss" in line] == [*range(1, 8)]
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp", "tensor", "pipeline"])
+def test_weights_that_are_no_numbers_are_in_no_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    """The fourth update of all spoils a weight just before a checkpoint is due; the one before it is gone back to."""
+    whole, done = Update.step, [0]
+
+    def step(self: Update, number: int, overflow: bool = False) -> float:
+        found, done[0] = whole(self, number, overflow), done[0] + 1
+        if done[0] == 4:
+            for name, weight in self._model.named_parameters():
+                if self._strategy.steps(name):
+                    self._strategy.piece(weight.data).fill_(float("inf"))
+        return found
+
+    monkeypatch.setattr(Update, "step", step)
+    world = 1 if strategy == "ddp" else 2
+    model = {"kind": "transformer_encoder", "dim": 8, "depth": 2, "heads": 2}
+    settings = {**BAD, "strategy": strategy, "evaluate_every": 5}
+    run = text_run(tmp_path, settings, world_size=world, model=model)
+    assert ([work(run)] if world == 1 else work_together(run)) == [0] * world
+    assert "the largest weight is not finite at step 4: back to step 2, that batch is left out" in log(run)
+    assert [line["step"] for line in records(run) if "left_out" in line] == [4]
+
+
+def test_what_is_no_number_is_never_the_best() -> None:
+    class Odd(TextClassification):
+        def score(self, metrics: dict[str, float]) -> float:
+            return metrics["odd"]
+
+    champion = Champion(TrainingConfig(steps=1), Odd(input="a", label="b"))
+    for step, score in enumerate((float("nan"), 0.5, float("nan"), 0.4)):
+        champion.judge(step, Verdict(1.0, {"odd": score}, [], 1), {})
+    assert champion.found is not None and champion.found["step"] == 1 and champion.stale == 2
+
+
+def test_patience_needs_a_validation_split(tmp_path: Path) -> None:
+    run = text_run(tmp_path, {"patience": 2})
+    told = json.loads(run.read_text())
+    told["inputs"] = [write_cache(tmp_path / "train", [([1, 2], 0, "train", 0), ([2], 1, "train", 0)], "<u2")]
+    run.write_text(json.dumps(told))
+    assert work(run) == 2
+    assert "training.patience: the validation split has no examples" in log(run)
 
 
 def test_without_anything_better_it_ends_early(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from ops.errors import ConfigError
+from ops.nn.models.transformer_decoder import TransformerDecoder
 from ops.nn.spec import TextSpec
 from ops.nn.text_classifier import TextClassifier
+from ops.tasks.language_model import LanguageModel
 from ops.tasks.text_classification import TextClassification
 from ops.training.config import TrainingConfig
 from ops.training.data import Examples
@@ -19,6 +21,7 @@ from ops.training.loader import Batch
 from ops.training.micro_batches import largest, parts
 from tests.ops.training.runs import hashes, log, records, text_run, work, work_together
 
+CPU = torch.device("cpu")
 MODEL = {"kind": "transformer_encoder", "dim": 8, "depth": 1, "heads": 2, "dropout": 0.0}
 
 
@@ -137,3 +140,17 @@ def test_the_longest_examples_are_tried_and_nothing_is_changed() -> None:
 def test_auto_is_for_whole_models() -> None:
     with pytest.raises(ValueError, match="micro_batch: auto is for the strategies ddp"):
         TrainingConfig(steps=1, micro_batch="auto", strategy="fsdp")
+
+
+def test_what_is_told_of_the_longest_texts_is_in_them(tmp_path: Path) -> None:
+    """A language model's examples have no labels: what it is to tell lies in their values."""
+    lengths = np.array([2, 3, 3])
+    examples = Examples((np.ones(8, "<u2"),), 0 * lengths, np.cumsum(lengths) - lengths, lengths, np.zeros((3, 0)))
+    spec = TextSpec(vocabulary=9, max_length=3)
+    model = TransformerDecoder(dim=8, depth=1, heads=2).build(spec, 9)
+    assert largest(model, LanguageModel.model_validate({"input": "text"}), spec, examples, 3, CPU) == 3
+
+
+def test_auto_cannot_try_what_waits_for_other_processes() -> None:
+    with pytest.raises(ValueError, match="give a number beside sync_batch_norm"):
+        TrainingConfig(steps=1, micro_batch="auto", sync_batch_norm=True)

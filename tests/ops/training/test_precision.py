@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from ops.training.distributed import Group
+from ops.training.parallel.base import Strategy
+from ops.training.parallel.pipeline import Pipeline
+from ops.training.parallel.sharded import Sharded
 from ops.training.precision import PATIENCE, LossScale, lower
-from tests.ops.training.runs import hashes, records, text_run, work
+from tests.ops.training.runs import hashes, log, records, text_run, work
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -68,3 +73,31 @@ def test_an_overflow_leaves_the_update_out(tmp_path: Path, monkeypatch: pytest.M
     overflowed = ["grad_norm" not in line for line in lines]
     assert len(lines) == 30 and overflowed[0] and not overflowed[-1]
     assert all(overflowed[:15]) and sum(overflowed) < 26  # halved until it fits
+
+
+def test_the_scale_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Killed after updates that overflowed: a scale that began anew would leave the same number out once more."""
+    wide = {"precision": "float16", "log_every": 1, "steps": 30, "learning_rate": 0.01}
+    whole, killed = text_run(tmp_path / "whole", wide), text_run(tmp_path / "killed", wide)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ops.training.precision.FIRST_SCALE", 2.0**40)
+        assert work(whole) == 0
+        assert work(killed, SATIETY_FAULT="kill@200") == -signal.SIGKILL
+        assert work(killed) == 0
+    assert "going on after step" in log(killed)
+    assert hashes(killed) == hashes(whole)
+
+
+def test_entries_that_overflowed_are_not_cut_off_but_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.training.precision.FIRST_SCALE", 2.0**40)
+    run = text_run(tmp_path, {"precision": "float16", "log_every": 1, "steps": 30, "clip_value": 0.1})
+    assert work(run) == 0
+    overflowed = ["grad_norm" not in line for line in records(run) if "loss" in line]
+    assert overflowed[0] and not overflowed[-1]
+
+
+@pytest.mark.parametrize("strategy", [Strategy, lambda group: Pipeline(group, "gpipe", 1), Sharded])
+def test_no_strategy_cuts_off_what_is_infinite(strategy: Callable[[Group], Strategy]) -> None:
+    model = nn.Linear(2, 1, bias=False)
+    model.weight.grad = torch.tensor([[float("inf"), 3.0]])
+    assert not np.isfinite(strategy(Group()).clip(model, None, 1.0))

@@ -115,3 +115,22 @@ def arrays(model: nn.Module) -> list[Any]:
     """Gradients and buffers."""
     gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
     return [value.numpy() for value in (*gradients, *model.buffers())]
+
+
+def test_in_16_bits_sums_and_counts_are_of_32(tmp_path: Path) -> None:
+    """2,448 values of a channel are no number of bfloat16: it goes on in steps of 16 there, and sums lose more."""
+    torch.manual_seed(4)
+    images = (3.0 + torch.randn(9, 3, 16, 17)).to(torch.bfloat16)
+
+    def found(group: Group) -> Any:
+        norm = SharedBatchNorm(nn.BatchNorm2d(3))
+        said = norm(images[group.rank :: 2])
+        assert said.dtype == torch.bfloat16
+        return [value.detach().float().numpy() for value in (said, norm.running_mean, norm.running_var)]  # type: ignore[union-attr]
+
+    alone = nn.BatchNorm2d(3)
+    said = alone(images).detach().float().numpy()
+    for rank, (mine, mean, variance) in enumerate(together(tmp_path, 2, found)):
+        np.testing.assert_allclose(mine, said[rank::2], atol=0.02)
+        np.testing.assert_allclose(mean, alone.running_mean, atol=1e-5)  # type: ignore[arg-type]
+        np.testing.assert_allclose(variance, alone.running_var, atol=1e-5)  # type: ignore[arg-type]

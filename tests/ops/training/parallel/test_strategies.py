@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
-from tests.ops.training.runs import log, records, text_run, work, work_together
+from tests.ops.training.runs import log, records, text_run, work, work_together, write_cache
 
 AVERAGE = {"kind": "ema", "decay": 0.5, "start": 0.3}
 EXACT = {"precision": "float64", "log_every": 1, "evaluate_every": 3, "clip_norm": 0.5, "clip_value": 0.1}
@@ -157,6 +158,23 @@ def test_local_sgd_meets_in_the_middle(tmp_path: Path) -> None:
     rare = trained(tmp_path / "rare", 2, {**plain, "batch_size": 8, "strategy": "local_sgd"})
     first, *_, last = [line["loss"] for line in records(rare) if "loss" in line]
     assert last < first
+
+
+def test_local_sgd_without_anything_to_judge_by_stores_the_middle(tmp_path: Path) -> None:
+    """No evaluation and no checkpoint comes before the end: what is stored is of both processes all the same."""
+    settings = {"strategy": "local_sgd", "averaging": None, "checkpoint_every": 100, "parallel": {"average_every": 100}}
+    runs = [text_run(tmp_path / name, {**EXACT, **settings}, model=TEXT, world_size=2) for name in ("one", "other")]
+    for run, change in zip(runs, ({}, {"checkpoint_every": 7}), strict=True):  # a checkpoint averages at the end
+        told = json.loads(run.read_text())
+        examples: list[tuple[list[int], int | None, str, int]] = [
+            ([n % 7, n % 5], n % 3, "train", 0) for n in range(48)
+        ]
+        told["inputs"] = [write_cache(run.parent / "train", examples, "<u2")]
+        told["training"] |= change
+        run.write_text(json.dumps(told))
+        assert work_together(run) == [0, 0]
+    one, other = (load_file(run.parent / "result" / "model.safetensors") for run in runs)
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 EVERY = {"average_every": 1}
