@@ -121,10 +121,18 @@ def _moved(recipe: Recipe) -> Iterator[Problem]:
         first = recipe.cleaning[min(fitting)].kind
         for name in sorted(by & step.writes):
             if place in fitting:
-                said = "so no step that is fitted on training rows may change it"
+                said = f"so no step that is fitted on training rows may change it{_instead(recipe)}"
             else:
                 said = f"so {step.kind}, which writes it, must come before {first}, which is fitted on training rows"
             yield ("cleaning", place, "kind"), f"the split goes by column {name!r}, {said}"
+
+
+def _instead(recipe: Recipe) -> str:
+    """What to let the split go by, where nothing was said."""
+    split = recipe.split
+    if split.time or split.position or split.groups or split.columns:
+        return ""
+    return "; let it go by others (split.columns" + (", or task.input" if recipe.task.form == "row" else "") + ")"
 
 
 def _order(recipe: Recipe) -> Iterator[Problem]:

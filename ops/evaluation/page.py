@@ -148,7 +148,7 @@ DATA = """<section id="data">
 <p class="lead">Every row that came in is accounted for: it went on, was rejected as unreadable, or was dropped by a named rule.</p>
 {%- if r.stages %}
 <div class="card"><figure><h3>Rows by stage</h3>
-<ul class="legend"><li><i class="model"></i>went on</li>{% if any_added %}<li><i class="second"></i>added by augmentation</li>{% endif -%}
+<ul class="legend"><li><i class="model"></i>went on</li>{% if any_added %}<li><i class="second"></i>added</li>{% endif -%}
 {% if any_lost %}<li><i class="loss"></i>rejected or dropped</li>{% endif %}</ul>
 <div class="scroll" tabindex="0" role="group" aria-label="Rows by stage">{{ charts.funnel }}</div></figure></div>
 <div class="card scroll" tabindex="0" role="group" aria-label="Stages">
@@ -166,10 +166,11 @@ DATA = """<section id="data">
 </div>
 {%- endif %}
 {%- for table in r.learned %}{% set at = "learned." ~ loop.index0 ~ ".rows." %}
-<div class="card"><details open><summary>What <b>{{ user(table.step) }}</b> learned from the training rows</summary>
+<div class="card"><details open><summary>What <b>{{ user(table.step) }}</b> learned from {% if table.source == "training" -%}
+the training rows{% else %}short trainings, judged on the validation split{% endif %}</summary>
 <div class="scroll" tabindex="0" role="group" aria-label="Learned by {{ table.step }}">
 <table>
-<thead><tr>{% for name in table.rows[0] %}<th scope="col">{{ name|replace("_", " ")|capitalize }}</th>{% endfor %}</tr></thead>
+<thead><tr>{% for name in table.rows[0] %}<th scope="col">{{ name|replace("_", " ")|capitalize|replace("Cpu", "CPU") }}</th>{% endfor %}</tr></thead>
 <tbody>
 {%- for row in table.rows[:rows_shown] %}{% set place = at ~ loop.index0 ~ "." %}
 <tr>{% for name, value in row.items() %}<td>{% if value is none %}&ndash;{% elif value is sameas true %}yes{% elif value is sameas false %}
@@ -221,7 +222,10 @@ _AUGMENTATION = """{%- if r.contact_sheet %}
 <section id="augmentation">
 <h2>Augmentation</h2>
 <p class="lead">Training rows beside their altered copies ({% for step in r.contact_sheet.steps %}{{ ", " if not loop.first }}{{ step|replace("_", " ") }}{% endfor %}),
-{{ fig("contact_sheet.copies", "count") }} of each: a copy that you would not give the same class hurts.</p>
+{{ fig("contact_sheet.copies", "count") }} of each
+{%- if r.contact_sheet.strength == 0 %}. Their strength is {{ fig("contact_sheet.strength", "short") }}: the copies are as the rows are.
+{%- elif r.contact_sheet.strength < 1 %}, at a strength of {{ fig("contact_sheet.strength", "short") }}: a copy that you would not give the same class hurts.
+{%- else %}: a copy that you would not give the same class hurts.{% endif %}</p>
 {%- if r.contact_sheet.image %}
 <div class="card"><img class="sheet" src="{{ r.contact_sheet.image }}" alt="Contact sheet: originals on the left, then their copies"
  width="{{ r.contact_sheet.width }}" height="{{ r.contact_sheet.height }}">

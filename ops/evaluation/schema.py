@@ -287,7 +287,8 @@ class Learned(Config):
 
     step: str
     """Kind of the step, numbered where the recipe has several of one kind."""
-
+    source: Literal["training", "validation"] = "training"
+    """The rows that it learned from: those of training, or of the validation split, as judged short trainings."""
     rows: list[dict[str, str | bool | float | int | None]]
     """A small table, each row by the names of its columns."""
 
@@ -297,10 +298,8 @@ class SheetRow(Config):
 
     id: str
     """The row's id."""
-
     text: str | None = None
     """Beginning of the text, where the input is text."""
-
     copies: list[str] = Field(default_factory=list)
     """Beginnings of its altered copies, where the input is text."""
 
@@ -310,19 +309,16 @@ class ContactSheet(Config):
 
     steps: list[str]
     """Kinds of the changes, in order."""
-
     copies: int
     """Copies of each row that are shown."""
-
+    strength: float = 1.0
+    """Share of their ranges at which the changes were made; at 0 the copies are as the rows are."""
     rows: list[SheetRow]
     """The rows, from top to bottom."""
-
     image: str | None = None
     """A PNG as a data URI, where the input is an image: each row's original, then its copies."""
-
     width: int = 0
     """Its pixels from left to right."""
-
     height: int = 0
     """Its pixels from top to bottom."""
 

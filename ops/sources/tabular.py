@@ -48,9 +48,11 @@ class TableSource(FileSource):
     def _consistent(self) -> TableSource:
         taken = [name for name in self.columns if name in RESERVED or not name]
         if taken:
-            raise ValueError(
-                f"{taken[0]!r} is a reserved name: say `rename: {{other: {taken[0]}}}` for a column `other`"
+            kind = self.declared.get(taken[0])
+            said = (
+                f": call it otherwise, as `columns: {{row: {kind}}}` and `rename: {{row: {taken[0]}}}`" if kind else ""
             )
+            raise ValueError(f"{taken[0]!r} is a reserved name{said}")
         for key in [*self.rename, *self.formats]:
             if key not in self.declared:
                 raise ValueError(f"{key!r} is not one of the columns{nearest(key, list(self.declared))}")

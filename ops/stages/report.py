@@ -20,7 +20,7 @@ from ops.fitting import FittedStep, evidence
 from ops.recipe import Recipe
 from ops.stages.judged import read_rows, shown_rows
 from ops.stages.model import change_modules
-from ops.stages.settled import STRENGTH, settled, tried
+from ops.stages.settled import STRENGTH, chosen, settled, tried
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.statistics import SPLITS
 from ops.storage import Version
@@ -149,6 +149,7 @@ def _report(build: Build) -> Report:
     classes: list[str] = build.one("statistics").json("statistics.json")["classes"]
     rows = _originals(build)
     test, baseline = _judged(build, model, rows)
+    sheet = sheet_of(recipe, build.every("shards"))
     return build_report(
         replace(_given(build), baseline=baseline),
         classes=classes,
@@ -156,8 +157,17 @@ def _report(build: Build) -> Report:
         balance=_balance(rows, len(classes)),
         samples=recipe.evaluation.samples,
         mistakes=recipe.evaluation.samples,
-        contact_sheet=sheet_of(recipe, build.every("shards")),
+        contact_sheet=sheet and sheet.model_copy(update={"strength": _strength(build)}),
     )
+
+
+def _strength(build: Build) -> float:
+    """The strength of augmentation, as it was set or searched."""
+    if STRENGTH in build.inputs:
+        return chosen(build.one(STRENGTH))
+    found = build.recipe.augmentation.strength if build.recipe.augmentation else 1.0
+    assert found != "auto"
+    return found
 
 
 def _subject(build: Build) -> Subject:
@@ -183,9 +193,11 @@ def _learned(build: Build) -> list[Learned]:
     cleaning = build.one("fitted").json("fitted.json") if "fitted" in build.inputs else {}
     normalization = build.one("statistics").json("statistics.json").get("fitted", {})
     found = evidence(build.recipe.cleaning, cleaning) | evidence(build.recipe.normalization, normalization)
+    learned = [Learned(step=step, rows=rows) for step, rows in found.items()]
     if STRENGTH in build.inputs:
-        found["augmentation.strength"] = tried(build.one(STRENGTH))
-    return [Learned(step=step, rows=rows) for step, rows in found.items()]
+        trials = tried(build.one(STRENGTH))
+        learned.append(Learned(step="augmentation.strength", source="validation", rows=trials))
+    return learned
 
 
 def architecture(model: Mapping[str, Any], form: str) -> str:

@@ -48,6 +48,7 @@ def run(
         settings = dataclasses.replace(settings, engine=settings.engine.model_copy(update={"workers": workers}))
     state.resume = None if dry_run else loaded.command("run", *_options(stage, partition, workers))
     store = Store(settings.store)
+    _note_older(loaded, store, stage)
     made = make_plan(loaded.recipe, store, stage, partition)
     if dry_run and as_json:
         give(plan_command.document(made, recipe))
@@ -60,6 +61,17 @@ def run(
         started = time.monotonic()
         result = _execute(loaded, settings, stage, partition)
         _finish(loaded, settings, store, made, result, time.monotonic() - started, as_json)
+
+
+def _note_older(loaded: Loaded, store: Store, stages: list[str] | None) -> None:
+    """Say what a run of some stages alone takes as it lies there, though the recipe asks for another."""
+    from pipelines.console import say
+    from pipelines.plan import older_inputs
+
+    older = older_inputs(loaded.recipe, store, stages) if stages else []
+    if older:
+        it, its = ("it is", "is") if len(older) == 1 else ("they are", "are")
+        say(f"note: {', '.join(older)} {its} not fresh and taken as {it}; without --stage all is built")
 
 
 def _execute(

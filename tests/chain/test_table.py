@@ -161,7 +161,11 @@ def test_without_a_name_rows_are_known_by_what_the_model_reads(tmp_path: Path) -
             ("augmentation", "steps", 0, "columns"),
             "only those columns can be changed here, not 'leaf'",
         ),
-        ({"task": {"input": ""}}, ("cleaning", 2, "kind"), "the split goes by column 'width'"),
+        (
+            {"task": {"input": ""}},
+            ("cleaning", 2, "kind"),
+            "change it; let it go by others (split.columns, or task.input)",
+        ),
         (
             {"replace": {"model": {"kind": "series_transformer"}}},
             ("model", "kind"),

@@ -16,7 +16,7 @@ _RESULT = (
 <h2>Result</h2>
 <p class="lead">{{ fig("test_tokens", "count") }} tokens of {{ fig("test_rows", "count") }} test texts that training never saw. Intervals hold 95% of
 {{ fig("resamples", "count") }} bootstrap resamples of {{ fig("blocks", "count") }} stretches of neighbouring tokens; all systems are judged on the same resamples.
-A nat is the loss -ln p of one token; bits a character can be compared between vocabularies.</p>
+A nat is the loss −ln&nbsp;p of one token; bits a character can be compared between vocabularies.</p>
 <div class="card">
 <h3>Nats a token with 95% intervals</h3>
 <div class="scroll" tabindex="0" role="group" aria-label="Nats chart">{{ charts.scores }}</div>

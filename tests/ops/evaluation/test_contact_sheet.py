@@ -16,7 +16,7 @@ from ops.augmentation.config import Augmentation
 from ops.augmentation.flip import Flip
 from ops.evaluation.contact_sheet import COPIES, GAP, LIMIT, ROWS, contact_sheet, picture, sheet_of
 from ops.evaluation.html import render
-from ops.evaluation.schema import ContactSheet, SheetRow
+from ops.evaluation.schema import ContactSheet, Learned, SheetRow
 from ops.evaluation.summary import sheet_markdown
 from ops.steps import Facts
 from ops.storage import Output, Store, Version
@@ -149,6 +149,25 @@ def test_texts_are_a_table(tmp_path: Path) -> None:
     assert "augmentation" in {tag.get("id") for name, tag in page.tags if name == "section"}
     assert ("contact_sheet.copies", "1", "1") in page.figures
     assert "two one 0" in page.text() and "(word swap)" in page.text()
+
+
+@pytest.mark.parametrize(
+    ("strength", "said"),
+    [(1.0, "of each: a copy that"), (0.5, "at a strength of 0.5"), (0.0, "the copies are as the rows are")],
+)
+def test_the_page_says_how_strong_the_changes_were(strength: float, said: str) -> None:
+    rows = [SheetRow(id="t0", text="one", copies=["one"])]
+    sheet = ContactSheet(steps=["word_swap"], copies=1, strength=strength, rows=rows)
+    assert said in " ".join(Page(render(text_report(contact_sheet=sheet))).text().split())
+
+
+def test_the_page_says_which_rows_taught_what() -> None:
+    tables = [Learned(step="impute", rows=[{"mean": 1.0}])]
+    tables += [Learned(step="augmentation.strength", source="validation", rows=[{"strength": 0.5, "cpu_seconds": 2}])]
+    said = " ".join(Page(render(text_report(learned=tables))).text().split())
+    assert "What impute learned from the training rows" in said
+    assert "What augmentation.strength learned from short trainings, judged on the validation split" in said
+    assert "CPU seconds" in said
 
 
 def test_a_picture_is_in_the_page_and_in_the_markdown() -> None:

@@ -226,7 +226,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_name() -> None:
     ("settings", "word"),
     [
         ({"columns": {}}, "at least 1"),
-        ({"columns": {"id": "string"}}, "reserved"),
+        ({"columns": {"id": "string"}}, r"reserved .* `columns: {row: string}` and `rename: {row: id}`"),
         ({"columns": {"a": "int"}}, "int64"),
         ({"columns": {"a": "string"}, "separator": "::"}, "one ASCII character"),
         ({"columns": {"a": "string"}, "quote": ","}, "same sign"),

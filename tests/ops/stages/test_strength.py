@@ -209,7 +209,8 @@ def test_changes_that_take_the_class_away_are_left_out_and_those_that_keep_it_ar
     assert hurt.version("strength").json("strength.json")["chosen"] == 0.0
     report = hurt.version("report").json("report.json")
     (table,) = [learned for learned in report["learned"] if learned["step"] == "augmentation.strength"]
-    assert [row["chosen"] for row in table["rows"]] == [True, False]
+    assert [row["chosen"] for row in table["rows"]] == [True, False] and table["source"] == "validation"
+    assert report["contact_sheet"]["strength"] == 0.0
     spent = [(hurt.version(stage).cost or {})["cpu_s"] for stage in ("model", "strength")]
     assert report["costs"][0]["cost"]["cpu_seconds"] == pytest.approx(sum(spent)) and min(spent) > 0
 
