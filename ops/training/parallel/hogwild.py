@@ -42,7 +42,7 @@ class Hogwild(Server):
         with self._changed:
             self._quiet = False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: bool(self._ledger.arrived))
+            self._wait_for(lambda: bool(self._ledger.arrived))
             unit = next(iter(self._ledger.arrived))
             _, value, count, self._norm = self._ledger.arrived.pop(unit)
         return torch.tensor(value / count * batch.count, dtype=torch.float64)

@@ -6,7 +6,7 @@ import hmac
 import logging
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from ops.errors import ConfigError
-from ops.training.distributed import Group
+from ops.errors import ConfigError, Temporary
+from ops.training.distributed import TIMEOUT, Group
 from ops.training.loader import Batch
 from ops.training.parallel.base import Loss, Strategy
 from ops.training.parallel.wire import LostError, listen, receive, send
@@ -112,10 +112,10 @@ class Server(Strategy):
                 units = [(self._version, part) for part in range(self._workers)]
                 self._ledger.waiting = list(units)
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: all(unit in self._ledger.arrived for unit in units))
+                self._wait_for(lambda: all(unit in self._ledger.arrived for unit in units))
             else:
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._ready() is not None)
+                self._wait_for(lambda: self._ready() is not None)
                 ready = self._ready()
                 units = [ready] if ready is not None else []
             found = [self._ledger.arrived.pop(unit) for unit in units]
@@ -153,6 +153,15 @@ class Server(Strategy):
             if step:
                 self._version = step
             self._changed.notify_all()
+
+    def _wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait for what workers send.
+
+        Raises:
+            Temporary: nobody has sent it for a long time.
+        """
+        if not self._changed.wait_for(condition, TIMEOUT.total_seconds()):
+            raise Temporary("no worker has sent gradients", where=f"{TIMEOUT.total_seconds():g} s")
 
     def _ready(self) -> Unit | None:
         """The unit whose gradients make the next update, if they are there."""
