@@ -17,10 +17,11 @@ THUMB = 64
 class ImageDuplicates(Deduplication):
     """Drop images that show what a larger one shows: resized, recompressed, in another light, mirrored, or cut.
 
-    Pairs are proposed by pHash and dHash in all four mirrorings, and by the pHash of 45 windows of each image that are
-    80 to 96% of it (for crops). Two thumbnails of 64 x 64 grey values decide: the correlation of their slopes, which is
-    the same in any light, must reach the threshold; a crop is first laid over its window. An image goes only if it is
-    itself like one that is kept, never along a chain of others. Of images that are alike the one with the most pixels
+    Pairs are proposed by pHash and dHash in all four mirrorings, and by the pHash of 70 windows of each image that are
+    80 to 95% of it (for crops). Two thumbnails of 64 x 64 grey values decide: the correlation of their slopes, which is
+    the same in any light, must reach the threshold, and a lower one in each of 5 x 5 parts, which tells another
+    photograph of the same thing from a copy; a crop is first laid over its window. An image goes only if it is itself
+    like one that is kept, never along a chain of others. Of images that are alike the one with the most pixels
     stays, then the first. Images with little detail, such as even areas and plain ramps, equal nothing here;
     `exact_duplicates` still drops their copies. What cannot be decoded equals nothing. A signature is some 4 kB.
     """
@@ -29,8 +30,10 @@ class ImageDuplicates(Deduplication):
     """Images that show the same as another image dropped."""
     column: str = "image"
     """The column of encoded images."""
-    threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.91
+    threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.9
     """The least likeness at which an image is dropped: the correlation of slopes on thumbnails."""
+    agreement: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.8
+    """The least likeness in any of 5 x 5 parts of the thumbnails at which an image is dropped; at -1 no part counts."""
     radius: Annotated[int, Field(ge=0, le=15)] = 10
     """How many of 64 bits of their hashes may differ for two images to be compared."""
     flips: bool = True
@@ -43,7 +46,9 @@ class ImageDuplicates(Deduplication):
     """Largest width times height that is decoded."""
 
     applies_to: ClassVar[frozenset[str]] = frozenset({"image"})
-    thresholds: ClassVar[frozenset[str]] = frozenset({"threshold", "radius", "flips", "crops", "low_detail"})
+    thresholds: ClassVar[frozenset[str]] = frozenset(
+        {"threshold", "agreement", "radius", "flips", "crops", "low_detail"}
+    )
 
     def signatures(self, table: pl.DataFrame) -> pl.DataFrame:
         """Return (id, pixels, thumbnail): width times height, and 64 x 64 grey values; null where nothing decodes."""
@@ -62,12 +67,13 @@ class ImageDuplicates(Deduplication):
         """
         import numpy as np
 
-        from ops.deduplication.images.pairs import pairs
+        from ops.deduplication.images.pairs import Bounds, pairs
         from ops.deduplication.images.stars import stars
 
         seen = signatures.filter(pl.col("thumbnail").is_not_null())
         thumbs = np.frombuffer(b"".join(seen["thumbnail"].to_list()), np.uint8).reshape(-1, THUMB, THUMB)
-        found = pairs(thumbs, self.radius, self.threshold, self.low_detail, flips=self.flips, crops=self.crops)
+        bounds = Bounds(self.radius, self.threshold, self.agreement, self.low_detail)
+        found = pairs(thumbs, bounds, flips=self.flips, crops=self.crops)
         rows = [
             (seen["id"][gone], reason, f"{seen['id'][kept]} ({alike:.3f})")
             for gone, kept, reason, alike in stars(found, seen["pixels"].to_numpy())

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.deduplication.images.agreement import agreement
 from ops.deduplication.images.hashes import FLIPS, coefficients, dhash, hashes_of, mirrored, phash
 from ops.deduplication.images.search import Index
 from ops.deduplication.images.verify import alike_as_wholes, coarse, detail, flipped, laid_over
@@ -18,14 +19,17 @@ WHOLE = 0.975
 """A window with a larger side than this is the whole image."""
 
 WINDOWS = tuple(
-    (left * (1 - share), top * (1 - share), share)
-    for share in (0.96, 0.92, 0.88, 0.84, 0.8)
-    for left in (0.0, 0.5, 1.0)
-    for top in (0.0, 0.5, 1.0)
+    (left / (places - 1) * (1 - share), top / (places - 1) * (1 - share), share)
+    for share, places in ((0.95, 2), (0.92, 3), (0.88, 4), (0.84, 4), (0.8, 5))
+    for left in range(places)
+    for top in range(places)
 )
-"""Parts of an image that are hashed as if they were images: left, top and side as shares of the image's side."""
+"""Parts of an image that are hashed as if they were images: left, top and side as shares of the image's side.
 
-_CROP_RADIUS = 11
+Any part is a few hundredths of the side away from one of them: the smaller they are, the more places they have.
+"""
+
+_CROP_RADIUS = 8  # of pHashes, which have 32 ones each: they differ in an even number of bits
 
 
 class Found(NamedTuple):
@@ -48,23 +52,39 @@ CROP = len(FLIPS)
 _Pairs = tuple[Integers, Integers, NDArray[Any]]
 
 
-def pairs(thumbs: Thumbs, radius: int, threshold: float, low_detail: float, *, flips: bool, crops: bool) -> Found:
+class Bounds(NamedTuple):
+    """What makes images the same.
+
+    Attributes:
+        radius: how many of 64 bits of a hash may differ for a pair to be proposed.
+        threshold: how alike the thumbnails must be on the whole.
+        agreement: how alike they must be in every part.
+        low_detail: images with less detail (see `detail`) are compared with none.
+    """
+
+    radius: int
+    threshold: float
+    agreement: float
+    low_detail: float
+
+
+def pairs(thumbs: Thumbs, bounds: Bounds, *, flips: bool, crops: bool) -> Found:
     """All pairs that are found.
 
     Args:
         thumbs: (N, 64, 64) grey values.
-        radius: how many of 64 bits of a hash may differ for a pair to be proposed.
-        threshold: how alike the thumbnails must be.
-        low_detail: images with less detail (see `detail`) are compared with none.
+        bounds: what makes them the same.
         flips: whether mirrored images count.
         crops: whether parts of images count.
     """
     small = coarse(thumbs)
-    told = np.flatnonzero(detail(small) >= low_detail)
+    told = np.flatnonzero(detail(small) >= bounds.low_detail)
     thumbs, small = thumbs[told], small[told]
-    left, right, how = _mirrored(small, radius, flips)
+    left, right, how = _mirrored(small, bounds.radius, flips)
     alike = alike_as_wholes(thumbs, left, right, how)
-    same = alike >= threshold
+    same = np.flatnonzero(alike >= bounds.threshold)
+    whole_windows = np.tile(np.array([0, 0, 1], np.float32), (len(same), 1))
+    same = same[agreement(thumbs, left[same], right[same], how[same], whole_windows) >= bounds.agreement]
     found = [(left[same], right[same], alike[same], how[same])]
     if crops:
         whole, part, windows = _windows(small)
@@ -73,8 +93,11 @@ def pairs(thumbs: Thumbs, radius: int, threshold: float, low_detail: float, *, f
         )
         whole, part, windows = whole[~as_whole], part[~as_whole], windows[~as_whole]
         alike, windows = laid_over(thumbs, whole, part, windows)
-        inside = (alike >= threshold) & (windows[:, 2] <= WHOLE)
-        found.append((whole[inside], part[inside], alike[inside], np.full(int(inside.sum()), CROP)))
+        inside = np.flatnonzero((alike >= bounds.threshold) & (windows[:, 2] <= WHOLE))
+        unflipped = np.zeros(len(inside), np.int64)
+        agreeing = agreement(thumbs, whole[inside], part[inside], unflipped, windows[inside]) >= bounds.agreement
+        inside = inside[agreeing]
+        found.append((whole[inside], part[inside], alike[inside], np.full(len(inside), CROP)))
     lefts, rights, alikes, hows = (np.concatenate(values) for values in zip(*found, strict=True))
     return Found(told[lefts], told[rights], alikes, hows)
 

@@ -55,16 +55,21 @@ def likeness(left: NDArray[Any], right: NDArray[Any]) -> Floats:
     """(N,) correlation of the slopes of the grey values, from -1 to 1: brightness and contrast do not matter."""
     found = np.empty(len(left), np.float32)
     for start in range(0, len(left), _CHUNK):
-        first, second = (_slopes(images[start : start + _CHUNK]) for images in (left, right))
+        first, second = (_directions(images[start : start + _CHUNK]) for images in (left, right))
         found[start : start + _CHUNK] = np.einsum("ij,ij->i", first, second)
     return found
 
 
-def _slopes(images: NDArray[Any]) -> Floats:
-    """(N, 2 (S - 2)²) central differences, as vectors of length one (or zero)."""
+def slopes(images: NDArray[Any]) -> Floats:
+    """(N, 2, S - 2, S - 2) central differences, across and down."""
     grey = images.astype(np.float32)
     across, down = grey[:, 1:-1, 2:] - grey[:, 1:-1, :-2], grey[:, 2:, 1:-1] - grey[:, :-2, 1:-1]
-    found = np.stack([across, down], axis=1).reshape(len(grey), -1)
+    return np.stack([across, down], axis=1)
+
+
+def _directions(images: NDArray[Any]) -> Floats:
+    """(N, 2 (S - 2)²) the slopes as vectors of length one (or zero)."""
+    found = slopes(images).reshape(len(images), -1)
     return _floats(found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), np.float32(1e-6)))
 
 

@@ -9,7 +9,7 @@ from ops.deduplication.image_duplicates import ImageDuplicates
 from ops.deduplication.images.pairs import CROP, Found
 from ops.deduplication.images.stars import stars
 from ops.steps import Facts
-from tests.ops.deduplication.pictures import encoded, picture
+from tests.ops.deduplication.pictures import changed, encoded, picture, weave
 
 
 def table(images: dict[str, bytes | None]) -> pl.DataFrame:
@@ -63,6 +63,38 @@ def test_different_pictures_stay() -> None:
     assert decided({str(seed): encoded(picture(seed)) for seed in range(60)}) == {}
 
 
+def test_another_shot_of_the_same_thing_is_no_copy() -> None:
+    images: dict[str, bytes | None] = {}
+    for seed in range(4):
+        images[f"{seed}/z"] = encoded(weave(seed))
+        images[f"{seed}/copy"] = encoded(weave(seed).resize((90, 75)))
+        images[f"{seed}/other"] = encoded(changed(weave(seed)).resize((110, 92)))
+        images[f"{seed}/part"] = encoded(changed(weave(seed)).crop((8, 5, 110, 90)))
+    found = decided(images)
+    # The part is one of the other shot, not of the first.
+    assert {name: evidence.split(" ")[0] for name, (_, evidence) in found.items()} == {
+        f"{seed}/{name}": f"{seed}/{kept}" for seed in range(4) for name, kept in (("copy", "z"), ("part", "other"))
+    }
+    # Without the look at each part the other shot goes for the first one.
+    assert {f"{seed}/other" for seed in range(4)} <= set(decided(images, agreement=-1.0))
+
+
+@pytest.mark.parametrize("share", [0.81, 0.86, 0.91, 0.95])
+def test_crops_are_found_wherever_they_lie(share: float) -> None:
+    rng = np.random.default_rng(int(share * 100))
+    images: dict[str, bytes | None] = {}
+    for seed in range(20):
+        image = weave(seed)
+        width, height = round(120 * share), round(100 * share)
+        left, top = int(rng.integers(0, 121 - width)), int(rng.integers(0, 101 - height))
+        images[f"{seed}/z"] = encoded(image)
+        images[f"{seed}/crop"] = encoded(image.crop((left, top, left + width, top + height)))
+    found = decided(images)
+    assert len(found) >= 19 and all(
+        evidence.split("/")[0] == name.split("/")[0] for name, (_, evidence) in found.items()
+    )
+
+
 def test_images_of_little_detail_do_not_collapse() -> None:
     ramp = np.linspace(0, 255, 100, dtype=np.uint8)
     plain = [np.full((80, 100), 0), np.full((80, 100), 255), np.tile(ramp, (80, 1)), np.tile(ramp[:, None], (1, 80))]
@@ -108,11 +140,11 @@ def test_rows_are_dropped_by_the_decision() -> None:
 
 
 def test_thresholds_sign_nothing_anew() -> None:
-    assert ImageDuplicates(threshold=0.8, flips=False, radius=4).key == ImageDuplicates().key
+    assert ImageDuplicates(threshold=0.8, agreement=0.5, flips=False, radius=4).key == ImageDuplicates().key
     assert ImageDuplicates(maximum_pixels=1000).key != ImageDuplicates().key
 
 
-@pytest.mark.parametrize("settings", [{"threshold": 1.1}, {"radius": 16}, {"low_detail": -1.0}])
+@pytest.mark.parametrize("settings", [{"threshold": 1.1}, {"agreement": -1.5}, {"radius": 16}, {"low_detail": -1.0}])
 def test_settings_that_make_no_sense(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
         ImageDuplicates(**settings)
