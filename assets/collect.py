@@ -16,6 +16,7 @@ from assets.shards import shards
 from assets.signatures import bands, duplicates, pairs, signatures
 from assets.statistics import statistics
 from assets.strength import strength
+from assets.sweep import sweep
 from assets.token_cache import token_cache
 from assets.tokenizer import tokenizer
 from ops.recipe import Recipe
@@ -35,6 +36,7 @@ MAKERS: dict[str, Callable[[Recipe], dg.AssetsDefinition]] = {
     "shards": shards,
     "tokenizer": tokenizer,
     "token_cache": token_cache,
+    "sweep": sweep,
     "model": model,
     "report": report,
 }

@@ -61,10 +61,14 @@ After = Callable[[Workspace, Recipe, Versions, Mapping[str, bool]], dict[str, An
 """Called when an asset is done, with the outcome of its checks; what it returns is added to the metadata."""
 
 
+Train = Callable[[dg.AssetExecutionContext, Workspace, Recipe, Stage], Built]
+"""Builds a stage that starts training processes."""
+
+
 def stage_asset(
-    recipe: Recipe, stage: Stage, look: Look, after: After | None = None, *, trains: bool = False
+    recipe: Recipe, stage: Stage, look: Look, after: After | None = None, *, train: Train | None = None
 ) -> dg.AssetsDefinition:
-    """The asset of a stage that is one function; one that trains has the launcher, and its turn in the pool."""
+    """The asset of a stage that is one function; one that trains does so by `train`, in its turn in the pool."""
 
     with warnings.catch_warnings():
         # Single-run backfills are beta in Dagster's words; the tests drive them.
@@ -74,14 +78,17 @@ def stage_asset(
             deps=[dependency(recipe, wanted) for wanted in stage.inputs],
             partitions_def=partitions_def(recipe) if stage.partitioned else None,
             backfill_policy=dg.BackfillPolicy.single_run() if stage.partitioned else None,
-            pool=POOL if trains else None,
+            pool=POOL if train is not None else None,
         )
 
     def body(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not see through a subscript
         with shown_errors():
             keys = chosen_partitions(context) if stage.partitioned else None
             told = partial(_log, context)
-            built = [workspace.train(recipe, stage)] if trains else workspace.build(recipe, stage, keys, on_built=told)
+            if train is not None:
+                built = [train(context, workspace, recipe, stage)]
+            else:
+                built = workspace.build(recipe, stage, keys, on_built=told)
         versions = {b.partition: b.version for b in built}
         if stage.partitioned:
             for b in built:

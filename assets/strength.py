@@ -10,7 +10,10 @@ from assets.factory import stage_asset
 from assets.look import Look, Versions
 from ops.recipe import Recipe
 from ops.stages.chain import stage_named
+from ops.stages.run import Built
 from ops.stages.settled import STRENGTH, chosen, tried
+from ops.stages.spec import Stage
+from resources.workspace import Workspace
 
 
 def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
@@ -25,4 +28,9 @@ LOOK = Look(frozenset({"json", "pytorch"}), metadata=_metadata)
 
 def strength(recipe: Recipe) -> dg.AssetsDefinition:
     """The asset of how strong augmentation should be."""
-    return stage_asset(recipe, stage_named(recipe, STRENGTH), LOOK, trains=True)
+    return stage_asset(recipe, stage_named(recipe, STRENGTH), LOOK, train=_search)
+
+
+def _search(context: dg.AssetExecutionContext, workspace: Workspace, recipe: Recipe, stage: Stage) -> Built:
+    """Its trainings are nobody's: MLflow does not hear of them."""
+    return workspace.train(recipe, stage)

@@ -23,6 +23,7 @@ from ops.registry import union
 from ops.scoring import Scoring
 from ops.sources.base import Source
 from ops.steps import Step
+from ops.sweep.config import Sweep
 from ops.tasks.base import Task
 from ops.tokenization.base import Tokenizer
 from ops.training.config import TrainingConfig
@@ -146,6 +147,8 @@ class Recipe(Config):
     """The model."""
     training: TrainingConfig
     """How the model is trained."""
+    sweep: Sweep | None = None
+    """Settings that are searched before the model is trained."""
     launch: LaunchConfig = LaunchConfig()
     """On how many nodes and processes training runs."""
     evaluation: Evaluation

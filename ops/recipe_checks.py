@@ -12,6 +12,7 @@ from ops.fitting import FittedStep
 from ops.normalization.resize import BOXES
 from ops.registry import kind_of
 from ops.storage import partition_slug
+from ops.sweep.checks import sweep_problems
 from ops.training.parallel.checks import oversubscribed, strategy_problems
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def problems(recipe: Recipe, *, partial: bool = False) -> list[Problem]:
     """
     checks = (
         *(_kinds, _order, _columns, _types, _unread_columns, _alike, _shares, _task, _augmentation, _processes),
-        *(_partitions, _keys, _fitted),
+        *(_partitions, _keys, _fitted, _sweep),
     )
     found: list[Problem] = []
     for check in checks:
@@ -298,6 +299,11 @@ def _processes(recipe: Recipe) -> Iterator[Problem]:
     yield from strategy_problems(recipe.training, recipe.launch, recipe.model)
     if found := oversubscribed(recipe.launch):
         yield ("launch", "processes"), found
+
+
+def _sweep(recipe: Recipe) -> Iterator[Problem]:
+    """Values of a sweep that cannot be, alone or together."""
+    yield from sweep_problems(recipe, lambda changed: [*_task(changed), *_processes(changed)])
 
 
 def _partitions(recipe: Recipe) -> Iterator[Problem]:

@@ -60,6 +60,8 @@ def describe_record(record: dict[str, Any]) -> str:
     """A metrics record of training in a few words."""
     if "strength" in record:
         return f"{record['steps']:,} steps at strength {record['strength']:g}"
+    if "trial" in record:
+        return _describe_trial(record)
     words = [f"step {record['step']:,}"] if "step" in record else []
     names = (
         ("loss", "loss"),
@@ -72,6 +74,17 @@ def describe_record(record: dict[str, Any]) -> str:
     if isinstance(record.get("examples_per_s"), int | float):
         words.append(f"{record['examples_per_s']:,.0f} examples/s")
     return ", ".join(words)
+
+
+def _describe_trial(record: dict[str, Any]) -> str:
+    values = ", ".join(f"{key} {value}" for key, value in record["values"].items())
+    figures = [
+        f"{name.replace('_', ' ')} {value:.4g}"
+        for name, value in record.items()
+        if name.startswith("valid_") and value is not None
+    ]
+    state = [record["state"], *figures] if "state" in record else [f"{record['steps']:,} steps"]
+    return f"trial {record['trial']} ({values}): {', '.join(state)}"
 
 
 def describe_download(data: dict[str, Any]) -> str:

@@ -79,6 +79,8 @@ class Training:
         params: settings, nested as in the recipe.
         datasets: the inputs.
         tags: further tags, such as `dagster/run_id`.
+        parent: fingerprint of what this is a part of, such as a sweep; then its own begins with that and a dash.
+        name: what it is called in MLflow; by default recipe and fingerprint.
     """
 
     recipe: str
@@ -86,6 +88,8 @@ class Training:
     params: Mapping[str, Any] = field(default_factory=dict)
     datasets: tuple[Dataset, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    parent: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -260,6 +264,11 @@ class Journal:
             return Ended(**said) if said else None
         except TypeError as error:
             raise DamagedJournal(str(error), where=str(self.folder / "ended.json"), hint=MEND) from error
+
+    def parts(self) -> list[Journal]:
+        """The journals of what is a part of this, such as a sweep's trials, by name; not those set aside."""
+        found = sorted(self.folder.parent.glob(f"{self.folder.name}-*"))
+        return [Journal(folder) for folder in found if ASIDE not in folder.name]
 
     def set_aside(self) -> Path:
         """Give the folder another name, which no training has, and return it."""

@@ -71,19 +71,22 @@ class Tracker:
 
     def begin(self, training: Training) -> TrackedRun:
         """Begin to record a training, or go on recording one that is resumed: the same run in MLflow."""
-        journal = self.journal(training.recipe, training.fingerprint)
         if not self.settings.tracking.enabled:
-            return TrackedRun(self, journal, None)
+            return TrackedRun(self, self.journal(training.recipe, training.fingerprint), None)
         tags = {**_git_tags(self.settings.root), **training.tags}
-        told = Training(training.recipe, training.fingerprint, training.params, training.datasets, tags)
-        address = redact(self.settings.tracking_uri)
+        journal = self.opened(replace(training, tags=tags))
+        return TrackedRun(self, journal, self._start_sender(journal))
+
+    def opened(self, training: Training) -> Journal:
+        """The training's journal, begun or gone on with; one that is damaged is set aside."""
+        journal, address = self.journal(training.recipe, training.fingerprint), redact(self.settings.tracking_uri)
         try:
-            journal.open(told, _now_ms(), address)
+            journal.open(training, _now_ms(), address)
         except DamagedJournal as error:
             log.warning("tracking: a damaged journal was set aside as %s: %s", journal.set_aside().name, error)
             journal = self.journal(training.recipe, training.fingerprint)
-            journal.open(told, _now_ms(), address)
-        return TrackedRun(self, journal, self._start_sender(journal))
+            journal.open(training, _now_ms(), address)
+        return journal
 
     def judge(self, recipe: str, fingerprint: str, metrics: Mapping[str, float], checks: Mapping[str, bool]) -> None:
         """Add what was found out about a finished model later on, and decide on the champion.
@@ -262,6 +265,19 @@ class TrackedRun:
         step = self._journal.step
         quality, passed = dict(metrics or {}), dict(checks or {})
         self._end(Ended("FINISHED", _now_ms(), step, digest, str(path), quality, passed, judged_later))
+
+    def conclude(self, metrics: Mapping[str, float]) -> None:
+        """Record that something has ended well that leaves no model of its own, such as a sweep."""
+        self.forward({"step": self._journal.step + 1, **metrics})
+        self._end(Ended("FINISHED", _now_ms(), self._journal.step))
+
+    def nested(self, training: Training, record: Record, *, failed: bool = False) -> None:
+        """Record what a part of this has come to, as a run below this one; it may come further later on."""
+        if self._ended:
+            return
+        journal = self._tracker.opened(replace(training, tags={**self._journal.training["tags"], **training.tags}))
+        journal.add(record, _now_ms())
+        journal.close(Ended("FAILED" if failed else "FINISHED", _now_ms(), journal.step))
 
     def fail(self, interrupted: bool = False) -> None:
         """Record that there is no model."""

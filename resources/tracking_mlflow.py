@@ -20,6 +20,7 @@ from mlflow.entities import DatasetInput, InputTag, LifecycleStage, Metric, Para
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
+from ops.errors import ServiceDown
 from resources.journal import Ended, Journal, Point
 
 BATCH = 1000
@@ -57,6 +58,7 @@ class Sender:
         if journal.folder not in self._described:
             # Also for a run that is there already: a resumed training has new tags.
             self._describe(remote["run_id"], journal.training)
+            self._nest(remote, journal)
             if journal.ended is None:
                 self.client.update_run(remote["run_id"], status="RUNNING")
             self._described.add(journal.folder)
@@ -98,7 +100,7 @@ class Sender:
                 experiment,
                 start_time=training["started_ms"],
                 tags={"satiety.journal": training["id"], "satiety.training": training["fingerprint"]},
-                run_name=f"{training['recipe']}-{training['fingerprint'][:8]}",
+                run_name=training.get("name") or f"{training['recipe']}-{training['fingerprint'][:8]}",
             )
         return {"experiment_id": experiment, "run_id": run.info.run_id}
 
@@ -124,6 +126,20 @@ class Sender:
         datasets = [_dataset(training["recipe"], said) for said in training["datasets"]]
         for some in _parts(iter(datasets), FEW):
             self.client.log_inputs(run_id, datasets=some)
+
+    def _nest(self, remote: dict[str, Any], journal: Journal) -> None:
+        """Put the run of a part below that of the whole, which is sent first."""
+        parent = journal.training.get("parent")
+        if not parent:
+            return
+        whole = Journal(journal.folder.with_name(parent))
+        if not self._knows(whole.read("remote.json").get("run_id")):
+            with whole.locked() as mine:
+                if not mine:
+                    raise ServiceDown("the run that this one belongs to is only being made", where=str(whole.folder))
+                self.send(whole)
+        tag = RunTag("mlflow.parentRunId", whole.read("remote.json")["run_id"])
+        self.client.log_batch(remote["run_id"], tags=[tag])
 
     def _experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)

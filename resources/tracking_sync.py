@@ -64,6 +64,13 @@ class Outbox:
         journal.note_reachable(True)
         return True
 
+    def send_parts(self, journal: Journal) -> None:
+        """Send what the parts of a training that is being followed have come to, such as the trials of a sweep."""
+        for part in journal.parts():
+            with part.locked() as mine:
+                if mine and part.pending:
+                    self.send(part)
+
     def mark_killed(self, journal: Journal) -> None:
         """Note that the training's process is gone, where MLflow answers."""
         try:
@@ -99,6 +106,8 @@ def follow(outbox: Outbox, journal: Journal, parent: int, interval_s: float) -> 
         said = journal.ended
         orphaned = os.getppid() != parent
         sent = outbox.send(journal)
+        if sent:
+            outbox.send_parts(journal)
         if said is not None and (orphaned or not said.awaiting):
             outbox.trainings += sent
             return

@@ -59,11 +59,17 @@ class Workspace:
         publish("done", stage.name)
         return [found[key] for key in wanted]
 
-    def train(self, recipe: Recipe, stage: Stage) -> Built:
+    def train(
+        self, recipe: Recipe, stage: Stage, on_record: Callable[[dict[str, Any]], None] = lambda record: None
+    ) -> Built:
         """Build the one partition of a fold that starts training processes, in this process and on this machine."""
         publish("stage", stage.name, partitions=1)
-        services = Services(_launch, lambda record: publish("record", stage.name, record=record))
-        built = build_stage(stage, recipe, ALL, self.store(), services)
+
+        def told(record: dict[str, Any]) -> None:
+            on_record(record)
+            publish("record", stage.name, record=record)
+
+        built = build_stage(stage, recipe, ALL, self.store(), Services(_launch, told))
         done(built, 1, 1)
         publish("done", stage.name)
         return built

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from ops.config import Config
+from ops.sweep.halving import survivors
 
 Strength = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -34,7 +35,5 @@ class Search(Config):
 
     def rounds(self) -> list[tuple[int, float]]:
         """For each round how many strengths it tries, and how long each training is as a share of the recipe's."""
-        counts = [len(self.strengths)]
-        while counts[-1] > 2:
-            counts.append(max(2, (counts[-1] + 1) // 2))
+        counts = survivors(len(self.strengths), 2, least=2)
         return [(count, self.budget / 2 ** (len(counts) - 1 - place)) for place, count in enumerate(counts)]

@@ -19,6 +19,7 @@ from ops.stages.signatures import reads_split, signatures_stage
 from ops.stages.spec import Stage
 from ops.stages.statistics import STATISTICS
 from ops.stages.strength import strength_stage
+from ops.stages.sweep import sweep_stage
 from ops.stages.token_cache import token_cache_stage
 from ops.stages.tokenizer import TOKENIZER
 
@@ -63,7 +64,9 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     if vocabulary:
         chain.append(TOKENIZER)
     chain += [token_cache_stage(vocabulary), *([strength_stage(late)] if behind else [])]
-    chain += [model_stage(vocabulary, behind), report_stage(fitted, recipe.task.form == "stream", search)]
+    sweep = recipe.sweep is not None
+    chain += [sweep_stage(vocabulary, behind)] if sweep else []
+    chain += [model_stage(vocabulary, behind, sweep), report_stage(fitted, recipe.task.form == "stream", search, sweep)]
     return tuple(chain)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from ops.errors import BadData, Temporary, TrainingFailed
 from ops.recipe import Recipe
 from ops.stages.rows import row_spec
-from ops.stages.settled import STRENGTH, settled
+from ops.stages.settled import STRENGTH, SWEEP, settled
 from ops.stages.spec import Build, Input, Stage
 from ops.storage import Version
 from ops.storage.files import unlink, write_file
@@ -164,8 +164,8 @@ def _refusal(version: Version) -> str:
     return str(version.manifest.facts["lost"])
 
 
-def model_stage(vocabulary: bool, strength: bool = False) -> Stage:
-    """The stage, with the tokenizer and the searched strength of changes on the fly as inputs where there are such."""
+def model_stage(vocabulary: bool, strength: bool = False, sweep: bool = False) -> Stage:
+    """The stage, with the tokenizer, the searched strength of changes on the fly and the sweep where there are such."""
     return Stage(
         name="model",
         description="The trained model, its learning curve and what the training cost.",
@@ -175,6 +175,7 @@ def model_stage(vocabulary: bool, strength: bool = False) -> Stage:
             Input("statistics"),
             *((Input("tokenizer"),) if vocabulary else ()),
             *((Input(STRENGTH),) if strength else ()),
+            *((Input(SWEEP),) if sweep else ()),
         ),
         config=_config,
         keys=("task", "model", "training", "augmentation", "seed", "launch"),

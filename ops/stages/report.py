@@ -20,7 +20,7 @@ from ops.fitting import FittedStep, evidence
 from ops.recipe import Recipe
 from ops.stages.judged import read_rows, shown_rows
 from ops.stages.model import change_modules
-from ops.stages.settled import STRENGTH, chosen, settled, tried
+from ops.stages.settled import STRENGTH, SWEEP, chosen, settled, swept, tried
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.statistics import SPLITS
 from ops.storage import Version
@@ -171,7 +171,9 @@ def _strength(build: Build) -> float:
 
 
 def _subject(build: Build) -> Subject:
+    # With the values that a sweep chose: so the very model can be trained without it.
     recipe, model = build.recipe, build.one("model")
+    said = settled(build).recipe if SWEEP in build.inputs else recipe
     return Subject(
         recipe=recipe.name,
         description=recipe.description,
@@ -180,7 +182,7 @@ def _subject(build: Build) -> Subject:
         model=architecture(model.json("model.json")["model"], recipe.task.form),
         seed=recipe.seed,
         fingerprint=model.manifest.fingerprint,
-        settings=yaml.safe_dump(recipe.part(*REPRODUCED), sort_keys=False, allow_unicode=True, width=110),
+        settings=yaml.safe_dump(said.part(*REPRODUCED), sort_keys=False, allow_unicode=True, width=110),
     )
 
 
@@ -197,6 +199,10 @@ def _learned(build: Build) -> list[Learned]:
     if STRENGTH in build.inputs:
         trials = tried(build.one(STRENGTH))
         learned.append(Learned(step="augmentation.strength", source="validation", rows=trials))
+    if SWEEP in build.inputs:
+        # A dot would lead further down in the report's data.
+        trials = [{name.replace(".", " "): value for name, value in row.items()} for row in swept(build.one(SWEEP))]
+        learned.append(Learned(step=SWEEP, source="validation", rows=trials))
     return learned
 
 
@@ -251,10 +257,15 @@ def _records(path: Path) -> list[dict[str, Any]]:
 
 
 def _with_search(build: Build, cost: Cost) -> Cost:
-    """What the training took and the search of the strength of augmentation before it, where there was one."""
-    if STRENGTH not in build.inputs:
-        return cost
-    search = build.one(STRENGTH).cost or {}
+    """What the training took and the searches before it, where there were such."""
+    for name in (STRENGTH, SWEEP):
+        if name in build.inputs:
+            cost = _with(cost, build.one(name).cost or {})
+    return cost
+
+
+def _with(cost: Cost, search: Mapping[str, Any]) -> Cost:
+    """The cost of both together."""
     added = {"cpu_seconds": "cpu_s", "wall_seconds": "wall_s", "flops": "flops"}
     counted = {name: getattr(cost, name) for name in added if getattr(cost, name) is not None}
     more: dict[str, Any] = {name: value + float(search.get(added[name], 0.0)) for name, value in counted.items()}
@@ -292,8 +303,8 @@ def _curve(points: Sequence[Point], name: str) -> str:
     return "".join([f"step,{name}\n", *(f"{point.step},{point.value!r}\n" for point in points)])
 
 
-def report_stage(fitted: bool, writes: bool = False, strength: bool = False) -> Stage:
-    """The stage, with the fold over fitted cleaning steps and the searched strength as inputs where there are such.
+def report_stage(fitted: bool, writes: bool = False, strength: bool = False, sweep: bool = False) -> Stage:
+    """The stage, with the fold over fitted cleaning steps, the searched strength and the sweep where there are such.
 
     A model that writes text does so in its report, with the tokenizer.
     """
@@ -310,6 +321,7 @@ def report_stage(fitted: bool, writes: bool = False, strength: bool = False) -> 
             *((Input("tokenizer"),) if writes else ()),
             Input("token_cache", every=True),
             *((Input(STRENGTH),) if strength else ()),
+            *((Input(SWEEP),) if sweep else ()),
             Input("model"),
         ),
         config=_config,

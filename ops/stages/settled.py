@@ -1,7 +1,8 @@
-"""A recipe whose strength of augmentation has been searched, as the stages behind the search see it."""
+"""A recipe of which something has been searched (strength, settings), as the stages behind the searches see it."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,9 +10,12 @@ from ops.errors import IntegrityError
 from ops.recipe import Recipe
 from ops.stages.spec import Build
 from ops.storage import Version
+from ops.sweep.values import with_values
 
 STRENGTH, RESULT = "strength", "strength.json"
-"""Name of the stage that searches, and of the file that it leaves."""
+"""Name of the stage that searches the strength of augmentation, and of the file that it leaves."""
+SWEEP, FOUND = "sweep", "sweep.json"
+"""Name of the stage that searches settings of model and training, and of the file that it leaves."""
 
 
 def searches(recipe: Recipe) -> bool:
@@ -27,10 +31,13 @@ def at_strength(recipe: Recipe, strength: float) -> Recipe:
 
 
 def settled(build: Build) -> Build:
-    """The build with the strength in its recipe that the search has chosen, where there was one."""
-    if STRENGTH not in build.inputs:
-        return build
-    return replace(build, recipe=at_strength(build.recipe, chosen(build.one(STRENGTH))))
+    """The build with what searches have chosen in its recipe, where there were such."""
+    recipe = build.recipe
+    if STRENGTH in build.inputs:
+        recipe = at_strength(recipe, chosen(build.one(STRENGTH)))
+    if SWEEP in build.inputs:
+        recipe = with_values(recipe, best_values(build.one(SWEEP)))
+    return build if recipe is build.recipe else replace(build, recipe=recipe)
 
 
 def chosen(version: Version) -> float:
@@ -43,6 +50,37 @@ def chosen(version: Version) -> float:
     if not isinstance(found, float) or not 0.0 <= found <= 1.0:
         raise IntegrityError(f"{found!r} is no strength", where=str(version.path / RESULT))
     return found
+
+
+def best_values(version: Version) -> dict[str, Any]:
+    """The values that a sweep has chosen, by their keys.
+
+    Raises:
+        IntegrityError: its result names none.
+    """
+    found = version.json(FOUND).get("chosen")
+    if not isinstance(found, dict) or not isinstance(found.get("values"), dict):
+        raise IntegrityError("the sweep names no values", where=str(version.path / FOUND))
+    return dict(found["values"])
+
+
+def swept(version: Version) -> list[dict[str, Any]]:
+    """The trainings of a sweep, each with its values and what it took, where that is known."""
+    found = version.json(FOUND)
+    costs = (version.cost or {}).get("trials") or [{}] * len(found["trials"])
+    names = list(dict.fromkeys(name for row in found["trials"] for name in row if name.startswith("valid_")))
+    rows = []
+    for row, cost in zip(found["trials"], costs, strict=True):
+        values = {key: value if _is_plain(value) else json.dumps(value) for key, value in row["values"].items()}
+        figures = {name: row.get(name) for name in ("rung", "steps", *names, "state")}
+        chosen = {"cpu_seconds": cost.get("cpu_s"), "chosen": row["trial"] == found["chosen"]["trial"]}
+        rows.append({"trial": row["trial"], **values, **figures, **chosen})
+    return rows
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a table can show a value as it is."""
+    return value is None or isinstance(value, str | bool | int | float)
 
 
 def tried(version: Version) -> list[dict[str, Any]]:

@@ -9,9 +9,7 @@ make the same number of steps. No test row is looked at.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from statistics import fmean
 from typing import Any
 
@@ -19,19 +17,16 @@ from ops.augmentation.config import Augmentation
 from ops.errors import CheckFailed
 from ops.recipe import Recipe
 from ops.stages.model import model_stage
-from ops.stages.run import fingerprint, ingredients, partitions_of
 from ops.stages.settled import RESULT, STRENGTH, at_strength
 from ops.stages.shards import shards_stage
-from ops.stages.spec import Build, Input, Services, Stage
+from ops.stages.spec import Build, Input, Stage
 from ops.stages.token_cache import token_cache_stage
 from ops.stages.tokenizer import TOKENIZER
-from ops.storage import Counts, Output, Store, Version
+from ops.stages.trials import built, shortened, total, trained
+from ops.storage import Store
 
 SEEDS = 2**31
 """Seeds of recipes are below this."""
-
-SPENT = ("cpu_s", "wall_s", "flops", "examples", "joules")
-"""What a training counts, and the search adds up; its own costs beside them are small."""
 
 Row = dict[str, Any]
 
@@ -84,7 +79,7 @@ def _build(build: Build) -> None:
     build.output.json(RESULT, {"chosen": strengths[0], "trials": rows})
     build.output.facts({"chosen": strengths[0], "trials": len(rows)})
     # Not in the result: what a training takes differs from run to run.
-    build.output.cost({name: round(sum(cost[name] for cost in costs), 3) for name in SPENT} | {"trials": costs})
+    build.output.cost(total(costs))
 
 
 def _trial(build: Build, strength: float, repeat: int, share: float) -> tuple[Row, Row]:
@@ -95,53 +90,12 @@ def _trial(build: Build, strength: float, repeat: int, share: float) -> tuple[Ro
     known = dict(build.inputs)
     *data, model = _trial_stages(recipe)
     for stage in data:
-        known[stage.name] = _built(replace(build, recipe=recipe), stage, store, known)
-    steps = max(1, round(share * _steps(recipe, known["token_cache"])))
-    training = recipe.training.model_copy(update={"epochs": None, "steps": steps})
-    recipe = recipe.model_copy(update={"training": training})
-    row: Row = {"strength": strength, "repeat": repeat, "steps": steps}
+        known[stage.name] = built(replace(build, recipe=recipe), stage, store, known)
+    recipe = shortened(recipe, share, known["token_cache"])
+    row: Row = {"strength": strength, "repeat": repeat, "steps": recipe.training.steps}
     build.services.on_record(row)
-    judged = recipe.task.judged[0]
-    try:
-        (version,) = _built(replace(build, recipe=recipe), model, store, known).values()
-    except CheckFailed:
-        return {**row, "valid_loss": None, f"valid_{judged}": None}, dict.fromkeys(SPENT, 0.0)
-    valid, cost = version.manifest.facts["valid"], version.cost or {}
-    spent = {name: float(cost.get(name) or (cost.get("energy") or {}).get(name, 0.0)) for name in SPENT}
-    return {**row, "valid_loss": valid["loss"], f"valid_{judged}": valid[judged]}, spent
-
-
-def _steps(recipe: Recipe, caches: Mapping[str, Version]) -> int:
-    """Updates of the recipe's own training."""
-    training = recipe.training
-    if training.steps is not None:
-        return training.steps
-    splits = (version.parquet("index.parquet", ["split"])["split"] for version in caches.values())
-    examples = sum(int((split == "train").sum()) for split in splits)
-    return -(-examples // training.batch_size) * (training.epochs or 1)
-
-
-def _built(build: Build, stage: Stage, store: Store, known: Mapping[str, Mapping[str, Version]]) -> dict[str, Version]:
-    """All partitions of a stage, in a store of the trial's own, from inputs of that store and of the recipe's."""
-    found: dict[str, Version] = {}
-    for key in partitions_of(stage, build.recipe):
-        inputs = {
-            read.stage: {part: known[read.stage][part] for part in read.keys(list(known[read.stage]), key)}
-            for read in stage.inputs
-        }
-        digests = {name: {part: version.digest for part, version in parts.items()} for name, parts in inputs.items()}
-        parts = ingredients(stage, build.recipe, key, digests)
-        goal = fingerprint(stage, key, parts)
-        slot = store.slot(build.recipe.name, stage.name, key)
-        # The launcher alone: the curves of trials are nobody's.
-        services, work = Services(launch=build.services.launch), partial(slot.work, goal)
-        own = replace(build, partition=key, inputs=inputs, work=work, services=services)
-
-        def write(output: Output, own: Build = own) -> Counts | None:
-            return stage.build(replace(own, output=output))
-
-        found[key], _ = slot.commit(goal, parts, write)
-    return found
+    found = trained(replace(build, recipe=recipe), model, store, known)
+    return {**row, **found.figures}, found.cost
 
 
 def strength_stage(on_the_fly: bool) -> Stage:

@@ -1,0 +1,120 @@
+"""Trainings that a search compares: parts of the chain in a store of their own, and what they found and took.
+
+They lie in the work folder of the stage that searches, by the same commit protocol as everything else, so that a killed
+search goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from ops.errors import CheckFailed
+from ops.recipe import Recipe
+from ops.stages.run import fingerprint, ingredients, partitions_of
+from ops.stages.spec import ALL, Build, Services, Stage
+from ops.storage import Counts, Output, Store, Version
+from ops.storage.files import write_file
+
+SPENT = ("cpu_s", "wall_s", "flops", "examples", "joules")
+"""What a training counts, and a search adds up; its own costs beside them are small."""
+
+DIVERGED = "diverged.json"
+"""In the work folder of a training that kept no finite loss: what it took."""
+
+Versions = Mapping[str, Mapping[str, Version]]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What one training of a search found.
+
+    Attributes:
+        valid: loss and metrics on the validation split; nothing where the loss did not stay finite.
+        figures: the loss and the metric by which the task judges, as `valid_loss` and so on.
+        cost: what it took.
+    """
+
+    valid: dict[str, float] | None
+    figures: dict[str, float | None]
+    cost: dict[str, float]
+
+
+def trained(build: Build, model: Stage, store: Store, known: Versions) -> Trained:
+    """Train the build's recipe in a store of the trial's own."""
+    judged = build.recipe.task.judged[0]
+    slot = store.slot(build.recipe.name, model.name)
+    _, goal = _goal(build, model, ALL, known)
+    gone = slot.work(goal) / DIVERGED
+    before = _cpu_s()
+    if not gone.exists():
+        try:
+            (version,) = built(build, model, store, known).values()
+        except CheckFailed:
+            write_file(gone, json.dumps({"cpu_s": _cpu_s() - before}).encode())
+        else:
+            valid, cost = version.manifest.facts["valid"], version.cost or {}
+            spent = {name: float(cost.get(name) or (cost.get("energy") or {}).get(name, 0.0)) for name in SPENT}
+            return Trained(valid, {"valid_loss": valid["loss"], f"valid_{judged}": valid[judged]}, spent)
+    # Its processes have left no account: what all processes of this one have taken meanwhile is known.
+    nothing = dict.fromkeys(SPENT, 0.0)
+    return Trained(None, {"valid_loss": None, f"valid_{judged}": None}, nothing | json.loads(gone.read_bytes()))
+
+
+def _cpu_s() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+def shortened(recipe: Recipe, share: float, caches: Mapping[str, Version]) -> Recipe:
+    """The recipe with a share of its training, as a number of steps."""
+    training = recipe.training
+    steps = training.steps
+    if steps is None:
+        splits = (version.parquet("index.parquet", ["split"])["split"] for version in caches.values())
+        examples = sum(int((split == "train").sum()) for split in splits)
+        steps = -(-examples // training.batch_size) * (training.epochs or 1)
+    changed = training.model_copy(update={"epochs": None, "steps": max(1, round(share * steps))})
+    return recipe.model_copy(update={"training": changed})
+
+
+def total(costs: list[dict[str, float]]) -> dict[str, Any]:
+    """What a search took: the sums, and each training's own."""
+    return {name: round(sum(cost[name] for cost in costs), 3) for name in SPENT} | {"trials": costs}
+
+
+def built(build: Build, stage: Stage, store: Store, known: Versions) -> dict[str, Version]:
+    """All partitions of a stage, in a store of the trial's own, from inputs of that store and of the recipe's."""
+    found: dict[str, Version] = {}
+    for key in partitions_of(stage, build.recipe):
+        parts, goal = _goal(build, stage, key, known)
+        slot = store.slot(build.recipe.name, stage.name, key)
+        # The launcher alone: the curves of trials are nobody's.
+        services, work = Services(launch=build.services.launch), partial(slot.work, goal)
+        inputs = _inputs(stage, key, known)
+        own = replace(build, partition=key, inputs=inputs, work=work, services=services)
+
+        def write(output: Output, own: Build = own) -> Counts | None:
+            return stage.build(replace(own, output=output))
+
+        found[key], _ = slot.commit(goal, parts, write)
+    return found
+
+
+def _inputs(stage: Stage, key: str, known: Versions) -> dict[str, dict[str, Version]]:
+    return {
+        read.stage: {part: known[read.stage][part] for part in read.keys(list(known[read.stage]), key)}
+        for read in stage.inputs
+    }
+
+
+def _goal(build: Build, stage: Stage, key: str, known: Versions) -> tuple[dict[str, str], str]:
+    """What a partition is built from, and the fingerprint of that."""
+    inputs = _inputs(stage, key, known)
+    digests = {name: {part: version.digest for part, version in parts.items()} for name, parts in inputs.items()}
+    parts = ingredients(stage, build.recipe, key, digests)
+    return parts, fingerprint(stage, key, parts)
