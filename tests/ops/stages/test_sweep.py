@@ -73,7 +73,8 @@ def made(text: World, folder: Path, **sweep: Any) -> World:
 
 def search(world: World, launch: Planted) -> dict[str, Any]:
     worlds.build(world.recipe(), world.store, ["sweep"], launch)
-    return world.version("sweep").json("sweep.json")
+    found: dict[str, Any] = world.version("sweep").json("sweep.json")
+    return found
 
 
 def test_a_grid_tries_all_and_the_model_is_trained_with_the_best(text: World, tmp_path: Path) -> None:
