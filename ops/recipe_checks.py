@@ -9,6 +9,7 @@ import polars as pl
 
 from ops.errors import ConfigError, SatietyError
 from ops.fitting import FittedStep
+from ops.foreseen import foreseen_problems
 from ops.normalization.resize import BOXES
 from ops.registry import kind_of
 from ops.storage import partition_slug
@@ -50,7 +51,7 @@ def problems(recipe: Recipe, *, partial: bool = False) -> list[Problem]:
     """
     checks = (
         *(_kinds, _order, _columns, _types, _unread_columns, _alike, _shares, _task, _augmentation, _processes),
-        *(_partitions, _keys, _fitted, _sweep),
+        *(_partitions, _keys, _fitted, _sweep, foreseen_problems),
     )
     found: list[Problem] = []
     for check in checks:

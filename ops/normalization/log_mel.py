@@ -63,7 +63,7 @@ class LogMel(Step):
         rows: list[bytes] = []
         frames = 0
         for rate, samples in shapes:  # one, but for tables without rows
-            self._check(rate)
+            self.check(rate)
             frames = frames_of(samples, self.window, self.hop)
             for start in range(0, table.height, _ROWS):
                 rows += self._spectrograms(table[self.column][start : start + _ROWS].to_list(), rate)
@@ -72,7 +72,8 @@ class LogMel(Step):
         kept = table.drop(RATE, SAMPLES).with_columns(pl.Series(self.column, rows, pl.Binary), *columns)
         return Outcome(kept, changed={self.kind: kept.height} if kept.height else {})
 
-    def _check(self, rate: int) -> None:
+    def check(self, rate: int) -> None:
+        """Raise `ConfigError` where sounds of that rate have not these frequencies."""
         high = self.high or rate / 2
         if not self.low < high <= rate / 2:
             raise ConfigError(f"{self.kind}: {self.low} to {high} Hz is not within 0 to {rate / 2} Hz")
