@@ -59,7 +59,7 @@ def _search(context: dg.AssetExecutionContext, workspace: Workspace, recipe: Rec
         for name, versions in goal.inputs.items()
         for key, version in versions.items()
     )
-    tags = tracker.dagster_tags(context.run_id, asset_key(recipe, stage.name).to_user_string())
+    tags = tracker.dagster_tags(context.run.run_id, asset_key(recipe, stage.name).to_user_string())
     params = recipe.part("task", "model", "training", "launch", "seed", "sweep")
     with tracker.begin(Training(recipe.name, goal.fingerprint, params, datasets, tags)) as run:
         built = workspace.train(recipe, stage, lambda record: _trial(run, recipe, goal.fingerprint, record))

@@ -371,3 +371,38 @@ def test_a_damaged_journal_stops_nothing(
     aside = sorted(path.name for path in (machine.journals / "digits").iterdir() if ".damaged-" in path.name)
     assert aside == ["a.damaged-1", "c.damaged-1"]
     assert rows("select count(*) from metrics where key = 'loss' and step = 7") == [(2,)]
+
+
+def test_parts_are_runs_below_the_whole(machine: Settings, rows: Query) -> None:
+    """The trials of a sweep: sent while it runs, and once more when they come further; no model of their own."""
+    tracker = Tracker(machine)
+    part = Training("digits", f"{FINGERPRINT}-1", {"rate": 0.1}, parent=FINGERPRINT, name="digits-trial-1")
+    with tracker.begin(TRAINING) as run:
+        run.nested(part, {"step": 5, "valid_loss": 0.5, "cpu_s": 1.0})
+        wait_for(lambda: rows("select count(*) from runs where name = 'digits-trial-1' and status = 'FINISHED'")[0][0])
+        run.nested(part, {"step": 5, "valid_loss": 0.7})
+        run.nested(part, {"step": 15, "valid_loss": 0.25})
+        run.nested(dataclasses.replace(part, fingerprint=f"{FINGERPRINT}-2", name="other"), {"step": 0}, failed=True)
+        run.conclude({"cpu_s": 3.0})
+    wait_for(lambda: not any(journal.pending for journal in tracker.journal("digits", FINGERPRINT).parts()))
+    (whole,) = rows("select run_uuid from runs where name like 'digits-ffff%'")[0]
+    below = "select name, status from runs r join tags t on t.run_uuid = r.run_uuid where t.key = 'mlflow.parentRunId'"
+    assert rows(f"{below} and t.value = '{whole}' order by name") == [
+        ("digits-trial-1", "FINISHED"),
+        ("other", "FAILED"),
+    ]
+    values = "select step, value from metrics m join runs r on m.run_uuid = r.run_uuid where r.name = 'digits-trial-1'"
+    assert rows(f"{values} and key = 'valid_loss' order by step") == [(5, 0.5), (15, 0.25)]
+    assert rows(f"select status from runs where run_uuid = '{whole}'") == [("FINISHED",)]
+    assert rows(f"select value from metrics where run_uuid = '{whole}' and key = 'cpu_s'") == [(3.0,)]
+    assert rows("select count(*) from model_versions") == [(0,)]
+
+
+def test_parts_that_were_left_behind_find_the_whole(machine: Settings, rows: Query) -> None:
+    away, tracker = Tracker(down(machine)), Tracker(machine)
+    with away.begin(TRAINING) as run:
+        run.nested(Training("digits", f"{FINGERPRINT}-1", parent=FINGERPRINT), {"step": 5, "valid_loss": 0.5})
+        run.conclude({})
+    assert tracker.sync_pending(all_addresses=True).pending == 0
+    assert rows("select count(*) from tags where key = 'mlflow.parentRunId'") == [(1,)]
+    assert rows("select count(*) from runs") == [(2,)]

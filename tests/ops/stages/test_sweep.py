@@ -195,6 +195,19 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(text: World, tmp_path: Pa
         assert world.version("sweep").digest == whole.version("sweep").digest
 
 
+def test_values_between_the_ends_that_do_not_go_together_are_refused_and_the_rest_goes_on(
+    text: World, tmp_path: Path
+) -> None:
+    over = {DIM: {"low": 16, "high": 18}, "training.momentum": [0.9, 0.9]}
+    world, launch = made(text, tmp_path, over=over, search="grid"), Planted(lambda run: run["model"]["dim"])
+    found = search(world, launch)
+    states = [row["state"] for row in found["trials"]]
+    assert states == ["finished", "repeated", "refused", "repeated", "finished", "repeated"]
+    assert [run["model"]["dim"] for run in launch.runs] == [16, 18] and found["chosen"]["trial"] == 0
+    assert "17" in found["trials"][2]["reason"]
+    assert "the same as trial 0" in world.version("sweep").file("sweep.html").read_text()
+
+
 def test_without_a_finite_loss_nothing_is_chosen(text: World, tmp_path: Path) -> None:
     world = made(text, tmp_path, over={RATE: [0.1, 0.2]}, search="grid")
     with pytest.raises(CheckFailed, match="no trial of the sweep kept a finite loss"):
