@@ -65,6 +65,14 @@ class Averaging(Config):
     every: Annotated[int, Field(ge=1)] = 1
     """Steps between two weights of a plain mean."""
 
+    @model_validator(mode="after")
+    def _settings_of_the_kind(self) -> Averaging:
+        if self.kind == "ema" and self.every != 1:
+            raise ValueError("every is for swa; ema takes in each step")
+        if self.kind == "swa" and self.decay != 0.99:
+            raise ValueError("decay is for ema; swa is a plain mean")
+        return self
+
 
 class TrainingConfig(Config):
     """How a model is trained."""
@@ -149,6 +157,12 @@ class TrainingConfig(Config):
     sync_batch_norm: bool = False
     """Whether BatchNorm looks at the batch of all processes together, as one process would; costs two sums a layer."""
 
+    @property
+    def differs(self) -> bool:
+        """Whether the strategy is an algorithm of its own, which does not train what one process does."""
+        told, behind = self.parallel.compression or "none", self.parallel.staleness
+        return self.strategy in ("local_sgd", "hogwild") or told != "none" or behind not in (None, 0)
+
     @model_validator(mode="after")
     def _exactly_one_length(self) -> TrainingConfig:
         if (self.epochs is None) == (self.steps is None):
@@ -178,6 +192,8 @@ class TrainingConfig(Config):
                     raise ValueError(f"{name} is not for {self.strategy}")
             if self.precision == "float16":
                 raise ValueError(f"precision: float16 is not for {self.strategy}; say bfloat16")
+        if self.strategy in ("tensor", "fsdp_tensor") and self.compile:
+            raise ValueError(f"compile is not for {self.strategy}, whose divided matrices torch does not translate")
         if self.strategy == "pipeline" and self.compile:
             raise ValueError("compile is not for pipeline, whose stages end in the middle of the model")
         if self.strategy == "hogwild":

@@ -22,7 +22,7 @@ from ops.training.run import RunSpec
 Tensors = dict[str, Tensor]
 
 SHARING = ("accelerator", "strategy", "parallel")
-"""Settings of training that say who computes what, and not what is computed."""
+"""Settings of training that say who computes what, and, but for strategies that differ, not what is computed."""
 
 log = logging.getLogger("satiety.training")
 
@@ -100,7 +100,8 @@ class Snapshots:
     def _identity(self) -> str:
         """What must be equal for a checkpoint to be of this run: everything but places, and who computes what."""
         told = self._run.model_dump(mode="json", exclude={"work", "resume", "world_size", "inputs"})
-        told["training"] = {key: value for key, value in told["training"].items() if key not in SHARING}
+        if not self._run.training.differs:
+            told["training"] = {key: value for key, value in told["training"].items() if key not in SHARING}
         return sha256_json({**told, "inputs": [[part.partition, part.files] for part in self._run.inputs]})
 
     def _streams(self) -> list[int]:

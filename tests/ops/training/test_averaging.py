@@ -12,7 +12,33 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ops.training.averaging import Average
 from ops.training.config import Averaging
+from ops.training.loop import Progress
 from tests.ops.training.runs import hashes, log, records, text_run, work, work_together
+
+
+def test_settings_of_the_other_kind_are_refused() -> None:
+    with pytest.raises(ValueError, match="every is for swa"):
+        Averaging(kind="ema", every=2)
+    with pytest.raises(ValueError, match="decay is for ema"):
+        Averaging(kind="swa", decay=0.5)
+
+
+def test_a_batch_that_is_left_out_counts_as_a_step_of_the_mean(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain mean of weights W1, W2, W2, W3, of which the third batch brought no change."""
+    whole = Average.follow
+    seen: list[torch.Tensor] = []
+
+    def follow(self: Average, step: int) -> None:
+        whole(self, step)
+        seen.append(next(iter(self._current.values())).clone())
+        mean = torch.stack(seen).mean(dim=0)
+        assert torch.allclose(next(iter(self.tensors.values())), mean, atol=1e-6), step
+
+    monkeypatch.setattr(Average, "follow", follow)
+    monkeypatch.setattr("ops.training.loop.Progress", lambda **known: Progress(**{"left_out": [2], **known}))
+    run = text_run(tmp_path, {"averaging": {"kind": "swa"}, "steps": 4, "optimizer": "sgd", "learning_rate": 1.0})
+    assert work(run) == 0
+    assert [line["step"] for line in records(run) if "left_out" in line] == [3]
 
 
 def network() -> nn.Module:

@@ -14,6 +14,12 @@ from ops.training.config import TrainingConfig
 from ops.training.run import CacheInput, RunSpec
 
 
+@pytest.mark.parametrize("strategy", ["tensor", "fsdp_tensor", "pipeline"])
+def test_what_cannot_be_compiled_is_named(strategy: Any) -> None:
+    with pytest.raises(ValueError, match=f"compile is not for {strategy}"):
+        TrainingConfig(steps=1, compile=True, strategy=strategy)
+
+
 @pytest.mark.parametrize("settings", [{}, {"epochs": 1, "steps": 1}])
 def test_the_length_is_given_once(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="give exactly one of epochs, steps"):

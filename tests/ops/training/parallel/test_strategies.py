@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,16 @@ def test_local_sgd_meets_in_the_middle(tmp_path: Path) -> None:
     rare = trained(tmp_path / "rare", 2, {**plain, "batch_size": 8, "strategy": "local_sgd"})
     first, *_, last = [line["loss"] for line in records(rare) if "loss" in line]
     assert last < first
+
+
+def test_nothing_else_goes_on_from_local_sgd(tmp_path: Path) -> None:
+    """Its weights are those of another algorithm, as with compressed gradients, and not those of this one."""
+    run = text_run(tmp_path, {"strategy": "local_sgd"}, model=TEXT, world_size=2)
+    assert work_together(run, SATIETY_FAULT="kill@75")[0] == -signal.SIGKILL
+    told = json.loads(run.read_text())
+    run.write_text(json.dumps({**told, "training": {**told["training"], "strategy": "ddp"}}))
+    assert work_together(run) == [0, 0]
+    assert "it is of another run" in log(run) and "going on" not in log(run)
 
 
 def test_local_sgd_without_anything_to_judge_by_stores_the_middle(tmp_path: Path) -> None:
