@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -22,7 +23,9 @@ from benchmarks.peers import peer
 COUNT = 50_000
 SIDE = 32
 ARCHIVES = {"sign_digits": "images.tar", "bccd": "bccd.tar", "orl_faces": "faces_s1_s29.tar"}
-MOST = 300  # images of a set: of each come five copies
+MOST = 300  # images of a half of a set: of four fifths of them come five copies each
+SAME = 0.99
+"""Correlation of two images that are laid over one another from which on they are one picture taken twice."""
 LARGEST = 1_000_000  # pixels: three photographs of sign_digits are larger
 PEER = """
 import sys, time, numpy as np, imagehash
@@ -124,11 +127,28 @@ def _encoded(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _planted(name: str, images: list[Image.Image]) -> tuple[dict[str, list[bool]], int, int, float]:
-    """By edit whether each copy was dropped for its own image; rows dropped rightly and in all; seconds to decide.
+class _Judged(NamedTuple):
+    """What became of a set.
 
-    A fifth of the images gets no copy, each other one a copy by each edit.
+    Attributes:
+        hits: by edit whether each copy was dropped for its own image.
+        right: rows dropped for the image that they are a copy of, or for another copy of it.
+        shots: rows dropped for another image that shows the same picture, by `_same_picture`.
+        dropped: rows dropped in all.
+        rows: rows.
+        seconds: CPU time to decide.
     """
+
+    hits: dict[str, list[bool]]
+    right: int
+    shots: int
+    dropped: int
+    rows: int
+    seconds: float
+
+
+def _planted(images: list[Image.Image]) -> _Judged:
+    """Copies among the images: a fifth of these gets none, each other one a copy by each edit."""
     from ops.deduplication.image_duplicates import ImageDuplicates
 
     rng, rows = np.random.default_rng(7), [(f"{number}/", _encoded(image)) for number, image in enumerate(images)]
@@ -141,34 +161,56 @@ def _planted(name: str, images: list[Image.Image]) -> tuple[dict[str, list[bool]
     started = time.process_time()
     decided = step.fold(signatures)
     taken = time.process_time() - started
-    kept = {row: evidence.split("/")[0] for row, _, evidence in decided.iter_rows()}
-    right = {row for row, other in kept.items() if row.split("/")[0] == other}
-    return {e: [f"{n}/{e}" in right for n in planted] for e in edits}, len(right), len(kept), taken
+    kept = {row: int(evidence.split("/")[0]) for row, _, evidence in decided.iter_rows()}
+    right = {row for row, other in kept.items() if int(row.split("/")[0]) == other}
+    wrong = [(int(row.split("/")[0]), other) for row, other in kept.items() if row not in right]
+    same = {pair: _same_picture(*(images[number] for number in pair)) for pair in set(wrong)}
+    hits = {e: [f"{n}/{e}" in right for n in planted] for e in edits}
+    return _Judged(hits, len(right), sum(same[pair] for pair in wrong), len(kept), len(rows), taken)
+
+
+def _same_picture(first: Image.Image, second: Image.Image) -> bool:
+    """Whether two unedited images correlate by 0.99, once one is laid over the other in full resolution.
+
+    By the best affine map, found by enhanced correlation (Evangelidis and Psarakis, 2008): an independent judge.
+    """
+    import cv2
+
+    one, other = (np.asarray(image.convert("L"), dtype=np.float32) for image in (first, second))
+    stop = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 100, 1e-5)
+    try:
+        alike, _ = cv2.findTransformECC(one, other, np.eye(2, 3, dtype=np.float32), cv2.MOTION_AFFINE, stop)
+    except cv2.error:  # the search left the image: nothing to lay over
+        return False
+    return float(alike) >= SAME
+
+
+def _held_out(images: Iterator[Image.Image]) -> list[Image.Image]:
+    """The second half: thresholds and windows were chosen on the first."""
+    some = list(itertools.islice(images, 2 * MOST))
+    return some[len(some) // 2 : len(some) // 2 * 2]
 
 
 def image_hashing(repeats: int) -> list[Figure]:
-    """Speed, then recall by edit and precision over all sets."""
+    """Speed, then recall by edit and precision over all sets, and of each, on images that nothing was chosen by."""
     figures = _speed(repeats)
-    sets = {name: list(_real(name, archive)) for name, archive in ARCHIVES.items()}
-    sets["made"] = list(_made(300, np.random.default_rng(1)))
-    found: dict[str, list[bool]] = {}
-    right = total = 0
-    by_set: dict[str, Any] = {}
-    for name, images in sets.items():
-        hits, ours, dropped, taken = _planted(name, images[:MOST])
-        right, total = right + ours, total + dropped
-        rows = len(images[:MOST]) + sum(len(each) for each in hits.values())
-        by_set[name] = {
-            **{edit: round(float(np.mean(each)), 3) for edit, each in hits.items()},
-            "precision": round(ours / max(1, dropped), 4),
-            "images": rows,
-            "seconds": round(taken, 1),
-        }
-        for edit, each in hits.items():
-            found.setdefault(edit, []).extend(each)
-    precision = right / max(1, total)
-    figures.append(Figure("copies of images: precision", precision, "", "≥ 0.99", precision >= 0.99, by_set))
-    for edit, each in found.items():
-        recall = float(np.mean(each))
+    sets = {name: _real(name, archive) for name, archive in ARCHIVES.items()}
+    sets["made"] = _made(2 * MOST, np.random.default_rng(1))
+    judged = {name: _planted(_held_out(images)) for name, images in sets.items()}
+    right, shots, dropped = (
+        sum(getattr(each, what) for each in judged.values()) for what in ("right", "shots", "dropped")
+    )
+    by_set = {name: {"images": each.rows, "seconds": round(each.seconds, 1)} for name, each in judged.items()}
+    figures += [
+        Figure("copies of images: precision", right / max(1, dropped), "", "≥ 0.99", right >= 0.99 * dropped, by_set),
+        Figure("precision, the same picture taken twice counted", (right + shots) / max(1, dropped), ""),
+    ]
+    for edit in judged["made"].hits:
+        recall = float(np.mean([hit for each in judged.values() for hit in each.hits[edit]]))
         figures.append(Figure(f"copies of images: recall, {edit}", recall, "", "≥ 0.9", recall >= 0.9))
+    for name, each in judged.items():
+        wrong = {"dropped": each.dropped, "wrong": each.dropped - each.right, "of these the same": each.shots}
+        figures.append(Figure(f"{name}: precision", each.right / max(1, each.dropped), "", detail=wrong))
+        figures += [Figure(f"{name}: recall, {edit}", float(np.mean(hits)), "") for edit, hits in each.hits.items()]
+        figures.append(Figure(f"{name}: images decided in a CPU-second", each.rows / each.seconds, ""))
     return figures
