@@ -52,7 +52,11 @@ class Spot:
 
 
 def explain(error: ValidationError, model: type[BaseModel], data: Any, complain: Complain) -> None:
-    """Hand each error of a validation to `complain` as path, part and text."""
+    """Hand each error of a validation to `complain` as path, part and text.
+
+    Of a value that may be a number or one of some words, both are said in one.
+    """
+    found: dict[tuple[Path, str], list[tuple[str, list[str]]]] = {}
     for detail in error.errors(include_url=False):
         spot = locate(detail["loc"], model, data)
         if spot is None or detail["type"] == "default_factory_not_called":  # for want of a value that is named itself
@@ -61,7 +65,16 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any, complain:
         path = spot.path
         if part == "kind":
             path, part = (*path, "kind"), "value"
-        complain(path, part, text)
+        words = _literals(cast("dict[str, Any]", detail), spot) if detail["type"] == "literal_error" else []
+        found.setdefault((path, part), []).append((text, words))
+    for (path, part), said in found.items():
+        words = [word for _, literals in said for word in literals]
+        others = [text for text, literals in said if not literals]
+        if part == "value" and words and others:
+            complain(path, part, f"{others[0]}, or {' or '.join(words)}")
+        else:
+            for text, _ in said:
+                complain(path, part, text)
 
 
 def locate(loc: tuple[int | str, ...], model: type[BaseModel], data: Any) -> Spot | None:

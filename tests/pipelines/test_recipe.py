@@ -103,6 +103,21 @@ def test_what_is_wrong_on_the_disk_and_between_keys_is_said_beside_wrong_values(
     assert len(said) == 4
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("2", "'strength' is 2, must be at most 1.0, or auto"),
+        ("strong", "'strength' is 'strong', not a number, or auto"),
+    ],
+)
+def test_a_value_that_may_be_a_number_or_a_word_is_wrong_once(given: str, said: str, recipe_folder: Path) -> None:
+    steps = "augmentation: {steps: [{kind: word_swap}], strength: "
+    (recipe_folder / "tiny.yaml").write_text(RECIPE.replace("evaluation:\n", f"{steps}{given}}}\nevaluation:\n"))
+    with pytest.raises(RecipeError) as caught:
+        load_file(recipe_folder / "tiny.yaml")
+    assert [problem.text for problem in caught.value.problems] == [said]
+
+
 def test_an_override_that_breaks_a_part_is_named(recipe_folder: Path) -> None:
     with pytest.raises(RecipeError, match=r"--set model.heads: heads: 3 does not divide dim: 16"):
         load_file(recipe_folder / "tiny.yaml", ("model.heads=3",))
