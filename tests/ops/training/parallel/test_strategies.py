@@ -161,6 +161,17 @@ def test_local_sgd_meets_in_the_middle(tmp_path: Path) -> None:
     assert last < first
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_compiled_they_train_what_one_does(
+    tmp_path: Path, single: Path, strategy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Traced and divided into forward and backward graphs as on GPUs, but run without a compiler of C++."""
+    whole = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function: whole(function, backend="aot_eager"))
+    same(trained(tmp_path, 2, {"strategy": strategy, "compile": True}), single)
+
+
 def test_nothing_else_goes_on_from_local_sgd(tmp_path: Path) -> None:
     """Its weights are those of another algorithm, as with compressed gradients, and not those of this one."""
     run = text_run(tmp_path, {"strategy": "local_sgd"}, model=TEXT, world_size=2)
