@@ -117,7 +117,9 @@ def _branch(annotation: Any, element: int | str) -> Any:
         return None
     for member in members:
         called = "list[" if get_origin(member) is list else getattr(member, "__name__", "")
-        if element == called or (called.endswith("[") and str(element).startswith(called)):
+        # A model that looks at its fields together is called by what does so, as `function-after[_in_order(), Range]`.
+        checked = str(element).startswith("function-") and str(element).endswith(f", {called}]")
+        if element == called or checked or (called.endswith("[") and str(element).startswith(called)):
             return member
     return None
 

@@ -254,6 +254,9 @@ def test_set_changes_a_key(recipe_folder: Path, override: str, read: object) -> 
         ("seed=", "--set seed: 'seed' is '', not a whole number"),
         ("source.path=none.csv", "--set source.path: "),
         ("cleaning[1].minimun=2", "--set cleaning[1].minimun: unknown key 'minimun'; did you mean 'minimum'?"),
+        ("sweep={over: {training.batch_size: {low: 1, high: 4, stp: 2}}}", "unknown key 'stp'; did you mean 'step'?"),
+        ("sweep={over: {training.batch_siz: [4]}}", "did you mean 'training.batch_size'?"),
+        ("sweep={over: {training.batch_size: [4, 0]}}", "training.batch_size cannot be 0: it should be greater than"),
     ],
 )
 def test_set_reports_by_the_option(recipe_folder: Path, override: str, text: str) -> None:
