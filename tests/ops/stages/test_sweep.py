@@ -208,6 +208,23 @@ def test_values_between_the_ends_that_do_not_go_together_are_refused_and_the_res
     assert "the same as trial 0" in world.version("sweep").file("sweep.html").read_text()
 
 
+def test_it_goes_by_the_strength_that_was_searched_before(tmp_path: Path) -> None:
+    """Changes on the fly: the strength is searched first, the trials have it, and so has the model."""
+    steps = [{"kind": "rotate", "degrees": 80.0}]
+    augmentation = {"mode": "on_the_fly", "strength": "auto", "steps": steps, "search": {"strengths": [0.5, 1.0]}}
+    single = {"hash": None, "single": True}
+    sweep = {"over": {RATE: [0.001, 0.02]}, "search": "grid"}
+    world = worlds.make(tmp_path, "image", augmentation=augmentation, partitions=single, sweep=sweep)
+    launch = Planted(far)
+    names = [stage.name for stage in stages(world.recipe())]
+    assert names[names.index("token_cache") :] == ["token_cache", "strength", "sweep", "model", "report"]
+    worlds.build(world.recipe(), world.store, names[:-1], launch)
+    assert world.version("strength").json("strength.json")["chosen"] == 0.5
+    assert [run["training"]["learning_rate"] for run in launch.runs] == [0.005, 0.005, 0.001, 0.02, 0.02]
+    limits = [run["changes"][0][0]["arguments"]["limit"] for run in launch.runs]
+    assert limits == [[-40.0, 40.0], [-80.0, 80.0], *[[-40.0, 40.0]] * 3]
+
+
 def test_without_a_finite_loss_nothing_is_chosen(text: World, tmp_path: Path) -> None:
     world = made(text, tmp_path, over={RATE: [0.1, 0.2]}, search="grid")
     with pytest.raises(CheckFailed, match="no trial of the sweep kept a finite loss"):
