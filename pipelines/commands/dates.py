@@ -9,8 +9,8 @@ import typer
 from pipelines.commands.options import JsonOption, RecipeArgument, SetOption
 
 if TYPE_CHECKING:
-    from ops.recipe import Recipe
     from ops.storage import Store, Version
+    from pipelines.recipe import Loaded
 
 PARTS = ("train", "valid", "test")
 
@@ -40,13 +40,14 @@ def dates(
     from pipelines.recipe import load
     from resources.settings import load_settings
 
-    loaded = load(recipe, overrides or ()).recipe
+    read = load(recipe, overrides or ())
+    loaded = read.recipe
     name = column or loaded.split.time
     if name is None:
         raise ConfigError(f"{loaded.name} has no split by time", hint="name a column with --column")
     if valid + test >= 1:
         raise ConfigError(f"valid {valid} and test {test} leave no training rows")
-    stage, versions = _versions(loaded, Store(load_settings().store), name)
+    stage, versions = _versions(read, Store(load_settings().store), name)
     counts = [split_dates.moments(version.parquet("data.parquet", [name])[name]) for version in versions]
     import polars as pl
 
@@ -60,10 +61,11 @@ def dates(
     tell(f"# rows of {stage}: {shares}" + (f"; {found.nulls:,} without a moment, in train" if found.nulls else ""))
 
 
-def _versions(recipe: Recipe, store: Store, column: str) -> tuple[str, list[Version]]:
+def _versions(read: Loaded, store: Store, column: str) -> tuple[str, list[Version]]:
     """All partitions of the clean corpus, else of the raw one, with the name of the stage."""
     from ops.errors import ConfigError
 
+    recipe = read.recipe
     for stage in ("clean_corpus", "raw_corpus"):
         found = [store.slot(recipe.name, stage, key).current() for key in recipe.partition_keys()]
         versions = [version for version in found if version is not None]
@@ -73,5 +75,5 @@ def _versions(recipe: Recipe, store: Store, column: str) -> tuple[str, list[Vers
             if column not in names:
                 raise ConfigError(f"{stage} of {recipe.name} has no column {column!r}, it has {', '.join(names)}")
             return stage, versions
-    hint = f"satiety run {recipe.name} --stage raw_corpus"
+    hint = read.command("run", "--stage", "raw_corpus")
     raise ConfigError(f"{recipe.name} has no corpus yet whose rows could be counted", hint=hint)

@@ -32,7 +32,7 @@ def test_the_dates_for_shares(
     recipe, store = load_file(path), Store(tmp_path / "store")
     words = ("dates", str(path), "--valid", "0.2", "--test", "0.1")
     code, _, told = call(monkeypatch, capsys, *words)
-    assert code == 2 and "has no corpus yet" in told and "--stage raw_corpus" in told
+    assert code == 2 and "has no corpus yet" in told and f"(satiety run {path} --stage raw_corpus)" in told
     stage = stage_named(recipe, "raw_corpus")
     for key in recipe.partition_keys():
         build_stage(stage, recipe, key, store)
