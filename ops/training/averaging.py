@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from ops.errors import ConfigError
 from ops.training.config import Averaging
 from ops.training.optimizer import Share
 
@@ -32,6 +33,9 @@ class Average:
             model: whose weights are followed, as the strategy has prepared it.
             total: number of updates of the whole run.
             piece: what this process holds of a weight.
+
+        Raises:
+            ConfigError: the run is over before there is anything to average.
         """
         self._config = config
         floats = model.state_dict() if config is not None else {}
@@ -39,6 +43,12 @@ class Average:
         self._current = {name: piece(value) for name, value in floats.items() if value.is_floating_point()}
         self._start = round(config.start * total) if config is not None else total
         self.tensors: Tensors = {}
+        if config is not None and total - self._start < max(1, config.every if config.kind == "swa" else 1):
+            raise ConfigError(
+                f"of {total} steps none is averaged: it begins after {self._start}, every {config.every}",
+                where="training.averaging",
+                hint="lower start or every",
+            )
 
     @torch.no_grad()
     def follow(self, step: int) -> None:

@@ -204,6 +204,12 @@ class TrainingConfig(Config):
         return self
 
     @model_validator(mode="after")
+    def _momentum_is_there(self) -> TrainingConfig:
+        if self.momentum_warmup and self.optimizer in ("adam", "adamw"):
+            raise ValueError(f"momentum_warmup is for sgd and muon: {self.optimizer} has betas")
+        return self
+
+    @model_validator(mode="after")
     def _auto_needs_whole_models(self) -> TrainingConfig:
         if self.micro_batch == "auto" and self.strategy not in ("ddp", "zero1"):
             raise ValueError(f"micro_batch: auto is for the strategies ddp and zero1; give a number to {self.strategy}")

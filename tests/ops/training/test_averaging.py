@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ops.errors import ConfigError
 from ops.training.averaging import Average
 from ops.training.config import Averaging
 from ops.training.loop import Progress
@@ -138,3 +139,9 @@ def test_two_processes_average_what_one_does(tmp_path: Path) -> None:
     assert work(one) == 0 and work_together(two) == [0, 0]
     valid = [[line["valid_loss"] for line in records(run) if "valid_loss" in line] for run in (one, two)]
     assert np.allclose(valid[0], valid[1], atol=1e-5)
+
+
+@pytest.mark.parametrize("settings", [{"kind": "swa", "every": 9}, {"kind": "swa", "start": 0.9, "every": 2}])
+def test_an_average_of_nothing_is_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="of 8 steps none is averaged"):
+        Average(Averaging(**settings), network(), 8)

@@ -105,10 +105,12 @@ def test_weight_decay_falls_over_all_steps() -> None:
 
 
 def test_momentum_warms_up_from_below() -> None:
-    config = TrainingConfig(steps=20, momentum=0.95, momentum_warmup=0.5)
+    config = TrainingConfig(steps=20, optimizer="muon", momentum=0.95, momentum_warmup=0.5)
     found = [momentum(config, step, 20) for step in range(20)]
     assert found == pytest.approx([0.85 + 0.01 * step for step in range(10)] + [0.95] * 10)
-    assert [momentum(TrainingConfig(steps=9, momentum=0.5, momentum_warmup=1.0), s, 9) for s in (0, 8)] == [0.5, 0.5]
+    assert [
+        momentum(TrainingConfig(steps=9, optimizer="sgd", momentum=0.5, momentum_warmup=1.0), s, 9) for s in (0, 8)
+    ] == [0.5, 0.5]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +118,7 @@ def test_momentum_warms_up_from_below() -> None:
     [
         ({"schedule": "exponential"}, "give final_rate above 0"),
         ({"schedule": "constant", "final_rate": 0.1}, "no end to fall to"),
+        ({"optimizer": "adamw", "momentum_warmup": 0.1}, "momentum_warmup is for sgd and muon"),
     ],
 )
 def test_ends_that_are_not_reached_are_refused(settings: Any, said: str) -> None:
