@@ -23,6 +23,7 @@ SETTINGS: dict[str, dict[str, object]] = {
     "length": {"minimum": 1},
     "mask": {"words": ["x"]},
     "outliers": {"columns": ["number"]},
+    "passages": {"parts": 2},
     "rescale": {"columns": ["number"]},
     "timestamps": {"columns": ["text"], "format": "%Y-%m-%d", "zone": "UTC"},
     "resize": {"height": 4, "width": 4},

@@ -41,6 +41,7 @@ MUTATIONS: dict[str, list[str]] = {
     "task": ["task.label=stars", "task={kind: text_classification, input: label, label: text}"],
     "model": ["model.dim=8"],
     "training": ["training.steps=5"],
+    "sweep": ["sweep={over: {training.learning_rate: [0.001, 0.002]}, search: grid}"],
     "launch": ["launch.processes=2"],
     "evaluation": ["evaluation.bootstrap=200"],
     "automation": ["automation.data='0 3 * * *'"],

@@ -53,7 +53,7 @@ def test_killed_at_any_of_twenty_places_the_bits_are_the_same(tmp_path: Path, wo
 @pytest.mark.parametrize(("before", "after"), [(1, 2), (2, 1)])
 def test_other_processes_go_on_in_the_same_order_with_the_same_loss(tmp_path: Path, before: int, after: int) -> None:
     """Without dropout, whose draws are of a process; batches and their mixing are not."""
-    settings = {**EVERYTHING, "precision": "float64", "optimizer": "adamw", "patience": None}
+    settings = {**EVERYTHING, "precision": "float64", "optimizer": "adamw", "momentum_warmup": 0.0, "patience": None}
     model = {**MODEL, "dropout": 0.0}
     whole, run = (image_run(tmp_path / name, settings, model=model, world_size=before) for name in ("whole", "killed"))
     assert together(whole, before) == [0] * before
