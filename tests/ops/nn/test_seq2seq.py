@@ -97,7 +97,7 @@ def test_it_learns_to_say_it_backwards(kind: Any) -> None:
     """And says by itself what it would say with the true tokens before: decoding feeds back what was said."""
     net, generator = network(kind, dim=16, hidden=32), torch.Generator().manual_seed(1)
     optimizer = torch.optim.AdamW(net.parameters(), lr=0.01)
-    for _ in range(120):
+    for _ in range(300):
         tokens, lengths, before, target = drawn(generator)
         optimizer.zero_grad()
         torch.autograd.backward(functional.cross_entropy(net(tokens, lengths, before).transpose(1, 2), target))
