@@ -8,6 +8,8 @@ test, can hold every figure of the page against report.json. `user()` isolates t
 
 from __future__ import annotations
 
+from ops.evaluation.score_table import score_rows
+
 TOP = """<!doctype html>
 <html lang="en">
 <head>
@@ -48,7 +50,8 @@ VERDICT = """<div class="verdict {{ r.verdict.outcome }}" role="region" aria-lab
 
 """
 
-_RESULT = """<section id="result">
+_RESULT = (
+    """<section id="result">
 <h2>Result</h2>
 <p class="lead">On {{ fig("test_rows", "count") }} test rows that training never saw. Intervals hold 95% of
 {{ fig("resamples", "count") }} bootstrap resamples of those rows; all classifiers are judged on the same resamples.</p>
@@ -64,21 +67,9 @@ _RESULT = """<section id="result">
 <thead><tr><th scope="col">Classifier</th><th scope="col" class="n">Accuracy</th><th scope="col" class="n">95% interval</th>
 <th scope="col" class="n">Macro F1</th><th scope="col" class="n">95% interval</th></tr></thead>
 <tbody>
-{%- for score in r.scores %}{% set at = "scores." ~ loop.index0 %}
-<tr class="{{ score.role }}"><th scope="row">{{ user(score.name) }}{% if score.note %} <span class="note">{{ score.note }}</span>{% endif %}</th>
-{%- for metric in ("accuracy", "macro_f1") %}
-<td class="n">{{ fig(at ~ "." ~ metric ~ ".value", "score") }}</td>
-<td class="n">{{ fig(at ~ "." ~ metric ~ ".low", "score") }}&ndash;{{ fig(at ~ "." ~ metric ~ ".high", "score") }}</td>
-{%- endfor %}</tr>
-{%- endfor %}
-{%- for difference in r.differences %}{% set at = "differences." ~ loop.index0 %}
-<tr><th scope="row">Model minus {{ user(difference.against) }}</th>
-{%- for metric in ("accuracy", "macro_f1") %}
-<td class="n">{{ fig(at ~ "." ~ metric ~ ".value", "signed") }}</td>
-<td class="n">{{ fig(at ~ "." ~ metric ~ ".low", "signed") }} to {{ fig(at ~ "." ~ metric ~ ".high", "signed") }}</td>
-{%- endfor %}</tr>
-{%- endfor %}
-</tbody></table>
+"""
+    + score_rows(("accuracy", "macro_f1"))
+    + """
 </div>
 </section>
 
@@ -123,6 +114,7 @@ _RESULT = """<section id="result">
 </section>
 
 """
+)
 
 TRAINING = """{%- if charts.loss or charts.accuracy %}
 <section id="training">

@@ -93,6 +93,9 @@ class Plan:
 Alter = Callable[[NDArray[Any], Rows, int], NDArray[Any]]
 """Changes values (B, longest) of some examples as in an epoch, in any thread."""
 
+Read = Callable[[Rows, int], NDArray[Any]]
+"""Values (B, longest) of some examples as they are in an epoch."""
+
 
 class Ahead(Generic[Key, Made]):
     """Makes the values of the next steps in threads, so that each is ready when it is asked for."""
@@ -189,18 +192,23 @@ def batches(
         return alter(examples.values(rows), rows, epoch) if crew is None else crew.values(rows, epoch)
 
     def make(planned: Plan) -> Batch:
-        rows, mix = planned.rows, planned.mix
-        values = read(rows, planned.epoch)
-        inputs = task.collate(values, examples.length[rows], spec)
-        weights = torch.full((len(rows),), float(planned.counts))
-        labels = torch.from_numpy(task.targets(values, examples.length[rows], examples.label[rows]))
-        sizes = (planned.count, planned.examples, values.shape[1])
-        if mix is None:
-            return Batch(*sizes, inputs, labels, weights)
-        (images,) = inputs
-        partners = read(mix.partners, planned.epoch)
-        (others,) = task.collate(partners, examples.length[mix.partners], spec)
-        mixed, second = mix.apply(images, others), torch.from_numpy(examples.label[mix.partners])
-        return Batch(*sizes, (mixed,), labels, weights, second, mix.share)
+        return _made(planned, read, examples, task, spec)
 
     return Ahead(plan, make, total, settings, crew.close if crew is not None else lambda: None)
+
+
+def _made(planned: Plan, read: Read, examples: Examples, task: Task, spec: Spec) -> Batch:
+    """The batch of a plan, with its examples' values from `read`."""
+    rows, mix = planned.rows, planned.mix
+    values = read(rows, planned.epoch)
+    inputs = task.collate(values, examples.length[rows], spec)
+    weights = torch.full((len(rows),), float(planned.counts))
+    labels = torch.from_numpy(task.targets(values, examples.length[rows], examples.label[rows]))
+    sizes = (planned.count, planned.examples, values.shape[1])
+    if mix is None:
+        return Batch(*sizes, inputs, labels, weights)
+    (images,) = inputs
+    partners = read(mix.partners, planned.epoch)
+    (others,) = task.collate(partners, examples.length[mix.partners], spec)
+    mixed, second = mix.apply(images, others), torch.from_numpy(examples.label[mix.partners])
+    return Batch(*sizes, (mixed,), labels, weights, second, mix.share)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ops.evaluation.page import DATA, END, PARTITIONS, TOP, TRAINING, VERDICT
+from ops.evaluation.score_table import score_rows
 
 _KIND = """<p class="kind">{{ r.subject.task|replace("_", " ")|capitalize }} of {{ user(r.label) }}, {{ r.horizon }} steps of {{ r.minutes }} minutes ahead
 {%- if r.subject.model %} · {{ user(r.subject.model) }}{% endif %}</p>
@@ -27,21 +28,9 @@ _RESULT = (
 <caption>Errors, in the unit of {{ user(r.label) }}</caption>
 <thead><tr><th scope="col">Forecast</th>{% for name in ("Mean absolute error", "Root mean squared error", "Skill") %}<th scope="col" class="n">{{ name }}</th><th scope="col" class="n">95% interval</th>{% endfor %}</tr></thead>
 <tbody>
-{%- for score in r.scores %}{% set at = "scores." ~ loop.index0 %}
-<tr class="{{ score.role }}"><th scope="row">{{ user(score.name) }}{% if score.note %} <span class="note">{{ score.note }}</span>{% endif %}</th>
-{%- for metric in ("mae", "rmse", "skill") %}
-<td class="n">{{ fig(at ~ "." ~ metric ~ ".value", "score") }}</td>
-<td class="n">{{ fig(at ~ "." ~ metric ~ ".low", "score") }}&ndash;{{ fig(at ~ "." ~ metric ~ ".high", "score") }}</td>
-{%- endfor %}</tr>
-{%- endfor %}
-{%- for difference in r.differences %}{% set at = "differences." ~ loop.index0 %}
-<tr><th scope="row">Model minus {{ user(difference.against) }}</th>
-{%- for metric in ("mae", "rmse") %}
-<td class="n">{{ fig(at ~ "." ~ metric ~ ".value", "signed") }}</td>
-<td class="n">{{ fig(at ~ "." ~ metric ~ ".low", "signed") }} to {{ fig(at ~ "." ~ metric ~ ".high", "signed") }}</td>
-{%- endfor %}<td></td><td></td></tr>
-{%- endfor %}
-</tbody></table>
+"""
+    + score_rows(("mae", "rmse", "skill"), ("mae", "rmse"))
+    + """
 </div>
 </section>
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from ops.evaluation.page import DATA, END, PARTITIONS, TOP, TRAINING, VERDICT
+from ops.evaluation.score_table import score_rows
 
 _KIND = """<p class="kind">{{ r.subject.task|replace("_", " ")|capitalize }}, {{ "{:,d}".format(r.vocabulary) }} tokens, context {{ r.context }}
 {%- if r.subject.model %} · {{ user(r.subject.model) }}{% endif %}</p>
@@ -28,21 +29,9 @@ A nat is the loss −ln&nbsp;p of one token; bits a character can be compared be
 <caption>What a token and a character cost</caption>
 <thead><tr><th scope="col">System</th>{% for name in ("Nats a token", "Bits a character") %}<th scope="col" class="n">{{ name }}</th><th scope="col" class="n">95% interval</th>{% endfor %}</tr></thead>
 <tbody>
-{%- for score in r.scores %}{% set at = "scores." ~ loop.index0 %}
-<tr class="{{ score.role }}"><th scope="row">{{ user(score.name) }}{% if score.note %} <span class="note">{{ score.note }}</span>{% endif %}</th>
-{%- for metric in ("nats", "bits") %}
-<td class="n">{{ fig(at ~ "." ~ metric ~ ".value", "score") }}</td>
-<td class="n">{{ fig(at ~ "." ~ metric ~ ".low", "score") }}&ndash;{{ fig(at ~ "." ~ metric ~ ".high", "score") }}</td>
-{%- endfor %}</tr>
-{%- endfor %}
-{%- for difference in r.differences %}{% set at = "differences." ~ loop.index0 %}
-<tr><th scope="row">Model minus {{ user(difference.against) }}</th>
-{%- for metric in ("nats", "bits") %}
-<td class="n">{{ fig(at ~ "." ~ metric ~ ".value", "signed") }}</td>
-<td class="n">{{ fig(at ~ "." ~ metric ~ ".low", "signed") }} to {{ fig(at ~ "." ~ metric ~ ".high", "signed") }}</td>
-{%- endfor %}</tr>
-{%- endfor %}
-</tbody></table>
+"""
+    + score_rows(("nats", "bits"))
+    + """
 <p class="note">The model: perplexity {{ fig("perplexity", "score") }}, {{ fig("bits_per_byte", "score") }} bits a byte of {{ fig("test_bytes", "count") }}, and {{ fig("accuracy", "percent") }} of the tokens were thought most likely.</p>
 </div>
 </section>
