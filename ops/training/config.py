@@ -134,8 +134,8 @@ class TrainingConfig(Config):
     patience: Annotated[int, Field(ge=1)] | None = None
     """Evaluations in a row without a better one after which training ends early; null never ends it early."""
     rollbacks: Annotated[int, Field(ge=0, le=1000)] = 3
-    """How often a run whose loss is not finite goes back to its last checkpoint and leaves out the batch that did it,
-    before it fails."""
+    """How often a run whose loss is not finite goes back to a checkpoint before it fails: to the last one, without the
+    batch that did it; where it diverges again soon, to one before that, without all batches since."""
     loader: Loader = Loader()
     """How examples are read."""
     micro_batch: Annotated[int, Field(ge=1)] | Literal["auto"] | None = None

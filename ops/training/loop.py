@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
 from safetensors.torch import load as load_tensors
@@ -31,6 +31,7 @@ from ops.training.order import Order
 from ops.training.parallel.choice import strategy_of
 from ops.training.peak import counted_flops, peak_flops
 from ops.training.precision import PRODUCTS, WEIGHTS, lower
+from ops.training.progress import Progress
 from ops.training.result import describe, write_result
 from ops.training.run import RunSpec
 from ops.training.signals import Stop
@@ -45,25 +46,6 @@ FORWARD_AND_BACKWARD = 3
 """Operations of a training step in forward passes: a gradient is wanted for the inputs and for the weights."""
 
 log = logging.getLogger("satiety.training")
-
-
-@dataclass
-class Progress:
-    """Where training is; what a checkpoint must know beside weights and random states.
-
-    Attributes:
-        step: updates made.
-        loss_sum: sum of losses since the last line of metrics.
-        loss_count: units of loss since then: examples, or what the task counts.
-        left_out: steps whose batches are left out, since with them the loss was not finite.
-        micro_batch: most examples that are computed at once; None for all.
-    """
-
-    step: int = 0
-    loss_sum: float = 0.0
-    loss_count: int = 0
-    left_out: list[int] = field(default_factory=list)
-    micro_batch: int | None = None
 
 
 class Trainer:
@@ -165,7 +147,7 @@ class Trainer:
             step = self._progress.step
             if stopping is None or (self._is_due(step, self._evaluate_every) and not self._evaluate()):
                 continue  # went back to a checkpoint
-            if (stopping or step % self._config.checkpoint_every == 0) and not self._save():
+            if (stopping or step % self._config.checkpoint_every == 0) and not self._save(stopping > 0):
                 continue
             if stopping:
                 log.info("asked to stop: checkpoint written after step %d", step)
@@ -220,20 +202,27 @@ class Trainer:
         return 0
 
     def _roll_back(self, what: str, step: int) -> None:
-        """Go back to the last checkpoint, from where the batch of `step` is left out.
+        """Go back to a checkpoint, from where the batch of `step` is left out, or all up to it; see `Progress`.
 
         Raises:
             CheckFailed: there is none, or it was done too often.
         """
-        left_out = [*self._progress.left_out, step]
-        if len(left_out) > self._config.rollbacks or self._resume() is None:
-            raise _not_finite(what, step + 1)
-        self._progress.left_out = left_out
+        before, often = self._progress, self._config.rollbacks
+        older = before.older_than(step)
+        if before.setbacks >= often:
+            raise _not_finite(what, step, f", and training went back {often} times already" if often else "")
+        if self._resume(older) is None:
+            raise _not_finite(
+                what, step, "" if older is None else f" again, and no checkpoint is older than step {older}"
+            )
+        self._progress.follow(before, step, self._config.checkpoint_every)
         self._strategy.goes_on(self._progress.step)
         self._model.train()
         self._clock = (time.perf_counter(), 0)
-        back = self._progress.step
-        log.warning("the %s is not finite at step %d: back to step %d, that batch is left out", what, step + 1, back)
+        left = "that batch is" if older is None else "all batches in between are"
+        log.warning(
+            "the %s is not finite at step %d: back to step %d, %s left out", what, step + 1, self._progress.step, left
+        )
 
     def _note(self, learning_rate: float, norm: float) -> None:
         """Write a line of metrics: the mean loss since the last one."""
@@ -296,15 +285,17 @@ class Trainer:
             self._flops_of[width] = self._kind.flops(self._spec, self._outputs, self._task.width(width))
         return self._flops_of[width]
 
-    def _save(self) -> bool:
+    def _save(self, stopping: bool) -> bool:
         """Write a checkpoint, unless the weights are no numbers; what it took counts from the next one on.
+
+        Where it is still open if going back has helped, only who asks to stop gets one.
 
         Returns:
             Whether training goes on from here; False where it went back to the checkpoint before.
         """
         with self._spending.timed("saving"):
             whole = self._strategy.finite(self._model)
-            if whole:
+            if whole and (stopping or not self._progress.doubtful):
                 self._write_checkpoint()
         if not whole:
             self._roll_back("largest weight", self._progress.step - 1)
@@ -324,11 +315,13 @@ class Trainer:
             "scale": self._update.scale.state(),
             "cost": self._spending.lap(),
         }
-        self._snapshots.save(self._progress.step, tensors, state, self._config.keep_checkpoints)
+        # What may still be gone back to stays.
+        keep = None if self._progress.doubtful else self._config.keep_checkpoints
+        self._snapshots.save(self._progress.step, tensors, state, keep)
 
-    def _resume(self) -> dict[str, Any] | None:
-        """Go on from the newest whole checkpoint, if there is one; returns the cost until then."""
-        found = self._snapshots.newest()
+    def _resume(self, before: int | None = None) -> dict[str, Any] | None:
+        """Go on from the newest whole checkpoint (before a step), if there is one; returns the cost until then."""
+        found = self._snapshots.newest(before)
         if found is None:
             return None
         weights, optimizer, best, average = (load_tensors(found.files[f"{name}.safetensors"]) for name in _TENSORS)
@@ -376,7 +369,6 @@ class Trainer:
         return report(total, parameters, self._run.world_size, peak, relation)
 
 
-def _not_finite(what: str, step: int) -> CheckFailed:
-    return CheckFailed(
-        f"the {what} is not finite at step {step}", where="training", hint="lower training.learning_rate"
-    )
+def _not_finite(what: str, step: int, why: str) -> CheckFailed:
+    hint = "lower training.learning_rate, or raise training.rollbacks and training.keep_checkpoints"
+    return CheckFailed(f"the {what} is not finite at step {step + 1}{why}", where="training", hint=hint)

@@ -45,9 +45,13 @@ class Snapshots:
         self._folder, self._metrics = run.folder / "checkpoints", run.folder / "metrics.jsonl"
         self._journal: Journal | None = None
 
-    def newest(self) -> Checkpoint | None:
-        """The newest whole checkpoint of this run, the same in every process; the journal is open after it."""
-        packed = self._group.hand_out(self._find() if self._group.first else None)
+    def newest(self, before: int | None = None) -> Checkpoint | None:
+        """The newest whole checkpoint of this run, the same in every process; the journal is open after it.
+
+        Args:
+            before: the step that it must be older than; None for any.
+        """
+        packed = self._group.hand_out(self._find(before) if self._group.first else None)
         if not packed:
             return None
         files = {name: bytes(box.numpy()) for name, box in load_tensors(packed).items()}
@@ -64,14 +68,14 @@ class Snapshots:
         else:
             random_state.seed_everything(random_state.seed_of_rank(self._run.seed, self._stream, found.step))
 
-    def save(self, step: int, tensors: Mapping[str, Tensors], state: Mapping[str, Any], keep: int) -> None:
+    def save(self, step: int, tensors: Mapping[str, Tensors], state: Mapping[str, Any], keep: int | None) -> None:
         """Write a checkpoint; every process calls this after the same step.
 
         Args:
             step: updates made.
             tensors: files of named tensors, without the suffix.
             state: what else there is to know.
-            keep: number of checkpoints to keep.
+            keep: number of checkpoints to keep; None for all.
         """
         random = [data.decode() for data in self._group.gather(random_state.capture())]
         streams = self._streams()
@@ -81,7 +85,8 @@ class Snapshots:
         full |= {"random": random, "streams": streams}
         files = {f"{name}.safetensors": save_tensors(values) for name, values in tensors.items()}
         checkpoint.save(self._folder, step, {**files, "state.json": canonical_json(full).encode()})
-        checkpoint.prune(self._folder, keep)
+        if keep is not None:
+            checkpoint.prune(self._folder, keep)
 
     def write(self, record: dict[str, Any]) -> None:
         """Append a line to the journal, in the first process."""
@@ -107,7 +112,7 @@ class Snapshots:
     def _streams(self) -> list[int]:
         return [int(data) for data in self._group.gather(str(self._stream).encode())]
 
-    def _find(self) -> bytes | None:
+    def _find(self, before: int | None) -> bytes | None:
         """Choose the checkpoint, clear away what is after it, and open the journal there."""
         back = self._journal is not None
         if self._journal is not None:  # training goes back to a checkpoint
@@ -115,8 +120,14 @@ class Snapshots:
         elif not self._run.resume:
             remove_tree(self._folder)
         make_folder(self._folder)
-        found = checkpoint.newest(self._folder, log.warning, self._unusable)
-        checkpoint.drop_after(self._folder, found.step if found else -1)
+
+        def unusable(seen: Checkpoint) -> str:
+            late = before is not None and seen.step >= before
+            return "training diverged after it again" if late else self._unusable(seen)
+
+        found = checkpoint.newest(self._folder, log.warning, unusable)
+        if found is not None or not back:
+            checkpoint.drop_after(self._folder, found.step if found else -1)
         # Without one to go back to the run ends, and its lines show how it came to that.
         kept = self._metrics.stat().st_size if back else 0
         self._journal = Journal(self._metrics, found.state["journal"] if found else kept)

@@ -85,7 +85,90 @@ def test_a_run_that_cannot_go_back_keeps_its_lines(tmp_path: Path) -> None:
     assert [line["step"] for line in records(run) if "loss" in line] == [*range(1, 8)]
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp", "tensor", "pipeline"])
+def spoil(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """The update of the sixth batch leaves weights so large that the next losses are no numbers, in every process.
+
+    Args:
+        monkeypatch: undoes it after the test.
+        folder: where a process writes down which batch that is, for those that take its place later.
+    """
+    gradients, step = Update.gradients, Update.step
+    batches: list[Any] = []
+
+    def looked(self: Update, batch: Batch, stop: bool, micro_batch: int | None = None) -> Gradients:
+        batches.append(batch.labels.tolist())
+        own = folder / f"{self._strategy.group.rank}.json"
+        if len(batches) == 6 and not own.exists():
+            own.write_text(json.dumps(batches[-1]))
+        return gradients(self, batch, stop, micro_batch)
+
+    def stepped(self: Update, number: int, overflow: bool = False) -> float:
+        found = step(self, number, overflow)
+        own = folder / f"{self._strategy.group.rank}.json"
+        if own.exists() and batches[-1] == json.loads(own.read_text()):
+            for weight in self._model.parameters():
+                self._strategy.piece(weight.data).fill_(1e30)
+        return found
+
+    monkeypatch.setattr(Update, "gradients", looked)
+    monkeypatch.setattr(Update, "step", stepped)
+
+
+def left_out(run: Path) -> list[int]:
+    return [line["step"] for line in records(run) if "left_out" in line]
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "zero1", pytest.param("fsdp", marks=pytest.mark.slow)])
+def test_from_a_checkpoint_that_is_spoilt_it_goes_back_to_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    """The sixth update spoils what the checkpoint of step 6 keeps: no batch after it helps, leaving it out does."""
+    spoil(monkeypatch, tmp_path)
+    world = 1 if strategy == "ddp" else 2
+    run = text_run(tmp_path, {**BAD, "steps": 14, "evaluate_every": 14, "strategy": strategy}, world_size=world)
+    assert ([work(run)] if world == 1 else work_together(run)) == [0] * world
+    told = log(run)
+    assert "the loss is not finite at step 7: back to step 6, that batch is left out" in told
+    assert "step-00000006 cannot be used (training diverged after it again)" in told
+    assert "the loss is not finite at step 8: back to step 4, all batches in between are left out" in told
+    assert left_out(run) == [5, 6, 7, 8]
+    assert [line["step"] for line in records(run) if "loss" in line] == [1, 2, 3, 4, *range(9, 15)]
+    # Not before it is clear that it helped is there another one to go back to.
+    assert sorted(path.name for path in (run.parent / "checkpoints").iterdir()) == ["step-00000012", "step-00000014"]
+
+
+def test_killed_on_the_way_back_it_comes_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoil(monkeypatch, tmp_path)
+    settings = {**BAD, "steps": 14, "evaluate_every": 14}
+    whole = text_run(tmp_path / "whole", settings)
+    assert work(whole) == 0 and left_out(whole) == [5, 6, 7, 8]
+    # Before it went back, before it went back once more, and when it had.
+    for number in (104, 110, 130):
+        killed = text_run(tmp_path / str(number), settings)
+        assert work(killed, SATIETY_FAULT=f"kill@{number}") == -signal.SIGKILL
+        assert number < 110 or "diverged after it again" in log(killed)
+        assert work(killed) == 0 and hashes(killed) == hashes(whole)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "the loss is not finite at step 8 again, and no checkpoint is older than step 6"),
+        ({"rollbacks": 1}, "the loss is not finite at step 8, and training went back 1 times already"),
+    ],
+)
+def test_where_nothing_older_is_kept_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], said: str
+) -> None:
+    spoil(monkeypatch, tmp_path)
+    run = text_run(tmp_path, {**BAD, "checkpoint_every": 2 if settings else 6, "evaluate_every": 12, **settings})
+    assert work(run) == 4
+    assert said in log(run)
+
+
+@pytest.mark.parametrize(
+    "strategy", ["ddp", pytest.param("zero1", marks=pytest.mark.slow), "fsdp", "tensor", "pipeline"]
+)
 def test_weights_that_are_no_numbers_are_in_no_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
 ) -> None:
