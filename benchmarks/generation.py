@@ -2,11 +2,13 @@
 
 One thread, CPU-seconds, fresh weights, which are as fast as trained ones; both sides draw the same characters.
 
-* The bar is for nanoGPT's larger configuration for these characters: 6 layers of width 384, context 256 (10.7 million
-  parameters). The whole text is seen for every character.
-* The recipe `shakespeare`'s model is so small (0.8 million) that calls of torch, and not arithmetic, are what a
-  character costs with a cache. With a context of 512 the whole text is seen. With its own, 64, the text outgrows it:
-  both sides keep the later half of the window and go on (`ops/training/generate.py`), so that 32 to 64 are seen.
+* The bar is for two models that see the whole text for every character: nanoGPT's larger configuration for these
+  characters (6 layers of width 384, context 256, 10.7 million parameters), and the recipe `shakespeare`'s (0.8 million)
+  with a context of 512, which is so small that calls of torch, and not arithmetic, are what a character costs with a
+  cache.
+* With the recipe's own context, 64, the text outgrows it: both sides keep the later half of the window and go on
+  (`ops/training/generate.py`), so that 32 to 64 are seen. There is little left to save, and no bar.
+* The least of all turns counts: other work on the machine only adds, and more to the side that waits for memory.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from benchmarks.measure import Figure, in_turns, median
+from benchmarks.measure import Figure, in_turns
 
 if TYPE_CHECKING:
     from ops.nn.models.base import Model
@@ -35,10 +37,10 @@ def generation(repeats: int) -> list[Figure]:
     found = []
     for title, kind, context, barred in (
         ("10.7 M, all seen", larger, CHARACTERS, True),
-        ("0.8 M, all seen", small, 2 * CHARACTERS, False),
+        ("0.8 M, all seen", small, 2 * CHARACTERS, True),
         ("0.8 M, 32 to 64 seen", small, 64, False),
     ):
-        plain, cached = (median(times) for times in in_turns(repeats, *_sides(kind, context)))
+        plain, cached = (min(times) for times in in_turns(repeats, *_sides(kind, context)))
         ratio = plain / cached
         goal, met = (">= 5", ratio >= 5.0) if barred else ("", None)
         found += [

@@ -45,6 +45,11 @@ class LayerCache:
         self._read[place] = joined[:, joined.shape[1] - count :]
         return joined
 
+    def clear(self) -> None:
+        """Forget all, and keep the room."""
+        self.length, self.memory = 0, None
+        self._read.clear()
+
     def select(self, rows: Tensor) -> None:
         """Keep these examples, in this order, (B',) int64: what a beam search does after each step."""
         self._keys, self._values = self._keys[rows], self._values[rows]
@@ -77,6 +82,12 @@ class KeyValueCache:
     def length(self) -> int:
         """Positions that were read."""
         return self.layers[0].length
+
+    def clear(self) -> None:
+        """Forget all, and keep the room: for another text."""
+        for layer in self.layers:
+            layer.clear()
+        self.last = None
 
     def select(self, rows: Tensor) -> None:
         """Keep these examples, in this order, (B',) int64."""

@@ -51,21 +51,27 @@ def tokens(
     """
     import torch
 
+    from ops.nn.language_model import LanguageModel
+    from ops.nn.stepping import Stepper
+
     if not prompt:
         raise ConfigError("the prompt has no token", where="prompt")
-    seen, cache = list(prompt)[-context:], None
+    if not isinstance(network, LanguageModel):
+        raise TypeError(f"{type(network).__name__} tells no tokens")
+    stepper = Stepper(network, 1, context) if cached else None
+    seen, begins = list(prompt)[-context:], True
     banned = [number for number in range(len(SPECIAL)) if number != END or not ends]
     for place in range(length):
         if len(seen) > context:
-            seen, cache = seen[-max(1, context // 2) :], None
+            seen, begins = seen[-max(1, context // 2) :], True
         with torch.inference_mode():
-            if not cached:
+            if stepper is None:
                 logits = network(torch.tensor([seen]))
-            elif cache is None:
-                cache = network.cache(1, context)  # type: ignore[operator] # of any language model
-                logits = network(torch.tensor([seen]), cache)
+            elif begins:
+                logits = stepper.begin(torch.tensor([seen]))
             else:
-                logits = network(torch.tensor([seen[-1:]]), cache)
+                logits = stepper.read(torch.tensor([seen[-1:]]))
+        begins = False
         token = sampling.draw(logits[0, -1].numpy(), place, banned)
         if token == END:
             return
