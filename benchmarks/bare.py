@@ -77,9 +77,11 @@ def tokens(recipe: Recipe, tokenizer: Tokenizer, shards: Shards, folder: Path) -
         values, lengths = encoder.encode(table[column].to_list())
         values.tofile(place / "data.bin")
         offsets = np.cumsum(lengths, dtype=np.int64) - lengths
-        index = table.select("id", "label", "split", pl.Series("offset", offsets), pl.Series("length", lengths))
-        index.with_columns(pl.lit(0, pl.Int32).alias("copy")).write_parquet(place / "index.parquet")
-        files = {name: sha256_file(place / name) for name in ("data.bin", "index.parquet")}
+        split = pl.col("split").cast(pl.Enum(["train", "valid", "test"]))
+        index = table.select("label", split, pl.Series("offset", offsets), pl.Series("length", lengths))
+        index = index.with_columns(pl.lit(0, pl.Int32).alias("copy"))
+        index.write_ipc(place / "index.arrow", compat_level=pl.CompatLevel.oldest())
+        files = {name: sha256_file(place / name) for name in ("data.bin", "index.arrow")}
         found.append({"partition": key, "path": str(place), "files": files})
     return found, tokenizer.size(trained)
 

@@ -151,6 +151,7 @@ def _partitions(slots: list[Slot]) -> Grid:
 def _version(folder: Path, rows: int) -> Sheet:
     """A version: its books, its files, and samples of each."""
     from ops.storage import Version
+    from ops.training.cache_files import DATA, INDEX
     from pipelines.peek_files import look_at, token_cache
 
     version = Version.open(folder)
@@ -168,7 +169,7 @@ def _version(folder: Path, rows: int) -> Sheet:
     entries = [[entry.name, entry.bytes, entry.rows, entry.sha256[:16]] for entry in manifest.files]
     sheet.grids.append(Grid("files", ["file", "bytes", "rows", "sha256"], entries))
     names = [entry.name for entry in manifest.files]
-    if {"data.bin", "index.parquet"} <= set(names):
+    if {DATA, INDEX} <= set(names):
         sheet.grids += token_cache(version, rows).grids
         return sheet
     for name in names:

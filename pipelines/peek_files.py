@@ -53,6 +53,17 @@ def _parquet(path: Path, rows: int) -> Sheet:
     return _table(path.name, table, total, rows)
 
 
+def _arrow(path: Path, rows: int) -> Sheet:
+    import polars as pl
+
+    try:
+        table = pl.read_ipc(path, n_rows=max(STATISTICS_ROWS, rows))
+        total = pl.scan_ipc(path).select(pl.len()).collect().item()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise BadData(f"not a readable Arrow file: {str(error).splitlines()[0]}", where=str(path)) from error
+    return _table(path.name, table, total, rows)
+
+
 def _table(title: str, table: pl.DataFrame, total: int, rows: int) -> Sheet:
     table = table.select(table.columns[:WIDE])
     columns = [(name, str(kind), table[name]) for name, kind in table.schema.items()]
@@ -173,11 +184,13 @@ def token_cache(version: Version, rows: int) -> Sheet:
     """The index of a token cache and its first examples, tokens or pixels."""
     import numpy as np
 
-    index = version.parquet("index.parquet")
+    from ops.stages.cached import cached_rows
+
+    index = cached_rows(version)
     schema = version.manifest.entry("data.bin")
     kind = np.dtype((schema.schema or {}).get("dtype", "|u1") if schema else "|u1")
     data = version.array("data.bin", kind)
-    sheet = _table("index.parquet", index, index.height, rows)
+    sheet = _table("index", index, index.height, rows)
     shown = []
     for row in index.head(rows).iter_rows(named=True):
         values = data[row["offset"] : row["offset"] + min(row["length"], 16)].tolist()
@@ -233,6 +246,7 @@ def _refused(path: Path, rows: int) -> Sheet:
 _TEXT = (".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".md", ".log", ".html", ".yaml", ".yml", ".py", ".lock")
 _LOOKS: dict[str, Callable[[Path, int], Sheet]] = {
     ".parquet": _parquet,
+    ".arrow": _arrow,
     ".safetensors": _safetensors,
     ".json": _json,
     **dict.fromkeys(_TEXT, _lines),

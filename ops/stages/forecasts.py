@@ -14,6 +14,7 @@ from ops.evaluation.baselines.base import Stretches
 from ops.evaluation.forecast.build import Forecasts, build_forecast_report
 from ops.evaluation.forecast.schema import ForecastReport
 from ops.evaluation.given import Given
+from ops.stages.cached import cached_rows
 from ops.stages.series import SPLITS, series_task
 from ops.stages.spec import Build
 from ops.training.data import Examples, load_examples
@@ -33,7 +34,7 @@ def forecast_report(build: Build, given: Given) -> ForecastReport:
     test = examples["test"]
     if not len(test):
         raise BadData("there is no test row to judge the model on", where="report", hint="move split.test_from")
-    ids = pl.concat([v.parquet("index.parquet", ["id", "split"]) for v in caches.values()])
+    ids = pl.concat([cached_rows(v, ["id", "split"]) for v in caches.values()])
     rows = ids.filter(pl.col("split") == "test").select("id")
     shards = build.every("shards").values()
     moments = pl.concat([version.parquet("data.parquet", ["id", task.input]) for version in shards])

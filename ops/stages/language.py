@@ -14,6 +14,7 @@ from ops.evaluation.baselines.base import Streams
 from ops.evaluation.given import Given
 from ops.evaluation.language.build import Told, build_language_report
 from ops.evaluation.language.schema import LanguageReport, SplitTexts, Written
+from ops.stages.cached import cached_rows
 from ops.stages.spec import Build
 from ops.stages.streams import SPLITS, stream_task
 from ops.storage import Version
@@ -85,7 +86,7 @@ def _joined(runs: Streams) -> Streams:
 
 def _stretches(caches: Mapping[str, Version], test: Examples, context: int) -> NDArray[np.int64]:
     """(N,) the number of the stretch of each window: neighbours of one text."""
-    index = pl.concat([v.parquet("index.parquet", ["id", "split"]) for v in caches.values()])
+    index = pl.concat([cached_rows(v, ["id", "split"]) for v in caches.values()])
     ids = index.filter(pl.col("split") == "test")["id"].rle_id().to_numpy().astype(np.int64)
     place = np.arange(len(test)) - np.searchsorted(ids, ids)
     return np.unique(np.stack([ids, place // -(-STRETCH // context)]), axis=1, return_inverse=True)[1].ravel()

@@ -10,6 +10,7 @@ import polars as pl
 
 from ops.augmentation.bpe_dropout import DROPOUT_RATE, DROPOUT_SEED
 from ops.recipe import Recipe
+from ops.stages.cached import write_index
 from ops.stages.rows import row_task, row_values
 from ops.stages.series import SPLITS, series_task, step_values, windows
 from ops.stages.spec import Build, Input, Stage
@@ -54,7 +55,7 @@ def _pack_stream(build: Build) -> Counts:
         pl.Series("length", found.length, pl.Int32),
         pl.lit(0, pl.Int32).alias("copy"),
     ).select("id", "offset", "length", "split", "copy")
-    build.output.parquet("index.parquet", index)
+    write_index(build.output, index)
     longest = max(int(found.length.max(initial=1)) - 1, 1)
     build.output.facts({"elements": int(lengths.sum()), "longest": longest, "windows": index.height})
     # A text of one token more than fits is not told from one that was cut: both are named.
@@ -87,7 +88,7 @@ def _pack_series(build: Build) -> Counts:
             "copy": pl.Series(np.zeros(len(found.last)), dtype=pl.Int32),
         }
     )
-    build.output.parquet("index.parquet", index)
+    write_index(build.output, index)
     longest = task.history * width if index.height else 0
     build.output.facts({"elements": int(values.size), "longest": longest})
     dropped = {f"window.{reason}": rows for reason, rows in found.incomplete.items()}
@@ -106,7 +107,7 @@ def _pack_rows(build: Build) -> Counts:
         "split",
         "copy",
     )
-    build.output.parquet("index.parquet", index)
+    write_index(build.output, index)
     build.output.facts({"elements": int(lengths.sum()), "longest": int(lengths.max(initial=0))})
     return Counts(rows_in=table.height, rows_out=table.height)
 

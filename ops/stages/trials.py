@@ -15,6 +15,7 @@ from typing import Any
 
 from ops.errors import CheckFailed
 from ops.recipe import Recipe
+from ops.stages.cached import cached_rows
 from ops.stages.run import fingerprint, ingredients, partitions_of
 from ops.stages.spec import ALL, Build, Services, Stage
 from ops.storage import Counts, Output, Store, Version
@@ -75,7 +76,7 @@ def shortened(recipe: Recipe, share: float, caches: Mapping[str, Version]) -> Re
     training = recipe.training
     steps = training.steps
     if steps is None:
-        splits = (version.parquet("index.parquet", ["split"])["split"] for version in caches.values())
+        splits = (cached_rows(version, ["split"])["split"] for version in caches.values())
         examples = sum(int((split == "train").sum()) for split in splits)
         steps = -(-examples // training.batch_size) * (training.epochs or 1)
     changed = training.model_copy(update={"epochs": None, "steps": max(1, round(share * steps))})

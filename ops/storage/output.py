@@ -93,6 +93,22 @@ class Output:
         schema = {column: str(kind) for column, kind in table.schema.items()}
         self._add(FileEntry(name, file.size, file.sha256, rows=table.height, schema=schema))
 
+    def arrow(self, name: str, table: pl.DataFrame, *, packed: bool = False) -> None:
+        """Write a table as one batch of an Arrow IPC file, of which readers map the columns into memory as they are.
+
+        Args:
+            name: the file.
+            table: numbers, which may be null, and enumerations, texts and arrays of numbers, which may not.
+            packed: compress the columns; they are then read, not mapped.
+        """
+        from ops.storage.arrow import arrow_bytes
+
+        data = arrow_bytes(table, name, packed)
+        with self._new(name) as path:
+            file = write_file(path, data)
+        schema = {column: str(kind) for column, kind in table.schema.items()}
+        self._add(FileEntry(name, file.size, file.sha256, rows=table.height, schema=schema))
+
     def json(self, name: str, obj: Any) -> None:
         """Write a value as JSON: sorted keys, two spaces, UTF-8; NaN and infinity are refused."""
         try:

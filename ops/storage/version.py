@@ -97,6 +97,21 @@ class Version:
             raise IntegrityError(f"{table.height} rows, the manifest has {rows}", where=str(self.path / name))
         return table
 
+    def arrow(self, name: str, columns: list[str] | None = None) -> pl.DataFrame:
+        """A table in an Arrow IPC file, or some of its columns, mapped where they are not packed.
+
+        Raises:
+            IntegrityError: as `file`, or the file is no such table.
+        """
+        from ops.storage.arrow import mapped
+
+        path = self.file(name)
+        table = mapped(path, columns)
+        rows = self._entry(name).rows
+        if rows is not None and table.height != rows:
+            raise IntegrityError(f"{table.height} rows, the manifest has {rows}", where=str(path))
+        return table
+
     def json(self, name: str) -> Any:
         """The value of a JSON file.
 

@@ -32,7 +32,8 @@ from ops import errors
 from ops.augmentation.engine import Transform
 from ops.errors import DiskFull, SatietyError, Temporary
 from ops.training.altering import Altering
-from ops.training.data import DATA, Examples
+from ops.training.cache_files import DATA
+from ops.training.data import Examples
 from ops.training.loader import Alter
 from ops.training.order import Rows
 from ops.training.run import CacheInput, RunSpec

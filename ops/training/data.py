@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ops.errors import BadData, IntegrityError
-from ops.storage.hashing import sha256_file
+from ops.training.cache_files import INDEX, SPLITS
+from ops.training.index import checked_values, read_index
 from ops.training.run import CacheInput
-
-DATA, INDEX = "data.bin", "index.parquet"
-COLUMNS = ("offset", "length", "label", "split", "copy")
-SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,115 +86,39 @@ def load_examples(
         IntegrityError: bytes are not what the manifest says, or the index points outside the data.
         BadData: an example has no label or one that is no class, or there is nothing to train on.
     """
-    opened = []
-    for part in inputs:
-        array, table = _open(part, dtype, memory, label_shape)
+    arrays: list[NDArray[Any]] = []
+    rows: dict[str, list[dict[str, NDArray[Any]]]] = {split: [] for split in SPLITS}
+    for number, part in enumerate(inputs):
+        array, index = checked_values(part, dtype, memory), read_index(part, label_shape)
         memory -= 0 if isinstance(array.base, np.memmap) else array.nbytes
-        opened.append((array, table))
-    arrays = tuple(array for array, _ in opened)
-    index = {name: np.concatenate([table[name] for _, table in opened]) for name in COLUMNS}
-    source = np.repeat(np.arange(len(opened)), [len(table["label"]) for _, table in opened])
-    for number, (part, (array, table)) in enumerate(zip(inputs, opened, strict=True)):
-        _check(part, array, table, classes, number)
-    found = {}
-    for number, split in enumerate(SPLITS):
-        rows = (index["split"] == number) & ((index["copy"] == 0) | (split == "train"))
-        found[split] = Examples(arrays, source[rows], *(index[name][rows] for name in ("offset", "length", "label")))
+        _check(part, array, index, classes)
+        arrays.append(array)
+        for split, chosen in zip(SPLITS, _places(index), strict=True):
+            taken = {name: np.take(index[name], chosen, axis=0) for name in ("offset", "length", "label")}
+            rows[split].append({"source": np.full(len(chosen), number), **taken})
+    found = {split: Examples(tuple(arrays), **_joined(rows.pop(split))) for split in SPLITS}
     if not len(found["train"]):
         raise BadData("the token cache has no training examples", hint="look at what cleaning and split left over")
     return found
 
 
-def _open(
-    part: CacheInput, dtype: str, memory: int, label_shape: tuple[int, ...] | None
-) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-    """The values and the index of one partition, their bytes checked before anything parses them."""
-    for name in (DATA, INDEX):
-        path = Path(part.path) / name
-        try:
-            actual = sha256_file(path)
-        except OSError as error:
-            raise IntegrityError(f"cannot be read: {error.strerror}", where=str(path)) from error
-        if actual != part.files.get(name):
-            raise IntegrityError("the bytes are not those of the manifest", where=str(path), hint="satiety verify")
-    path = Path(part.path) / DATA
-    size = path.stat().st_size // np.dtype(dtype).itemsize
-    array: NDArray[Any]
-    if not size:
-        array = np.zeros(1, dtype)  # an empty file cannot be mapped; one value that nothing points to stands for it
-    elif path.stat().st_size <= memory:
-        array = np.fromfile(path, dtype=dtype, count=size)
-    else:
-        array = np.asarray(np.memmap(path, dtype=dtype, mode="r", shape=(size,)))
-    return array, _index(Path(part.path) / INDEX, label_shape)
+def _places(index: dict[str, NDArray[Any]]) -> list[NDArray[np.int64]]:
+    """The rows of each split: altered copies (`copy` above 0) are for training only."""
+    originals = index["copy"] == 0
+    return [np.flatnonzero((index["split"] == n) & (True if n == 0 else originals)) for n in range(len(SPLITS))]
 
 
-def _index(path: Path, label_shape: tuple[int, ...] | None) -> dict[str, NDArray[Any]]:
-    with pq.ParquetFile(path, read_dictionary=["split"]) as file:
-        table = file.read(columns=[name for name in COLUMNS if name != "label" or label_shape is not None])
-    whole = ("offset", "length", "copy", *(("label",) if label_shape == () else ()))
-    found: dict[str, NDArray[Any]] = {name: _integers(table[name]) for name in whole}
-    if label_shape is None:
-        found["label"] = np.zeros((len(table), 0), np.int64)
-    elif label_shape:
-        found["label"] = _floats(table["label"], label_shape, path)
-    found["split"] = _split_numbers(table["split"])
+def _joined(parts: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """The columns of all partitions, in 64 bits where they are whole numbers."""
+    found = {}
+    for name in list(parts[0]):
+        columns = [part.pop(name) for part in parts]
+        whole = np.concatenate(columns) if len(columns) > 1 else columns[0]
+        found[name] = whole.astype(np.int64, copy=False) if whole.dtype.kind in "iu" else whole
     return found
 
 
-def _floats(column: pa.ChunkedArray, shape: tuple[int, ...], path: Path) -> NDArray[np.float32]:
-    """(N, *shape) from a column of lists of 32-bit floats, none of them null."""
-    size = math.prod(shape)
-    kind = column.type
-    if not pa.types.is_fixed_size_list(kind) or kind.list_size != size or kind.value_type != pa.float32():
-        raise IntegrityError(f"labels are {kind}, not {size} floats each", where=str(path))
-    parts = [chunk.flatten() for chunk in column.chunks]
-    flat = pa.chunked_array(parts, pa.float32()).combine_chunks() if parts else pa.array([], pa.float32())
-    if flat.null_count or len(flat) != size * len(column):
-        raise IntegrityError("a label is null", where=str(path))
-    if not len(flat):
-        return np.zeros((0, *shape), np.float32)
-    found = np.frombuffer(flat.buffers()[1], np.float32)[flat.offset : flat.offset + len(flat)]
-    return found.reshape(len(column), *shape)
-
-
-def _split_numbers(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """The place of each row's split among `SPLITS`; -1 for another. Names are looked at once each, not row by row."""
-    if not pa.types.is_dictionary(column.type):
-        column = column.dictionary_encode()
-    parts = [np.zeros(0, np.int64)]
-    for chunk in column.chunks:
-        names = chunk.dictionary.to_pylist()
-        numbers = np.array([*(SPLITS.index(name) if name in SPLITS else -1 for name in names), -1])
-        parts.append(numbers[_whole_numbers(chunk.indices)])
-    return np.concatenate(parts)
-
-
-def _integers(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """The column's values, -1 for null."""
-    return np.concatenate([np.zeros(0, np.int64), *map(_whole_numbers, column.chunks)])
-
-
-def _whole_numbers(values: pa.Array) -> NDArray[np.int64]:
-    """Whole numbers of any width, -1 for null, straight from Arrow's buffers.
-
-    `to_numpy` and `fill_null` import pandas, and `cast` all of pyarrow's functions: half a tenth of a second.
-    """
-    if pa.types.is_null(values.type):
-        return np.full(len(values), -1)
-    if not pa.types.is_integer(values.type):
-        raise IntegrityError(f"a column of the index holds {values.type}, not whole numbers")
-    valid, data = values.buffers()
-    if data is None:
-        return np.full(len(values), -1)
-    found = np.frombuffer(data, np.dtype(str(values.type)))[values.offset : values.offset + len(values)]
-    if valid is None:
-        return found.astype(np.int64)
-    present = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")
-    return np.where(present[values.offset : values.offset + len(values)], found, -1).astype(np.int64)
-
-
-def _check(part: CacheInput, array: NDArray[Any], table: dict[str, NDArray[Any]], classes: int, number: int) -> None:
+def _check(part: CacheInput, array: NDArray[Any], table: dict[str, NDArray[Any]], classes: int) -> None:
     where = str(Path(part.path) / INDEX)
     ends = table["offset"] + table["length"]
     if len(ends) and (table["offset"].min() < 0 or table["length"].min() < 0 or ends.max() > len(array)):

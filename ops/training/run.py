@@ -25,7 +25,7 @@ class CacheInput(Config):
     partition: str
     """Key of the partition."""
     path: str
-    """Folder with `data.bin` and `index.parquet`, whose files the parent has verified."""
+    """Folder with `data.bin` and `index.arrow`, whose files the parent has verified."""
     files: dict[str, str]
     """SHA-256 (hex) by file name, checked again before use."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ops.stages.cached import cached_rows
 from ops.stages.chain import DATA_STAGES
 from ops.storage import verify
 from tests.chain import worlds
@@ -96,7 +97,7 @@ def _packed(caches: list[Any]) -> list[tuple[int, str, bytes]]:
     found = []
     for cache in caches:
         data = cache.array("data.bin", np.uint16)
-        for offset, length, label, split in cache.parquet("index.parquet").drop("id", "copy").iter_rows():
+        for offset, length, label, split in cached_rows(cache).drop("id", "copy").iter_rows():
             found.append((label, split, data[offset : offset + length].tobytes()))
     return sorted(found)
 

@@ -12,6 +12,7 @@ import pytest
 from ops.errors import BadData, CheckFailed
 from ops.evaluation.reports import asset_metadata, lead, read_report
 from ops.recipe import Recipe
+from ops.stages.cached import cached_rows
 from ops.stages.chain import stages
 from ops.stages.run import Built, build_stage
 from ops.stages.spec import ALL
@@ -67,7 +68,7 @@ def test_every_hour_is_accounted_for_from_month_to_window(built: Places) -> None
         assert counts.rows_out + sum(counts.dropped.values()) == rows.height
         # With no gap in a month these are the hours at its ends; holes cost a window only if all they ask for is one.
         assert counts.dropped["window.history"] == 23 and counts.dropped["window.horizon"] == 6
-        index = cache.parquet("index.parquet")
+        index = cached_rows(cache)
         values = np.frombuffer(cache.file("data.bin").read_bytes(), "<f4").reshape(rows.height, 6)
         np.testing.assert_array_equal(values[:, 0], rows["dust"].cast(pl.Float32).to_numpy())
         assert set(index["split"]) == {"train" if month < "2020-03" else "valid" if month < "2020-04" else "test"}
@@ -82,7 +83,7 @@ def test_windows_hold_what_was_and_ask_for_what_came(built: Places) -> None:
     flat = np.frombuffer(cache.file("data.bin").read_bytes(), "<f4")
     place = {identity: number for number, identity in enumerate(rows["id"])}
     dust, truth = rows["dust"].to_list(), rows["label"].to_list()
-    for row in cache.parquet("index.parquet").sample(40, seed=1).iter_rows(named=True):
+    for row in cached_rows(cache).sample(40, seed=1).iter_rows(named=True):
         last = place[row["id"]]
         window = flat[row["offset"] : row["offset"] + row["length"]].reshape(24, 6)
         np.testing.assert_array_equal(window[:, 0], np.array(dust[last - 23 : last + 1], np.float32))

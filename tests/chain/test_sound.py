@@ -17,6 +17,7 @@ from ops.normalization.log_mel import LogMel
 from ops.normalization.mel import frames_of
 from ops.normalization.waveform import Waveform
 from ops.recipe import Recipe
+from ops.stages.cached import cached_rows
 from ops.stages.chain import stages
 from ops.stages.run import Built
 from ops.stages.spec import ALL
@@ -44,7 +45,8 @@ def built(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Places:
 
 
 def every(built: Places, recipe: Recipe, stage: str, file: str) -> pl.DataFrame:
-    return pl.concat([built[stage, key].version.parquet(file) for key in recipe.partition_keys()])
+    versions = [built[stage, key].version for key in recipe.partition_keys()]
+    return pl.concat([cached_rows(v) if stage == "token_cache" else v.parquet(file) for v in versions])
 
 
 def test_the_chain_is_that_of_every_recipe_without_a_vocabulary(recipe: Recipe) -> None:
@@ -54,7 +56,7 @@ def test_the_chain_is_that_of_every_recipe_without_a_vocabulary(recipe: Recipe) 
 def test_every_file_is_accounted_for_from_the_folder_to_the_cache(built: Places, recipe: Recipe) -> None:
     assert every(built, recipe, "raw_corpus", "rejects.parquet")["reason"].to_list() == ["undecodable"] * BROKEN
     assert sorted(every(built, recipe, "clean_corpus", "dropped.parquet")["reason"]) == ["silent", "too_short"]
-    index = every(built, recipe, "token_cache", "index.parquet")
+    index = every(built, recipe, "token_cache", "index.arrow")
     train = index.filter((pl.col("split") == "train") & (pl.col("copy") == 0)).height
     assert index.filter(pl.col("copy") == 0).height == TONES and index.height == TONES + train
     assert set(index["length"]) == {FRAMES * MELS}
@@ -71,7 +73,7 @@ def test_the_cache_has_the_spectrograms_of_the_files_and_of_altered_copies(built
         plain |= dict(zip(direct["id"], direct["sound"], strict=True))
         data = np.frombuffer(built["token_cache", key].version.file("data.bin").read_bytes(), np.uint8)
         images += list(data.reshape(-1, FRAMES * MELS))
-    index = every(built, recipe, "token_cache", "index.parquet")
+    index = every(built, recipe, "token_cache", "index.arrow")
     original = [image.tobytes() for image, copy in zip(images, index["copy"], strict=True) if not copy]
     assert original == [plain[row] for row in index.filter(pl.col("copy") == 0)["id"]]
     altered = [

@@ -17,6 +17,7 @@ from ops.errors import CheckFailed, ConfigError
 from ops.evaluation.language.schema import LanguageReport
 from ops.evaluation.reports import asset_metadata, lead, markdown, read_report
 from ops.recipe import Recipe
+from ops.stages.cached import cached_rows
 from ops.stages.chain import stages
 from ops.stages.run import Built
 from ops.stages.spec import ALL
@@ -67,7 +68,7 @@ def test_windows_tell_every_character_once(built: Places) -> None:
     names = {number: name for name, number in vocabulary.items()}
     cache = built["token_cache", ALL].version
     flat = np.frombuffer(cache.file("data.bin").read_bytes(), "<u2")
-    index = cache.parquet("index.parquet")
+    index = cached_rows(cache)
     for split, part in (("train", text[: len(text) * 16 // 20]), ("test", text[len(text) * 18 // 20 :])):
         told = ""
         for offset, length in index.filter(pl.col("split") == split).select("offset", "length").iter_rows():
@@ -133,7 +134,7 @@ def test_texts_are_one_stream_across_their_ends(tmp_path: Path) -> None:
     world = World(tmp_path, **path)
     built = world.build(EVERYTHING[:6])
     cache = built["token_cache", ALL].version
-    index = cache.parquet("index.parquet")
+    index = cached_rows(cache)
     for (split,), windows in index.group_by("split", maintain_order=True):
         assert windows["length"][:-1].unique().to_list() == [17]
         ends = (windows["offset"] + windows["length"] - 1).to_list()

@@ -14,6 +14,7 @@ from ops.errors import BadData
 from ops.evaluation.reports import read_report
 from ops.evaluation.schema import Report
 from ops.recipe import Recipe
+from ops.stages.cached import cached_rows
 from ops.stages.chain import stages
 from ops.stages.run import Built
 from ops.stages.spec import ALL
@@ -45,7 +46,8 @@ def built(recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Places:
 
 
 def every(built: Places, recipe: Recipe, stage: str, file: str = "data.parquet") -> pl.DataFrame:
-    return pl.concat([built[stage, key].version.parquet(file) for key in recipe.partition_keys()])
+    versions = [built[stage, key].version for key in recipe.partition_keys()]
+    return pl.concat([cached_rows(v) if stage == "token_cache" else v.parquet(file) for v in versions])
 
 
 def test_the_chain_is_that_of_every_recipe_without_a_vocabulary(recipe: Recipe) -> None:
@@ -59,7 +61,7 @@ def test_every_row_is_accounted_for_from_the_file_to_the_cache(built: Places, re
     assert any("leaf 301 · length 901.0 · width 200.0 · soil clay" in text for text in dropped["excerpt"])
     counts = [built["clean_corpus", key].version.manifest.counts for key in recipe.partition_keys()]
     assert sum(c.changed["impute.width.knn"] for c in counts if c is not None) == HOLES
-    index = every(built, recipe, "token_cache", "index.parquet")
+    index = every(built, recipe, "token_cache", "index.arrow")
     assert index.filter(pl.col("copy") == 0).height == KEPT and set(index["length"]) == {3}
     assert set(index.filter(pl.col("copy") > 0)["split"]) == {"train"}
 

@@ -16,6 +16,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from ops.errors import BadData, ConfigError, IntegrityError
+from ops.stages.cached import cached_rows
 from ops.storage import Store
 from pipelines.peek import Sheet, cut, peek
 from pipelines.peek_files import cell, image_form, look_at
@@ -44,7 +45,7 @@ def test_a_recipe_its_stages_and_their_partitions(built: Store) -> None:
 def test_a_token_cache_shows_tokens(built: Store) -> None:
     version = built.slot("tiny", "token_cache", "0").current()
     assert version is not None
-    index = version.parquet("index.parquet")
+    index = cached_rows(version)
     tokens = version.array("data.bin", "<u2")
     sheet = peek("tiny/token_cache/0", built, 2)
     shown = grid(sheet, "tokens")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from ops.stages.cached import cached_rows
 from ops.stages.chain import DATA_STAGES
 from tests.chain import worlds
 
@@ -24,7 +25,7 @@ def test_copies_are_cut_into_other_pieces_and_say_the_same(tmp_path: Path) -> No
     plain, library, other, copies = recipe.tokenizer.encoder(model), Tokenizer.from_str(model), 0, 0
     for key, version in world.every("token_cache").items():
         shard = world.every("shards")[key].parquet("data.parquet")
-        index = version.parquet("index.parquet")
+        index = cached_rows(version)
         tokens = np.frombuffer(version.file("data.bin").read_bytes(), "<u2")
         assert index["id"].to_list() == shard["id"].to_list()
         texts = dict(shard.filter(pl.col("copy") == 0).select("id", "text").iter_rows())

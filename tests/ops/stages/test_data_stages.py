@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from ops.stages.cached import cached_rows
 from ops.stages.duplicates import file_of
 from ops.storage import Counts
 from tests import tiny
@@ -158,7 +159,7 @@ def test_only_training_images_get_copies(image: World, images: Books) -> None:
 def test_the_token_cache_holds_the_pixels_of_the_shards(image: World) -> None:
     shards, caches = image.every("shards"), image.every("token_cache")
     for key, cache in caches.items():
-        data, index = cache.array("data.bin", np.uint8), cache.parquet("index.parquet")
+        data, index = cache.array("data.bin", np.uint8), cached_rows(cache)
         table = shards[key].parquet("data.parquet")
         assert index.select("id", "label", "split", "copy").equals(table.select("id", "label", "split", "copy"))
         for (offset, length), pixels_ in zip(index.select("offset", "length").iter_rows(), table["image"], strict=True):
@@ -172,7 +173,7 @@ def test_packed_tokens_decode_to_the_text(text: World) -> None:
     spelled = {number: token for token, number in vocabulary.items()}
     longest, cut = 0, 0
     for key, cache in text.every("token_cache").items():
-        data, index = cache.array("data.bin", np.uint16), cache.parquet("index.parquet")
+        data, index = cache.array("data.bin", np.uint16), cached_rows(cache)
         table = text.every("shards")[key].parquet("data.parquet")
         assert index["length"].sum() == len(data), "nothing lies between the texts"
         for (offset, length), words in zip(index.select("offset", "length").iter_rows(), table["text"], strict=True):

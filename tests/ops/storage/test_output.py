@@ -64,6 +64,29 @@ def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:
     assert version.manifest.files[0].rows == 0
 
 
+def test_arrow_files_come_back_and_are_equal_for_equal_tables(tmp_path: Path) -> None:
+    table = TABLE.drop("image").with_columns(
+        pl.lit("p").alias("id"),
+        pl.Series("split", ["a", "b", "a"], pl.Enum(["a", "b"])),
+        pl.Series("past", [[1.0, 2.0]] * 3, pl.Array(pl.Float32, 2)),
+    )
+    other = pl.concat([table[:1], table[1:2], table[2:]], rechunk=False).with_columns(
+        pl.when(pl.col("label").is_not_null()).then(pl.Series([1, 77, 3], dtype=pl.Int32)).alias("label")
+    )  # the same values, in other chunks and with another number under the null
+    plain = commit(tmp_path, lambda output: output.arrow("index.arrow", table), "f1")
+    again = commit(tmp_path, lambda output: output.arrow("index.arrow", other), "f2")
+    packed = commit(tmp_path, lambda output: output.arrow("index.arrow", table, packed=True), "f3")
+    for version in (plain, again, packed):
+        assert_frame_equal(version.arrow("index.arrow"), table)
+        assert_frame_equal(version.arrow("index.arrow", ["score", "id"]), table.select("score", "id"))
+    assert plain.digest == again.digest != packed.digest
+    assert commit(tmp_path, lambda output: output.arrow("a.arrow", table.clear()), "f4").arrow("a.arrow").height == 0
+    with pytest.raises(StorageError, match="column 'id' of String has nulls"):
+        commit(tmp_path, lambda output: output.arrow("index.arrow", TABLE), "f5")
+    with pytest.raises(IntegrityError, match=r"not a readable table: .*nothing"):
+        plain.arrow("index.arrow", ["nothing"])
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 200_000), max_size=5), st.integers(0, 3))
 def test_equal_tables_give_equal_bytes_whatever_their_chunks(

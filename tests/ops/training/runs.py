@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 RESULT = ("model.safetensors", "model.json", "history.jsonl", "valid.json")
 """The files of a result that must have the same bytes whatever happened on the way."""
@@ -30,19 +29,24 @@ def write_cache(folder: Path, examples: list[tuple[list[int], int | None, str, i
     flat = np.array([value for values, *_ in examples for value in values], dtype=dtype)
     (folder / "data.bin").write_bytes(flat.tobytes())
     columns = {
-        "id": [f"{folder.name}/{row}" for row in range(len(examples))],
         "offset": pa.array(np.cumsum(lengths) - lengths, pa.int64()),
         "length": pa.array(lengths, pa.int32()),
         "label": pa.array([label for _, label, _, _ in examples], pa.int32()),
         "split": [split for _, _, split, _ in examples],
         "copy": pa.array([copy for *_, copy in examples], pa.int32()),
     }
-    pq.write_table(pa.table(columns), folder / "index.parquet")
+    write_arrow(pa.table(columns), folder / "index.arrow")
+    write_arrow(pa.table({"id": [f"{folder.name}/{row}" for row in range(len(examples))]}), folder / "ids.arrow")
     return cache_entry(folder)
 
 
+def write_arrow(table: pa.Table, path: Path) -> None:
+    with pa.ipc.new_file(path, table.schema) as writer:
+        writer.write_table(table)
+
+
 def cache_entry(folder: Path) -> dict[str, Any]:
-    files = {name: sha256(folder / name) for name in ("data.bin", "index.parquet")}
+    files = {name: sha256(folder / name) for name in ("data.bin", "index.arrow", "ids.arrow")}
     return {"partition": folder.name, "path": str(folder), "files": files}
 
 

@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.errors import BadData, IntegrityError
-from ops.training.data import Examples, _integers, load_examples
+from ops.training.data import Examples, load_examples
+from ops.training.index import whole_numbers
 from ops.training.run import CacheInput
-from tests.ops.training.runs import cache_entry, write_cache
+from tests.ops.training.runs import cache_entry, write_arrow, write_cache
 
 ROWS: list[tuple[list[int], int | None, str, int]] = [
     ([1, 2, 3], 0, "train", 0),
@@ -77,7 +77,7 @@ def test_an_empty_partition_and_an_empty_text(tmp_path: Path) -> None:
         load(empty)
 
 
-@pytest.mark.parametrize("name", ["data.bin", "index.parquet"])
+@pytest.mark.parametrize("name", ["data.bin", "index.arrow"])
 def test_changed_bytes_are_found_before_they_are_parsed(tmp_path: Path, name: str) -> None:
     entry = write_cache(tmp_path / "a", ROWS, "<u2")
     path = tmp_path / "a" / name
@@ -108,12 +108,37 @@ def test_a_label_that_is_no_class_is_refused(tmp_path: Path, label: int | None) 
 @given(st.lists(st.none() | st.integers(-5, 2**31 - 1), max_size=40), st.integers(0, 5))
 def test_integers_are_arrows_own(values: list[int | None], start: int) -> None:
     column = pa.chunked_array([pa.array(values, pa.int32())[start:], pa.array(values, pa.int32())])
-    assert _integers(column).tolist() == [-1 if v is None else v for v in column.to_pylist()]
+    assert whole_numbers(column).tolist() == [-1 if v is None else v for v in column.to_pylist()]
 
 
 def test_large_strings_from_polars_are_read(tmp_path: Path) -> None:
     write_cache(tmp_path / "a", ROWS, "<u2")
-    index = tmp_path / "a" / "index.parquet"
-    table = pq.read_table(index)
-    pq.write_table(table.set_column(4, "split", table["split"].cast(pa.large_string())), index)
+    index = tmp_path / "a" / "index.arrow"
+    table = pa.ipc.open_file(index).read_all()
+    place = table.schema.get_field_index("split")
+    write_arrow(table.set_column(place, "split", table["split"].cast(pa.large_string())), index)
     assert len(load(cache_entry(tmp_path / "a"))["train"]) == 3
+
+
+def test_a_cache_with_the_old_index_says_what_to_do(tmp_path: Path) -> None:
+    entry = write_cache(tmp_path / "a", ROWS, "<u2")
+    entry["files"] = {"data.bin": entry["files"]["data.bin"], "index.parquet": "0" * 64}
+    with pytest.raises(IntegrityError, match=r"older version .* has index\.parquet, no index\.arrow") as caught:
+        load(entry)
+    assert "--stage token_cache" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("content", [b"", b"ARROW1\0\0 and no more", b"PAR1"])
+def test_an_index_that_is_no_table_is_named(tmp_path: Path, content: bytes) -> None:
+    write_cache(tmp_path / "a", ROWS, "<u2")
+    (tmp_path / "a" / "index.arrow").write_bytes(content)
+    with pytest.raises(IntegrityError, match="not a readable Arrow file"):
+        load(cache_entry(tmp_path / "a"))
+
+
+def test_an_index_without_a_column_is_named(tmp_path: Path) -> None:
+    write_cache(tmp_path / "a", ROWS, "<u2")
+    index = tmp_path / "a" / "index.arrow"
+    write_arrow(pa.ipc.open_file(index).read_all().drop_columns(["copy"]), index)
+    with pytest.raises(IntegrityError, match=r"no column .*copy"):
+        load(cache_entry(tmp_path / "a"))
