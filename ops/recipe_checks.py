@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, get_args
 
 import polars as pl
 
+from ops.config import Config
 from ops.errors import ConfigError, SatietyError
 from ops.fitting import FittedStep
 from ops.foreseen import foreseen_problems
@@ -37,6 +38,9 @@ COLUMN_KEYS = (
     "name_column",
 )
 """Settings that name columns."""
+
+READS = {"stream": "streams of tokens", "row": "rows of a table"}
+"""Forms of what a task reads that are no plain words."""
 
 NOT_IN_KEYS = ("...", "\a", "\b", "\f", "\n", "\r", "\t", "\v", "\0")
 """What no key of a partition may have in it (Dagster's `INVALID_PARTITION_SUBSTRINGS`)."""
@@ -275,9 +279,20 @@ def _task(recipe: Recipe) -> Iterator[Problem]:
         if not {"waveform", "log_mel"} <= set(kinds) or kinds.index("waveform") > kinds.index("log_mel"):
             yield ("task", "kind"), f"{task.kind} reads spectrograms: normalization needs waveform, then log_mel"
     if model.modality != task.form:
-        yield ("model", "kind"), f"{model.kind} reads {model.modality}, not {task.form}"
+        reads, wanted = (READS.get(form, form) for form in (model.modality, task.form))
+        others = _choices(recipe, "model", lambda kind: kind.modality == task.form)
+        yield ("model", "kind"), f"{model.kind} reads {reads}, not {wanted}; {task.kind} takes {others}"
     if task.form not in baseline.applies_to:
-        yield ("evaluation", "baseline", "kind"), f"{baseline.kind} does not read {task.form}"
+        wanted = READS.get(task.form, task.form)
+        others = _choices(recipe.evaluation, "baseline", lambda kind: task.form in kind.applies_to)
+        said = f"{baseline.kind} does not read {wanted}; {task.kind} takes {others}"
+        yield ("evaluation", "baseline", "kind"), said
+
+
+def _choices(owner: Config, field: str, fits: Callable[[Any], bool]) -> str:
+    """The kinds that the field of a recipe may have and that fit, in words."""
+    found = [kind_of(kind) for kind in get_args(type(owner).model_fields[field].annotation) if fits(kind)]
+    return ", ".join(found) or "none that is there yet"
 
 
 def _augmentation(recipe: Recipe) -> Iterator[Problem]:

@@ -220,12 +220,12 @@ def _fail(error: BaseException, text: str, code: int) -> int:
         import traceback
 
         traceback.print_exception(error)
-    lines = text.split("\n")
-    say(f"error: {text}" if len(lines) == 1 else "\n".join([f"error: {len(lines)} problems", *lines]))
+    found = getattr(error, "problems", ())  # A line each; other errors of several lines are one error with a table.
+    say(f"error: {len(found)} problems\n{text}" if len(found) > 1 else f"error: {text}")
     if state.resume and code != EXIT_USAGE:
         say(f"resume: {state.resume}")
     if state.json and not state.done:
-        places = [vars(problem) for problem in getattr(error, "problems", ())]
+        places = [vars(problem) for problem in found]
         resume = state.resume if code != EXIT_USAGE else None
         with contextlib.suppress(BrokenPipeError):  # Nobody reads any more; the exit code still says it.
             give({"error": {"exit_code": code, "message": text, "problems": places, "resume": resume}})

@@ -182,7 +182,8 @@ def _describe(detail: dict[str, Any], spot: Spot) -> tuple[str, str]:
     if kind == "missing":
         if name == "kind" and spot.owner is not None:
             return "owner", f"'kind' is missing; this version has {kind_of(cast(Any, spot.owner))}"
-        return "owner", f"key {name!r} is missing"
+        example = _example(spot.annotation)
+        return "owner", f"key {name!r} is missing" + (f" (`{name}: {example}`)" if example else "")
     if kind == "union_tag_not_found":
         if not isinstance(given, dict):
             return "value", f"{name!r} is {_shown(given)}, not a mapping with a kind"
@@ -201,6 +202,16 @@ def _name(path: Path) -> str:
     if not path:
         return "the recipe"
     return path[-1] if isinstance(path[-1], str) else f"entry [{path[-1]}]"
+
+
+def _example(annotation: Any) -> str:
+    """What the value of a key that is missing looks like, as far as it must; nothing for a plain value."""
+    models = _models(_bare(annotation))
+    if len(models) > 1:
+        return "{kind: …}"
+    needed = {n: field for n, field in _fields(models[0]).items() if field.is_required()} if models else {}
+    inside = ", ".join(f"{name}: {_example(field.annotation) or '…'}" for name, field in needed.items())
+    return f"{{{inside}}}" if inside else ""
 
 
 def _unknown_key(name: str, spot: Spot) -> str:

@@ -5,16 +5,22 @@ waits for the pool `gpu` therefore answered neither Ctrl-C nor "Terminate" befor
 
 Within a step it raises wherever the signal finds it. Most of a training's time in this process is spent on writing
 observations, so that is where it was found: in the middle of closing a database connection, which printed a traceback.
+
+Ctrl-C in a terminal reaches every process of the command. Those that copy a step's output to the terminal are ended by
+Dagster when the step is; ended by the signal as well, each printed a traceback of its own.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from dagster import DagsterInstance
 from dagster._core.errors import DagsterExecutionInterruptedError
+from dagster._core.execution import compute_logs
 from dagster._core.execution.plan.active import ActiveExecution
 from dagster._utils.interrupts import raise_interrupts_as
 
@@ -27,6 +33,7 @@ def make_interruptible() -> None:
         return
     ActiveExecution.sleep_til_ready = _raising(ActiveExecution.sleep_til_ready)  # type: ignore[method-assign]
     DagsterInstance.handle_new_event = _holding(DagsterInstance.handle_new_event)  # type: ignore[method-assign]
+    compute_logs.execute_posix_tail = _sparing(compute_logs.execute_posix_tail)
 
 
 def _raising(wait: Callable[..., None]) -> Callable[..., None]:
@@ -45,3 +52,25 @@ def _holding(write: Callable[..., None]) -> Callable[..., None]:
             write(*arguments, **options)
 
     return whole
+
+
+def _sparing(tail: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(tail)
+    @contextmanager
+    def spared(*arguments: Any, **options: Any) -> Iterator[Any]:
+        with ExitStack() as stack:
+            with _ctrl_c_waits():
+                processes = stack.enter_context(tail(*arguments, **options))
+            yield processes
+
+    return spared
+
+
+@contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Keep SIGINT from this thread, and for good from processes that it starts meanwhile, which inherit the mask."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

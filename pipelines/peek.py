@@ -162,7 +162,7 @@ def _version(folder: Path, rows: int) -> Sheet:
         figures |= {"rows in": counts.rows_in, "rows out": counts.rows_out}
         for name in ("rejected", "dropped", "changed"):
             figures |= {f"{name} {reason}": count for reason, count in getattr(counts, name).items()}
-    figures |= {name: _fact(value) for name, value in manifest.facts.items()}
+    figures |= {name: shown for name, value in manifest.facts.items() if (shown := _fact(value)) != ""}
     if version.cost and isinstance(version.cost.get("wall_s"), int | float):
         figures["built in"] = seconds(version.cost["wall_s"])
     sheet = Sheet(f"{manifest.recipe}/{manifest.stage}/{manifest.partition}", figures)

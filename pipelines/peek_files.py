@@ -22,6 +22,10 @@ STATISTICS_ROWS = 100_000
 HEADER_BYTES = 100 << 20
 TENSORS_SHOWN = 200
 TENSOR_BYTES = 64 << 20
+TEXT_BYTES = 100
+TEXT_SHARE = 0.8
+"""Bytes are shown as text if so much of their beginning is printable ASCII."""
+_READABLE = frozenset((*range(0x20, 0x7F), *b"\t\n\r"))
 WIDE = 200
 """Columns shown at most."""
 
@@ -101,18 +105,29 @@ def _figures(column: pl.Series) -> list[Any]:
 
 
 def _number(value: Any) -> str:
-    return f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
+    if not isinstance(value, float):
+        return f"{value:,}"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:,.4g}"
 
 
 def cell(value: Any) -> Any:
     """A value as a sample shows it."""
     if isinstance(value, bytes):
-        return image_form(value) or f"{len(value):,} bytes"
+        return image_form(value) or _text_form(value) or f"{len(value):,} bytes"
     if isinstance(value, str):
         return cut(value)
     if isinstance(value, float):
         return float(f"{value:.6g}") if value == value and abs(value) != float("inf") else str(value)
     return value if isinstance(value, int | bool) or value is None else cut(str(value))
+
+
+def _text_form(value: bytes) -> str | None:
+    """Bytes that are text but for a few, as those of a record that was rejected; None for what is no text."""
+    head = value[:TEXT_BYTES]
+    readable = sum(byte in _READABLE for byte in head)
+    if readable < TEXT_SHARE * len(head) or not head:
+        return None
+    return cut(value[: 4 * TEXT_BYTES].decode("utf-8", "backslashreplace"))
 
 
 def image_form(head: bytes, total: int | None = None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ class StageProgress:
     built: int = 0
     rows: int = 0
     """Rows that were built now: what was reused cost no time."""
+    lost: dict[str, Counter[str]] = field(default_factory=lambda: {"rejected": Counter(), "dropped": Counter()})
+    """Rows that were rejected and dropped now, by reason."""
     note: str = ""
 
     def add(self, data: dict[str, Any]) -> None:
@@ -42,17 +45,31 @@ class StageProgress:
         self.built += bool(data.get("built"))
         if data.get("built"):
             self.rows += int(data.get("rows") or 0)
+            for what, reasons in self.lost.items():
+                reasons.update(data.get(what) or {})
 
     def rate(self, now: float) -> str:
         """Rows per second so far, if there are rows."""
         elapsed = max(now - self.started, 1e-9)
         return f"{self.rows / elapsed:,.0f} rows/s" if self.rows else ""
 
+    def losses(self) -> str:
+        """How many rows went no further, and why: the two most frequent reasons."""
+        said = []
+        for what, reasons in self.lost.items():
+            if total := reasons.total():
+                first = [f"{reason} {count:,}" for reason, count in reasons.most_common(2)]
+                said.append(f"{total:,} {what} ({', '.join(first)}{', …' if len(reasons) > 2 else ''})")
+        return ", ".join(said)
+
     def line(self, now: float) -> str:
         """The state in a line."""
         reused = self.done - self.built
         parts = [f"{self.name} {self.done}/{self.of}", f"{self.built} built" + (f", {reused} reused" if reused else "")]
-        parts += [f"{self.rows:,} rows", self.rate(now)] if self.rows else []
+        losses = self.losses()
+        if self.rows or losses:
+            parts += [f"{self.rows:,} rows" + (f", {losses}" if losses else "")]
+        parts += [self.rate(now)] if self.rows else []
         return "  ".join([*parts, seconds(now - self.started)])
 
 
@@ -218,7 +235,7 @@ class Bars:
         elif event.what == "download":
             self._download(event.data)
         elif event.what == "done":
-            note = self.stage.rate(now) or self.stage.note
+            note = "  ".join(filter(None, (self.stage.rate(now) or self.stage.note, self.stage.losses())))
             self.progress.update(self.task, completed=self.stage.of, total=self.stage.of, note=note)
             self.stage = None
 

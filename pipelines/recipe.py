@@ -31,6 +31,8 @@ COMPONENT = "pipelines.component.Recipe"
 SHIPPED = Path(__file__).parent / "defs"
 FOLDERS_VARIABLE = "SATIETY_RECIPES"
 
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -301,9 +303,14 @@ def _placed(
     """The problem at the position of its key or value, of the nearest part above it, or at its `--set`."""
     if part == "owner":
         path = path[:-1]
-    changed = [label for below, label in labels.items() if below[: len(path)] == path]
+        # A key is missing for a `--set` that has made what lacks it, not for one that has changed what is beside it.
+        changed = [label for below, label in labels.items() if below in (path, (*path, "kind"))]
+    else:
+        changed = [label for below, label in labels.items() if below[: len(path)] == path]
     if changed:
         return Problem(changed[0], 0, 0, text)
+    if part == "value":
+        path = _mentioned(document, path, text)
     for length in range(len(path), -1, -1):
         above = path[:length]
         if above in labels:
@@ -318,6 +325,18 @@ def _placed(
         mark = (key or value) if whole else (value or key)
         return Problem(document.place, *(mark or (1, 1)), text)
     return Problem(document.place, 1, 1, text)
+
+
+def _mentioned(document: Document, path: yaml_strict.Path, text: str) -> yaml_strict.Path:
+    """The first key of a mapping that the text is about: what is wrong between keys has the place of one of them."""
+    try:
+        given = _descend(document.data, path)
+    except (KeyError, IndexError, TypeError):  # a part that is not written out
+        return path
+    if not isinstance(given, dict):
+        return path
+    keys = [word for word in _WORD.findall(text) if word in given and word != "kind"]
+    return (*path, keys[0]) if keys else path
 
 
 def _found(step: Any, place: int, folder: Path, complain: Any) -> Any:

@@ -18,7 +18,8 @@ class Event:
         what: `stage` (a stage begins), `partition` (one is done), `record` (training has measured),
             `download` (some of a remote file is here), `done` (it ends).
         stage: name of the stage.
-        data: `stage`: partitions; `partition`: key, built, rows, done, of; `record`: the metrics record;
+        data: `stage`: partitions; `partition`: key, built, rows, done, of, and where it has rows, how many were
+            rejected and dropped by reason; `record`: the metrics record;
             `download`: name, done and of in bytes (of: null where the server does not say it).
     """
 

@@ -95,7 +95,8 @@ def done(built: Built, count: int, of: int) -> None:
     """Publish that a partition is done."""
     counts = built.version.manifest.counts
     rows = counts.rows_out if counts is not None else None
-    publish("partition", built.stage, key=built.partition, built=built.built, rows=rows, done=count, of=of)
+    lost = {"rejected": dict(counts.rejected), "dropped": dict(counts.dropped)} if counts is not None else {}
+    publish("partition", built.stage, key=built.partition, built=built.built, rows=rows, done=count, of=of, **lost)
 
 
 def build_partition(job: tuple[Recipe, str, str, Path]) -> Built:

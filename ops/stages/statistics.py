@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -110,8 +111,7 @@ def _of_classes(build: Build) -> dict[str, Any]:
     classes = total.filter(pl.col("split") == "train")["label"].drop_nulls().unique().sort().to_list()
     if len(classes) < 2:
         left = f"all training rows are of class {classes[0]!r}" if classes else "no training rows are left"
-        hint = "see the rejects of raw_corpus and the dropped rows of clean_corpus with satiety peek"
-        raise BadData(f"{left}; a classifier needs two classes", hint=hint)
+        raise BadData(f"{left}; a classifier needs two classes", hint=_where_rows_went(build))
     rows = {split: _by_label(total.filter(pl.col("split") == split)) for split in SPLITS}
     _check_rows(rows, classes)
     found: dict[str, Any] = {
@@ -126,6 +126,21 @@ def _of_classes(build: Build) -> dict[str, Any]:
     if task.form == "row":
         found["row"] = _numbers(build, found.get("fitted"))
     return found
+
+
+def _where_rows_went(build: Build) -> str:
+    """Which stage took how many rows out, and the command that shows them."""
+    name = build.recipe.name
+    counts = [version.manifest.counts for version in build.every("clean_corpus").values()]
+    came = sum(found.rows_in for found in counts if found is not None)
+    if not came:
+        return f"no row could be read; `satiety peek {name}/raw_corpus` shows the rejects and why"
+    dropped: Counter[str] = Counter()
+    for found in counts:
+        dropped.update(found.dropped if found is not None else {})
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.most_common(3))
+    said = f"cleaning dropped {dropped.total():,} of {came:,} rows" + (f": {reasons}" if reasons else "")
+    return f"{said}; `satiety peek {name}/clean_corpus` shows them, {name}/raw_corpus the rejects"
 
 
 def _numbers(build: Build, fitted: dict[str, Any] | None) -> dict[str, Any]:

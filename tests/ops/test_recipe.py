@@ -85,12 +85,17 @@ WRONG: list[tuple[str, dict[str, Any], tuple[str | int, ...], str]] = [
     ("text", {"split": {"test": 0.0}}, ("split", "test"), "'test' must be above 0: the report judges"),
     ("text", {"tokenizer": None}, ("task", "kind"), "text_classification needs a tokenizer"),
     ("image", {"tokenizer": {"kind": "bpe", "vocabulary": 300}}, ("tokenizer",), "reads image, which is not tokenised"),
-    ("text", {"model": {"kind": "vision_transformer"}}, ("model", "kind"), "vision_transformer reads image, not text"),
+    (
+        "text",
+        {"model": {"kind": "vision_transformer"}},
+        ("model", "kind"),
+        "reads image, not text; text_classification takes recurrent_encoder, text_cnn, tr",
+    ),
     (
         "text",
         {"evaluation": {"baseline": {"kind": "pixel_svm"}}},
         ("evaluation", "baseline", "kind"),
-        "pixel_svm does not read text",
+        "pixel_svm does not read text; text_classification takes tfidf_svm",
     ),
     (
         "text",

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,51 @@ def test_a_signal_ends_the_wait(tmp_path: Path, number: int) -> None:
         process.kill()
     assert "DagsterExecutionInterruptedError" in err
     assert "trained" not in out
+
+
+STEP = """
+import time
+import dagster as dg
+from pipelines.interrupts import make_interruptible
+
+@dg.op
+def work():
+    print("works", flush=True)
+    time.sleep(60)
+
+@dg.job(executor_def=dg.in_process_executor)
+def working():
+    work()
+
+make_interruptible()
+with dg.DagsterInstance.get() as instance:
+    working.execute_in_process(instance=instance)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_ctrl_c_in_a_terminal_prints_no_traceback_of_dagsters_helpers(tmp_path: Path) -> None:
+    """A terminal sends it to every process of the group, so also to those that copy a step's output."""
+    environment = {**os.environ, "DAGSTER_HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "DO_NOT_TRACK": "1"}
+    command = [sys.executable, "-c", STEP]
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "works\n"
+        time.sleep(0.5)  # The helpers are Python programs too and take a moment to begin.
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert "DagsterExecutionInterruptedError" in err
+    assert "watch_orphans" not in err
 
 
 WRITE = """

@@ -177,5 +177,7 @@ def test_texts_and_folders(tmp_path: Path) -> None:
 def test_samples_are_one_line_without_control_characters() -> None:
     assert cut("a\nb\tc\x00d‮e") == "a⏎b·c·d·e"
     assert len(cut("x" * 1000)) == 60
-    assert cell(b"abc") == "3 bytes"
+    assert cell(b"abc\xe9,de") == "abc\\xe9,de", "what was rejected is mostly text"
+    assert cell(bytes(range(128, 168))) == "40 bytes"
+    assert cell(b"") == "0 bytes"
     assert cell(float("inf")) == "inf"

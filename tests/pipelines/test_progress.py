@@ -49,6 +49,23 @@ def test_what_is_reused_makes_no_rate(heard: tuple[Lines, Clock, list[str]]) -> 
     assert said == ["shards 2/2  0 built, 2 reused  1.0 s"]
 
 
+def test_rows_that_go_no_further_are_told_with_the_reason(heard: tuple[Lines, Clock, list[str]]) -> None:
+    lines, clock, said = heard
+    lines.on_event(Event("stage", "raw_corpus", {"partitions": 2}))
+    clock.now = 1.0
+    for done in (1, 2):
+        data = {"built": True, "rows": 0, "rejected": {"bad_utf8": 30}, "dropped": {}, "done": done, "of": 2}
+        lines.on_event(Event("partition", "raw_corpus", data))
+    lines.on_event(Event("done", "raw_corpus", {}))
+    lines.on_event(Event("stage", "clean_corpus", {"partitions": 1}))
+    dropped = {"length.too_short": 1, "exact_duplicates.duplicate": 1200, "quality": 5}
+    data = {"built": True, "rows": 10, "rejected": {}, "dropped": dropped, "done": 1, "of": 1}
+    lines.on_event(Event("partition", "clean_corpus", data))
+    lines.on_event(Event("done", "clean_corpus", {}))
+    assert said[0] == "raw_corpus 2/2  2 built  0 rows, 60 rejected (bad_utf8 60)  1.0 s"
+    assert "10 rows, 1,206 dropped (exact_duplicates.duplicate 1,200, quality 5, …)" in said[1]
+
+
 def test_a_heartbeat_breaks_every_silence(heard: tuple[Lines, Clock, list[str]]) -> None:
     lines, clock, said = heard
     lines.on_event(Event("stage", "model", {"partitions": 1}))

@@ -46,7 +46,7 @@ MUTATIONS = [
     ("  hash: 2", "  hash: 0", "12:9", "'hash' is 0, must be at least 1"),
     ("  hash: 2", "  by: package", "12:7", "has no packages"),
     ("  hash: 2", "  by: fil", "12:7", "'by' cannot be 'fil'; did you mean 'file'?"),
-    ("  hash: 2", "  hash: 2\n  single: true", "11:1", "exactly one of by, hash, monthly, single"),
+    ("  hash: 2", "  hash: 2\n  single: true", "12:9", "exactly one of by, hash, monthly, single"),
     ("  hash: 2", "  monthly: 2026-01", "12:12", "'monthly' is '2026-01', not a mapping"),
     ("  - kind: length", "  - kind: lenght", "15:11", "unknown kind 'lenght'; did you mean 'length'?"),
     ("  - kind: length", "  - kind: semantic_duplicates", "15:11", "not there yet (removal of texts that mean"),
@@ -98,7 +98,7 @@ def test_what_is_wrong_on_the_disk_and_between_keys_is_said_beside_wrong_values(
     with pytest.raises(RecipeError) as caught:
         load_file(path)
     said = [str(problem).removeprefix(f"{path}:") for problem in caught.value.problems]
-    for place, words in {"7:9": "rovs.csv", "32:10": "'lable'", "33:1": "divide dim", "42:20": "no minute"}.items():
+    for place, words in {"7:9": "rovs.csv", "32:10": "'lable'", "37:10": "divide dim", "42:20": "no minute"}.items():
         assert any(line.startswith(f"{place}: ") and words in line for line in said), said
     assert len(said) == 4
 
@@ -121,6 +121,33 @@ def test_a_value_that_may_be_a_number_or_a_word_is_wrong_once(given: str, said: 
 def test_an_override_that_breaks_a_part_is_named(recipe_folder: Path) -> None:
     with pytest.raises(RecipeError, match=r"--set model.heads: heads: 3 does not divide dim: 16"):
         load_file(recipe_folder / "tiny.yaml", ("model.heads=3",))
+
+
+def test_a_missing_part_is_shown_as_it_is_written_and_is_no_fault_of_an_option(recipe_folder: Path) -> None:
+    """`--set` is named where it has made what lacks a key, and not where it has changed something beside it."""
+    path = recipe_folder / "tiny.yaml"
+    path.write_text(RECIPE[: RECIPE.index("evaluation:")])
+    missing = "key 'evaluation' is missing (`evaluation: {baseline: {kind: …}}`)"
+    for overrides, place in (((), f"{path}:1:1"), (("seed=4",), f"{path}:1:1")):
+        with pytest.raises(RecipeError) as caught:
+            load_file(path, overrides)
+        assert [str(problem) for problem in caught.value.problems] == [f"{place}: {missing}"]
+    with pytest.raises(RecipeError) as caught:
+        load_file(path, ("evaluation.samples=2",))
+    said = [str(problem) for problem in caught.value.problems]
+    assert said == ["--set evaluation.samples: key 'baseline' is missing (`baseline: {kind: …}`)"]
+
+
+def test_what_is_wrong_between_keys_stands_at_one_of_them(recipe_folder: Path) -> None:
+    path = recipe_folder / "tiny.yaml"
+    text = RECIPE.replace("    minimum: 2", "    minimum: 300").replace("  epochs: 1", "  epochs: 1\n  steps: 1")
+    path.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        load_file(path)
+    for problem in caught.value.problems:
+        named = text.splitlines()[problem.line - 1].split(":")[0].strip()
+        assert problem.line and named in problem.text.replace(",", "").split(), problem
+    assert len(caught.value.problems) == 2
 
 
 @pytest.mark.parametrize(("old", "new", "position", "text"), MUTATIONS)

@@ -77,6 +77,23 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
         worlds.build(recipe, world.store, DATA_STAGES)
 
 
+@pytest.mark.parametrize(
+    ("end", "overrides", "hint"),
+    [
+        (b"\xff", (), "no row could be read; `satiety peek tiny/raw_corpus` shows the rejects"),
+        (b"", ("cleaning=[{kind: length, minimum: 100}]",), "dropped {rows} of {rows} rows: length.too_short"),
+    ],
+)
+def test_where_all_rows_went_is_said(tmp_path: Path, end: bytes, overrides: tuple[str, ...], hint: str) -> None:
+    world, recipe = written(tmp_path, LINES, *overrides)
+    path = world.path.with_suffix(".csv")
+    head, *lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([head, *(line + end for line in lines)]) + b"\n")
+    with pytest.raises(BadData, match="no training rows are left") as caught:
+        worlds.build(recipe, world.store, DATA_STAGES)
+    assert hint.format(rows=len(lines)) in caught.value.hint
+
+
 def test_content_that_training_and_test_share_is_counted(tmp_path: Path) -> None:
     copies = [f"{line.rpartition(',')[0].upper()}!,{line.rpartition(',')[2]}" for line in LINES[1:]]
     numbered = [f"{line},{k}" for k, line in enumerate([*LINES[1:], *copies])]
