@@ -171,7 +171,10 @@ class _Tracer:
         node.inputs.append(key)
         source = self.nodes.setdefault(key, Node(*key))
         if self.recipe is None:
-            source.status, source.problem = "unchecked", f"there is no recipe {self.name!r} to read the source by"
+            source.status, source.problem = (
+                "unchecked",
+                f"there is no recipe {self.name!r} to read the source by; give its file",
+            )
             return
         try:
             now = _raw_ingredients(self.recipe, node.stage, node.partition)

@@ -136,7 +136,9 @@ def look_up(data: Any, place: str) -> Any:
 def _context(report: Report, fig: Any) -> dict[str, Any]:
     weakest = sorted(range(len(report.per_class)), key=lambda i: (report.per_class[i].f1, i))[:ROWS_SHOWN]
     sheet = [("augmentation", "Augmentation")] if report.contact_sheet is not None else []
-    tiles = score_tiles(report, fig, {"accuracy": "Accuracy", "macro_f1": "Macro F1"}, ("Training rows", "rows"))
+    tiles = score_tiles(
+        report, fig, {"accuracy": "Accuracy", "macro_f1": "Macro F1"}, ("Training rows", "rows"), "of {} raw rows"
+    )
     return {
         **page_context(report, fig, tiles, [("classes", "Classes")], sheet),
         "class_rows": [(i, report.per_class[i]) for i in sorted(weakest)],
@@ -172,7 +174,9 @@ def page_context(
     }
 
 
-def score_tiles(report: Any, fig: Any, metrics: Mapping[str, str], counted: tuple[str, str]) -> list[dict[str, Any]]:
+def score_tiles(
+    report: Any, fig: Any, metrics: Mapping[str, str], counted: tuple[str, str], raw: str
+) -> list[dict[str, Any]]:
     """The tiles of the model's scores, of what it was trained on, and of what it took.
 
     Args:
@@ -180,6 +184,7 @@ def score_tiles(report: Any, fig: Any, metrics: Mapping[str, str], counted: tupl
         fig: marks figures up.
         metrics: names for the reader by the scores' fields.
         counted: what the splits count, for the reader and as their field.
+        raw: what came in, as in "of {} raw rows": not always what the splits count.
     """
     tiles = []
     for key, name in metrics.items():
@@ -188,7 +193,7 @@ def score_tiles(report: Any, fig: Any, metrics: Mapping[str, str], counted: tupl
         tiles.append({"name": name, "figure": shown, "sub": f"{figure(found.low)} to {figure(found.high)}"})
     train = next(i for i, split in enumerate(report.splits) if split.split == "train")
     name, key = counted
-    tiles.append({"name": name, "figure": fig(f"splits.{train}.{key}", "count"), "sub": way(report)})
+    tiles.append({"name": name, "figure": fig(f"splits.{train}.{key}", "count"), "sub": way(report, raw)})
     return tiles + cost_tiles(report.costs[0].cost, fig)
 
 
@@ -207,12 +212,12 @@ def cost_tiles(own: Cost, fig: Any) -> list[dict[str, Any]]:
     return tiles
 
 
-def way(report: Any) -> str:
+def way(report: Any, raw: str) -> str:
     """How many rows there were, and how many were lost on the way to the model."""
     if not report.stages:
         return ""
     lost = sum(sum(f.rejected.values()) + sum(f.dropped.values()) for f in report.stages)
-    return f"of {whole(report.stages[0].rows_in)} raw, {whole(lost)} lost"
+    return f"{raw.format(whole(report.stages[0].rows_in))}, {whole(lost)} lost"
 
 
 _COSTS = (

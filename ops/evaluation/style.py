@@ -136,7 +136,7 @@ tr.model>*{font-weight:600} .chips{list-style:none;margin:0;padding:0;display:fl
 display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:7;overflow:hidden}
 .sample img{display:block;width:96px;height:96px;object-fit:contain;image-rendering:pixelated;margin:2px auto 12px;border-radius:6px;
 background:var(--grid)}
-.sheet{display:block;max-width:100%;height:auto;image-rendering:pixelated;margin:0 0 10px;border-radius:6px} .sheet-text{white-space:pre-line}
+.sheet{display:block;max-width:100%;height:auto;image-rendering:pixelated;margin:0 0 10px;border-radius:6px} .sheet-text{white-space:pre-line} .sheet-text.begin{min-width:9em}
 .sample .labels{margin-top:auto;font-size:13px;display:flex;flex-wrap:wrap;gap:4px 12px} .sample .labels span{color:var(--soft)}
 .sample b{color:var(--ink);font-weight:600} .sample b.right{color:var(--model)} .sample b.wrong{color:var(--loss)}
 .sample .id{display:block;margin-top:6px;font-size:12px;color:var(--soft);overflow-wrap:anywhere}
@@ -151,7 +151,9 @@ footer p{max-width:62em;margin:0 0 8px}
 @media (max-width:760px){
 main,.top,footer{padding-left:16px;padding-right:16px} .top{padding-top:20px} h1{font-size:29px}
 .pair{grid-template-columns:minmax(0,1fr)} .verdict{padding:18px 18px 16px} .verdict .headline{font-size:18.5px}
-.card{padding:16px 14px} .scroll .chart{min-width:700px} th,td{padding-right:10px} table{font-size:13.5px} .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}
+.card{padding:16px 14px} .scroll .chart{max-width:max(100%,700px)}
+.scroll{background:linear-gradient(90deg,var(--card) 50%,transparent) 0 0/28px 100% no-repeat local,linear-gradient(270deg,var(--card) 50%,transparent) 100% 0/28px 100% no-repeat local,linear-gradient(90deg,var(--rule),transparent) 0 0/14px 100% no-repeat,linear-gradient(270deg,var(--rule),transparent) 100% 0/14px 100% no-repeat}
+.card.scroll{background-color:var(--card)} th,td{padding-right:10px} table{font-size:13.5px} .tiles{grid-template-columns:repeat(2,minmax(0,1fr))}
 .tile .big{font-size:21px} .facts{grid-template-columns:minmax(0,1fr);gap:0} .facts dd{margin-bottom:10px} .bar{display:none}
 section{margin-top:36px}}
 @media print{body{font-size:11pt;background:#fff} nav{display:none} main,.top,footer{max-width:none;padding:0}

@@ -88,9 +88,13 @@ def dot(x: float, y: float, radius: float, css: str, title: str = "") -> str:
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
-    """Round values that cover [low, high], about as many as asked for (Heckbert's nice numbers, 1990)."""
+    """Round values that cover [low, high], about as many as asked for (Heckbert's nice numbers, 1990).
+
+    A single value is shown by its distance to zero: an accuracy that is 1 all the time has no axis that goes to 2.
+    """
     if high <= low:
-        high = low + (abs(low) or 1.0)
+        low, high = min(low, 0.0), max(low, 0.0)
+        high = high if low < high else 1.0
     raw = (high - low) / max(about - 1, 1)
     size = 10.0 ** math.floor(math.log10(raw))
     step = size * next(m for m in (1, 2, 2.5, 5, 10) if m * size >= raw * (1 - 1e-9))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
-from ops.errors import ConfigError, SatietyError, StorageError
+from ops.errors import ConfigError, SatietyError, ServiceDown, StorageError
 from ops.storage import files
 
 CHUNK = 1 << 20
@@ -43,6 +43,9 @@ class Bucket:
             ) from error
         except ValueError as error:
             raise ConfigError(f"cannot be used: {error}", where=self.shown, hint="as in s3://bucket/folder") from error
+        except Exception as error:  # Some connect at once, as sftp and ftp do.
+            text = " ".join(str(error).split())[:300] or type(error).__name__
+            raise ServiceDown(f"cannot be reached: {text}", where=self.shown) from error
         self._root = root.rstrip("/")
         protocol = self._fs.protocol
         self._local = "file" in ([protocol] if isinstance(protocol, str) else protocol)

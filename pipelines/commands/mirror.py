@@ -44,6 +44,7 @@ def pull(
 
 
 def _move(what: str, bring: Callable[..., Moved], address: str, recipe: str | None, every: bool, as_json: bool) -> None:
+    from ops.errors import ConfigError
     from ops.storage.bucket import Bucket
     from pipelines.commands.gc import recipe_name
     from pipelines.console import give, say, size
@@ -57,6 +58,9 @@ def _move(what: str, bring: Callable[..., Moved], address: str, recipe: str | No
     bucket = Bucket(address)
     with hashing(what) as show:
         moved = bring(store, bucket, name, every, show)
+    if what == "pull" and not moved.versions + moved.there:
+        whose = f"no results of {name!r} lie" if name else "no results lie"
+        raise ConfigError(f"{whose} there", where=bucket.shown, hint="satiety push brings them there")
     if as_json:
         give({"address": bucket.shown, **vars(moved)})
         return

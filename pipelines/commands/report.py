@@ -35,15 +35,42 @@ def report(
     else:
         say(str(version.manifest.facts.get("headline", "")))
         metrics = version.json("metrics.json") if version.manifest.entry("metrics.json") else {}
-        table(("figure", "value"), [(name, figure(value)) for name, value in metrics.items()], right=("value",))
+        table(("figure", "value", "95% interval", "unit"), figures(metrics), right=("value",))
         tell(str(path))
     if open_page:
         _open(path.resolve().as_uri())
 
 
+UNITS = {
+    "cpu_seconds": "CPU-seconds of training",
+    "flops": "operations of training",
+    "joules": "J, training",
+    "peak_bytes": "bytes of memory, training",
+    "utilisation": "of what the processors can do",
+    "waiting": "of the time, for data",
+    "nats": "nats a token",
+    "bits_per_byte": "bits a byte",
+    "bits_per_character": "bits a character",
+}
+
+
+def figures(metrics: dict[str, float | int]) -> list[tuple[str, str, str, str]]:
+    """Each figure in a row: name, value, interval and unit, where it has them; bounds have no rows of their own."""
+    rows = []
+    for name, value in metrics.items():
+        if name.endswith(("_low", "_high")) and name.rpartition("_")[0] in metrics:
+            continue
+        bounds = [metrics[f"{name}_{end}"] for end in ("low", "high") if f"{name}_{end}" in metrics]
+        unit = UNITS.get(name) or ("nats a token" if name.endswith("_nats") else "")
+        rows.append((name, figure(value), " to ".join(map(figure, bounds)), unit))
+    return rows
+
+
 def figure(value: float | int) -> str:
     """A figure with as many digits as a person reads."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}" if abs(value) < 1000 else f"{value:,.0f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.1f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _open(address: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import shlex
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -138,7 +140,19 @@ def _finish(
         _headline(store, loaded.recipe.name)
         tell(f"report     {report}")
     pages = settings.pages
-    tell(f"web pages  satiety ui  (Dagster {_url(pages.dagster_port)}, MLflow {_url(pages.mlflow_port)})")
+    command = f"{_folder(loaded)}satiety ui"
+    tell(f"web pages  {command}  (Dagster {_url(pages.dagster_port)}, MLflow {_url(pages.mlflow_port)})")
+
+
+def _folder(loaded: Loaded) -> str:
+    """What goes before `satiety ui` so that a recipe that was asked for by its path is in Dagster's page, too."""
+    from pipelines.recipe import FOLDERS_VARIABLE, recipes, user_folders
+
+    path = loaded.path.absolute()
+    if path in (known.absolute() for known in recipes().values()) or path.stem != loaded.recipe.name:
+        return ""
+    folders = os.pathsep.join([*map(str, user_folders()), str(path.parent)])
+    return f"{FOLDERS_VARIABLE}={shlex.quote(folders)} "
 
 
 def _headline(store: Store, recipe: str) -> None:

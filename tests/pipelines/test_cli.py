@@ -19,6 +19,7 @@ import pytest
 from ops.errors import CheckFailed, DiskFull, Interrupted, SatietyError, Temporary
 from ops.storage import Counts, Output, Slot, Store
 from pipelines import cli, console
+from pipelines.commands.report import figures
 from pipelines.plan import Item, Plan
 
 ROOT = Path(__file__).parents[2]
@@ -190,7 +191,7 @@ def test_whatever_ends_a_run_becomes_an_exit_code(
 
 
 def test_a_run_tells_what_it_built(
-    called: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+    called: Callable[..., tuple[int, str, str]], recipe_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from resources.progress import Event
 
@@ -206,7 +207,7 @@ def test_a_run_tells_what_it_built(
     assert code == 0
     assert "raw_corpus 2/2  1 built, 1 reused  60 rows" in err
     assert "tiny: 1 built, 1 reused in" in err
-    assert out.startswith("web pages  satiety ui")
+    assert out.startswith(f"web pages  SATIETY_RECIPES={recipe_folder} satiety ui"), "or the page would not have it"
     document = json.loads(called("run", "tiny.yaml", "--stage", "raw_corpus", "--json")[1])
     assert document["built"] == ["raw_corpus[0]"]
     assert document["report"] is None
@@ -267,8 +268,18 @@ def test_results_go_to_a_mirror_and_come_back(
     said = json.loads(called("pull", "mirror", "--json")[1])
     assert (said["versions"], said["there"], said["objects"]) == (1, 0, 1)
     assert Store(Path("elsewhere")).slot("quickstart", "raw_corpus").peek() == "a" * 32
-    assert called("push", "mirror", "quickstar")[0] == 2 and called("pull", "mirror", "not-yet-here")[0] == 0
+    assert called("push", "mirror", "quickstar")[0] == 2 and called("pull", "mirror", "not-yet-here")[0] == 2
     assert called("pull", "nosuch://a/b")[0] == 2
+
+
+def test_figures_have_their_interval_beside_them_and_a_unit() -> None:
+    metrics = {"accuracy": 0.5, "accuracy_high": 0.625, "accuracy_low": 0.25, "flops": 2e9, "test_rows": 1234}
+    assert figures(metrics) == [
+        ("accuracy", "0.5000", "0.2500 to 0.6250", ""),
+        ("flops", "2,000,000,000", "", "operations of training"),
+        ("test_rows", "1,234", "", ""),
+    ]
+    assert figures({"is_low": 1}) == [("is_low", "1", "", "")]
 
 
 def test_wrong_settings_are_exit_2(called: Callable[..., tuple[int, str, str]], recipe_folder: Path) -> None:

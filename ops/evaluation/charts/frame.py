@@ -29,7 +29,10 @@ class Frame:
             parts.append(stroke(left, self._y(mark), right, self._y(mark), "grid"))
             shown = tick_label(mark, self._marks[1] - self._marks[0])
             parts.append(text(left - 8, self._y(mark) + 4, shown, "soft small figure", "end"))
-        steps = [step for step in ticks(self._first, self._last, 7) if self._first <= step <= self._last]
+        # What is counted has whole marks only: halves would be rounded to the same figures twice.
+        steps = [
+            step for step in ticks(self._first, self._last, 7) if self._first <= step <= self._last and step % 1 == 0
+        ]
         for step in steps:
             parts.append(stroke(self._x(step), bottom, self._x(step), bottom + 4, "axis"))
             parts.append(text(self._x(step), bottom + 18, tick_label(step, 1), "soft small figure", "middle"))

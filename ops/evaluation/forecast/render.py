@@ -82,6 +82,6 @@ def _score_rows(report: ForecastReport) -> list[tuple[str, ...]]:
 
 def _context(report: ForecastReport, fig: Any) -> dict[str, Any]:
     metrics = {"mae": "Mean absolute error", "skill": "Skill over persistence"}
-    tiles = score_tiles(report, fig, metrics, ("Training examples", "rows"))
+    tiles = score_tiles(report, fig, metrics, ("Training examples", "rows"), "from {} raw rows")
     total = max(sum(split.rows for split in report.splits), 1)
     return {**page_context(report, fig, tiles, [("steps", "Steps ahead")]), "total_rows": total}

@@ -78,7 +78,7 @@ _SAMPLES = """{%- if r.samples %}
 <thead><tr><th scope="col">Beginning</th><th scope="col">The model goes on</th><th scope="col">The text goes on</th></tr></thead>
 <tbody>
 {%- for row in r.samples %}
-<tr><td class="sheet-text" dir="auto">{{ row.prompt }}<br><span class="id">{{ user(row.id) }}</span></td>
+<tr><td class="sheet-text begin" dir="auto">{{ row.prompt }}<br><span class="id">{{ user(row.id) }}</span></td>
 <td class="sheet-text" dir="auto">{{ row.written }}</td><td class="sheet-text" dir="auto">{{ row.came }}</td></tr>
 {%- endfor %}
 </tbody></table></div>

@@ -98,6 +98,6 @@ def _score_rows(report: LanguageReport) -> list[tuple[str, ...]]:
 
 def _context(report: LanguageReport, fig: Any) -> dict[str, Any]:
     metrics = {"nats": "Nats a token", "bits": "Bits a character"}
-    tiles = score_tiles(report, fig, metrics, ("Training tokens", "tokens"))
+    tiles = score_tiles(report, fig, metrics, ("Training tokens", "tokens"), "from {} raw texts")
     total = max(sum(split.tokens for split in report.splits), 1)
     return {**page_context(report, fig, tiles, [("places", "What was seen")]), "total_tokens": total}

@@ -8,6 +8,7 @@ import pytest
 from ops.evaluation.charts.balance import balance_chart
 from ops.evaluation.charts.confusion import confusion_chart
 from ops.evaluation.charts.curves import accuracy_chart, loss_chart
+from ops.evaluation.charts.frame import Frame
 from ops.evaluation.charts.funnel import funnel_chart
 from ops.evaluation.charts.scores import scores_chart
 from ops.evaluation.schema import Curves, Flow, Point, Split
@@ -73,6 +74,13 @@ def test_curves_go_through_their_points() -> None:
     assert loss_chart(Curves()) is None
     single = loss_chart(Curves(train_loss=[Point(step=0, value=2.0)]))
     assert single is not None and "nan" not in single.inline()
+
+
+def test_what_is_counted_has_whole_marks_each_once() -> None:
+    for last in (1, 3, 4, 24, 1000):
+        found = re.findall(r'text-anchor="middle"[^>]*>([^<]*)</text>', Frame(960, 300, 0, last, 0, 1).grid(""))
+        marks = [mark for mark in found if mark]
+        assert marks == sorted(set(marks), key=float) and all(mark.isdigit() for mark in marks), last
 
 
 def test_interval_plot_marks_value_and_interval() -> None:

@@ -24,7 +24,9 @@ def test_labels() -> None:
     assert [tick_label(v, 0.25) for v in (0.0, 0.25, -0.5)] == ["0.00", "0.25", "\N{MINUS SIGN}0.50"]
     assert [tick_label(v, 2.5) for v in (0, 2.5)] == ["0.0", "2.5"]
     assert [tick_label(v, 2500) for v in (0, 2500, 5000)] == ["0", "2.5k", "5k"]
-    assert ticks(3, 3)[0] <= 3 <= ticks(3, 3)[-1]
+    assert (ticks(3, 3)[0], ticks(3, 3)[-1]) == (0, 3)
+    assert (ticks(-3, -3)[0], ticks(-3, -3)[-1]) == (-3, 0)
+    assert (ticks(1.0, 1.0)[-1], ticks(0, 0)) == (1.0, [0, 0.25, 0.5, 0.75, 1]), "no accuracy is above 1"
 
 
 def test_coordinates_are_short() -> None:

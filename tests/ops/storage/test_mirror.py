@@ -11,7 +11,7 @@ from typing import Any
 import fsspec
 import pytest
 
-from ops.errors import ConfigError, IntegrityError, StorageError
+from ops.errors import ConfigError, IntegrityError, ServiceDown, StorageError
 from ops.storage import Counts, Output, Store, digest_of, verify
 from ops.storage.bucket import Bucket
 from ops.storage.manifest import COST, MANIFEST, seal
@@ -230,6 +230,8 @@ def test_addresses() -> None:
     assert Bucket("memory://user:secret@host/a").shown == "memory://host/a"
     with pytest.raises(ConfigError, match="cannot be used"):
         Bucket("nosuch://a/b")
+    with pytest.raises(ServiceDown, match="cannot be reached"):
+        Bucket("ftp://127.0.0.1:1/a")
 
 
 def test_cost_need_not_be_there(store: Store, address: str, tmp_path: Path) -> None:
