@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import torch
 from torch import Tensor, nn
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 
@@ -32,9 +36,28 @@ class FeedForward(nn.Module):
         return projected
 
 
+class ReluSquared(Function):
+    """max(0, x)² and its gradient 2 max(0, x): the same bits as by torch's own, in half as many passes over memory."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """(...) to (...)."""
+        positive = functional.relu(x)
+        ctx.save_for_backward(positive)
+        return positive * positive
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """∂L/∂x of ∂L/∂y."""
+        (positive,) = ctx.saved_tensors
+        return torch.mul(gradient, positive).mul_(2.0)
+
+
 def relu_squared(x: Tensor) -> Tensor:
     """max(0, x)²."""
-    return functional.relu(x).square()
+    squared: Tensor = ReluSquared.apply(x) if x.requires_grad else functional.relu(x).square()  # type: ignore[no-untyped-call]
+    return squared
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -56,6 +56,28 @@ def normalise(x: Tensor, over: tuple[int, ...], centred: bool = True, epsilon: f
     return normed
 
 
+class UnitRms(Function):
+    """x̂ of x over its last dimension, not centred: `Normalise` in fewer passes, for CPUs, where torch has no kernel."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, epsilon: float) -> Tensor:
+        """x over its root mean square; the shape of x."""
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+        scale = length.square().mul_(1.0 / x.shape[-1]).add_(epsilon).rsqrt_()
+        normed: Tensor = x * scale
+        ctx.save_for_backward(normed, scale)
+        return normed
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """∂L/∂x of ∂L/∂x̂."""
+        normed, scale = ctx.saved_tensors
+        mean = (gradient * normed).mean(-1, keepdim=True)
+        across: Tensor = torch.addcmul(gradient, normed, mean, value=-1.0)
+        return across.mul_(scale), None
+
+
 class LayerNorm(nn.Module):
     """Each position by its own mean and variance (Ba et al., 2016): what `nn.LayerNorm` computes by one kernel."""
 
@@ -79,7 +101,9 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., D) to (..., D)."""
-        return self.weight * normalise(x, (-1,), centred=False, epsilon=torch.finfo(x.dtype).eps)
+        if _learns_on_cpu(x):
+            return self.weight * unit_rms(x)
+        return functional.rms_norm(x, self.weight.shape, self.weight)
 
 
 class BatchNorm(nn.Module):
@@ -131,11 +155,20 @@ class BatchNorm(nn.Module):
 def make_norm(kind: str, dim: int, bias: bool = True) -> nn.Module:
     """The norm of that kind over the last dimension, D: `layer_norm` (with a constant or not) or `rms_norm`.
 
-    torch's modules, which are the written-out ones above by fewer kernels.
+    LayerNorm is torch's module, which is the written-out one above by fewer kernels.
     """
-    return nn.RMSNorm(dim) if kind == "rms_norm" else nn.LayerNorm(dim, bias=bias)
+    return RMSNorm(dim) if kind == "rms_norm" else nn.LayerNorm(dim, bias=bias)
 
 
 def unit_rms(x: Tensor) -> Tensor:
     """(..., D) to (..., D) with a root mean square of one: RMSNorm without a gain."""
-    return functional.rms_norm(x, (x.shape[-1],), eps=torch.finfo(x.dtype).eps)
+    epsilon = torch.finfo(x.dtype).eps
+    if _learns_on_cpu(x):
+        normed: Tensor = UnitRms.apply(x, epsilon)  # type: ignore[no-untyped-call]
+        return normed
+    return functional.rms_norm(x, (x.shape[-1],), eps=epsilon)
+
+
+def _learns_on_cpu(x: Tensor) -> bool:
+    """Whether gradients of x are wanted where torch makes an RMSNorm of many kernels, each a pass over memory."""
+    return x.requires_grad and x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)

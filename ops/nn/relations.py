@@ -35,8 +35,10 @@ class Rotary(nn.Module):
         if end > self.table.shape[1]:
             self.table = rotations(2 * end, x.shape[3]).to(self.table)
         cosines, sines = self.table[:, offset:end].to(x.dtype)
-        first, second = x.chunk(2, dim=-1)
-        return torch.cat((first * cosines - second * sines, second * cosines + first * sines), dim=-1)
+        half = cosines.shape[1]
+        # With (a, b) the halves of x: (a, b) · (cos, cos) + (b, a) · (-sin, sin).
+        along, across = torch.cat((cosines, cosines), dim=1), torch.cat((-sines, sines), dim=1)
+        return x * along + x.roll(half, dims=-1) * across
 
     def bias(self, queries: Tensor, offset: int, columns: int) -> None:
         """None: it turns queries and keys, and adds nothing to scores."""

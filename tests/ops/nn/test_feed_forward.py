@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch.nn import functional
 
-from ops.nn.feed_forward import ACTIVATIONS, FeedForward
+from ops.nn.feed_forward import ACTIVATIONS, FeedForward, relu_squared
 
 FORMULAS: dict[str, Callable[[float, float], float]] = {
     "relu": lambda x, gate: max(0.0, x),
@@ -38,3 +39,16 @@ def test_positions_are_apart() -> None:
     other = x.clone()
     other[:, 1] += 1.0
     assert torch.equal(layer(x)[:, ::2], layer(other)[:, ::2])
+
+
+def test_squared_relu_and_its_gradient_are_torchs_to_the_bit() -> None:
+    torch.manual_seed(0)
+    x, weights, found = torch.randn(5, 7, 33), torch.randn(5, 7, 33), []
+    for function in (relu_squared, lambda value: functional.relu(value).square()):
+        given = x.clone().requires_grad_()
+        said = function(given)
+        torch.autograd.backward((said * weights).sum())
+        found.append((said, given.grad))
+    (ours, gradient), (theirs, expected) = found
+    assert torch.equal(ours, theirs) and torch.equal(relu_squared(x), theirs)
+    assert gradient is not None and expected is not None and torch.equal(gradient, expected)

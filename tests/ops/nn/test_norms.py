@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import gradcheck
 
-from ops.nn.norms import BatchNorm, LayerNorm, RMSNorm, make_norm, normalise, unit_rms
+from ops.nn.norms import BatchNorm, LayerNorm, RMSNorm, UnitRms, make_norm, normalise, unit_rms
 
 SHAPES = [(6, 5), (6, 5, 4), (3, 5, 4, 2)]
 
@@ -93,3 +93,11 @@ def test_what_models_use_is_what_is_written_out() -> None:
         assert set(used.state_dict()) == set(written.state_dict())
     assert list(make_norm("layer_norm", 8, bias=False).state_dict()) == ["weight"]
     assert torch.allclose(unit_rms(x).square().mean(dim=-1), torch.ones(3, 7), atol=1e-5)
+
+
+def test_the_kernel_for_cpus_is_the_formula_and_has_its_gradient() -> None:
+    x = example(3, 4, 6).requires_grad_()
+    assert gradcheck(lambda value: UnitRms.apply(value, 1e-5), (x,))  # type: ignore[no-untyped-call]
+    for given in (x, x.transpose(0, 1), x[:, ::2]):
+        assert torch.allclose(unit_rms(given), unit_rms(given.detach()), atol=1e-12)
+        assert torch.allclose(unit_rms(given), normalise(given, (-1,), False, torch.finfo(x.dtype).eps), atol=1e-12)
