@@ -162,25 +162,6 @@ def make_plan(
     return Plan(recipe.name, tuple(planner.items))
 
 
-def older_inputs(recipe: Recipe, store: Store, stages: Sequence[str]) -> list[str]:
-    """Stages that the named ones rest on, are not among them, and are built, but not as the recipe is now.
-
-    What the named ones are built from is then of an older recipe. Whether the source has changed is not looked at.
-    """
-    from ops.stages.chain import stages as chain_of
-
-    chain = {stage.name: stage for stage in chain_of(recipe)}
-    planner, before = Planner(recipe, store, chain), set(stages)
-    for stage in reversed(chain.values()):
-        if stage.name in before:
-            before |= {read.stage for read in stage.inputs}
-    for name, stage in chain.items():
-        planner.add(stage, build=name in before and bool(stage.inputs))
-    slots = [(item, store.slot(recipe.name, item.stage, item.partition)) for item in planner.items]
-    stale = {item.stage for item, slot in slots if item.status != "fresh" and slot.current() is not None}
-    return [name for name in chain if name in stale - set(stages)]
-
-
 class Planner:
     """Goes through the stages in order, knowing what each before will come out as, if that can be known."""
 

@@ -26,6 +26,9 @@ def run(
     overrides: SetOption = None,
     stage: StageOption = None,
     partition: PartitionOption = None,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="With --stage: build from inputs that are older than the recipe, too.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and build nothing.")] = False,
     workers: Annotated[
         int | None,
@@ -35,7 +38,8 @@ def run(
 ) -> None:
     """Build what is not fresh, from the source to the report.
 
-    What is fresh is not touched. Ended anywhere, the same command goes on from where it was.
+    What is fresh is not touched. Ended anywhere, the same command goes on from where it was. With --stage, what
+    the stage reads is not built: where it is missing or older than the recipe, the run is refused.
     """
     from ops.storage import Store
     from pipelines.commands import plan as plan_command
@@ -48,10 +52,11 @@ def run(
     settings = load_settings()
     if workers is not None:
         settings = dataclasses.replace(settings, engine=settings.engine.model_copy(update={"workers": workers}))
-    state.resume = None if dry_run else loaded.command("run", *_options(stage, partition, workers))
+    state.resume = None if dry_run else loaded.command("run", *_options(stage, partition, as_is, workers))
     store = Store(settings.store)
-    _note_older(loaded, store, stage)
     made = make_plan(loaded.recipe, store, stage, partition)
+    if stage:
+        _look_beneath(loaded, store, stage, partition, as_is, dry_run)
     if dry_run and as_json:
         give(plan_command.document(made, recipe))
     elif dry_run:
@@ -65,15 +70,24 @@ def run(
         _finish(loaded, settings, store, made, result, time.monotonic() - started, as_json)
 
 
-def _note_older(loaded: Loaded, store: Store, stages: list[str] | None) -> None:
-    """Say what a run of some stages alone takes as it lies there, though the recipe asks for another."""
+def _look_beneath(
+    loaded: Loaded, store: Store, stages: list[str], partitions: list[str] | None, as_is: bool, dry_run: bool
+) -> None:
+    """Refuse a run of some stages alone whose inputs are missing or older than the recipe; a dry run says so."""
+    from ops.errors import SatietyError
+    from pipelines.beneath import beneath
     from pipelines.console import say
-    from pipelines.plan import older_inputs
 
-    older = older_inputs(loaded.recipe, store, stages) if stages else []
-    if older:
-        it, its = ("it is", "is") if len(older) == 1 else ("they are", "are")
-        say(f"note: {', '.join(older)} {its} not fresh and taken as {it}; without --stage all is built")
+    found = beneath(loaded.recipe, store, stages, partitions)
+    try:
+        found.check(loaded, as_is=as_is)
+    except SatietyError as error:
+        if not dry_run:
+            raise
+        say(f"note: {error}")
+    else:
+        if found.older:
+            say(f"note: {found.names(found.older)}: older than the recipe, taken as it is")
 
 
 def _execute(
@@ -97,9 +111,10 @@ def _failed(store: Store, plan: Plan) -> bool:
     return version is not None and version.manifest.facts.get("outcome") == "useless"
 
 
-def _options(stages: list[str] | None, partitions: list[str] | None, workers: int | None) -> list[str]:
+def _options(stages: list[str] | None, partitions: list[str] | None, as_is: bool, workers: int | None) -> list[str]:
     options = [word for name in stages or () for word in ("--stage", name)]
     options += [word for key in partitions or () for word in ("--partition", key)]
+    options += ["--as-is"] if as_is else []
     return [*options, "--workers", str(workers)] if workers is not None else options
 
 

@@ -213,6 +213,26 @@ def test_a_run_tells_what_it_built(
     assert document["report"] is None
 
 
+def test_stages_alone_are_refused_without_their_inputs(
+    called: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, built: Store
+) -> None:
+    done = types.SimpleNamespace(run_id="r", built=["shards[0]"], reused=[])
+    calls = executing(monkeypatch, lambda **options: done)
+    monkeypatch.setenv("SATIETY_STORE", str(built.root))
+    words = ("run", "tiny.yaml", "--set", "cleaning[1].maximum=30", "--stage", "clean_corpus")
+    code, _, err = called(*words)
+    assert (code, len(calls)) == (2, 0)
+    assert "error: tiny: clean_corpus would be built from what is older than the recipe: signatures, duplicates" in err
+    assert "satiety run tiny.yaml --set 'cleaning[1].maximum=30' --stage signatures --stage duplicates" in err
+    code, _, err = called(*words, "--dry-run")
+    assert code == 0 and "note: tiny: clean_corpus would be built from what is older" in err
+    code, _, err = called(*words, "--as-is")
+    assert (code, len(calls)) == (0, 1)
+    assert "note: signatures, duplicates: older than the recipe, taken as it is" in err
+    assert called("run", "tiny.yaml", "--stage", "model", "--as-is")[0] == 0
+    assert called("run", "tiny.yaml", "--stage", "report")[0] == 1, "there is no model"
+
+
 def test_a_report_that_did_not_pass_fails_every_run(
     called: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,7 +14,7 @@ from ops.errors import ConfigError
 from ops.recipe import Recipe
 from ops.stages.chain import DATA_STAGES
 from ops.storage import Store
-from pipelines.plan import Change, Item, Plan, make_plan, older_inputs
+from pipelines.plan import Change, Item, Plan, make_plan
 from tests.pipelines.conftest import RECIPE, build, write_rows
 
 
@@ -150,19 +150,6 @@ def test_only_some_stages_and_partitions(tiny: Callable[..., Recipe], store: Sto
         make_plan(tiny(), store, ["modle"])
     with pytest.raises(ConfigError, match=r"tiny has no partition '7' \(it has: 0, 1\)"):
         make_plan(tiny(), store, None, ["7"])
-
-
-def test_what_some_stages_rest_on_is_told_where_it_is_older(
-    tiny: Callable[..., Recipe], built: Store, recipe_folder: Path
-) -> None:
-    assert older_inputs(tiny(), built, ["shards"]) == []
-    shorter = tiny("cleaning[1].maximum=30")
-    older = ["signatures", "duplicates", "clean_corpus", "statistics"]
-    assert older_inputs(shorter, built, ["shards"]) == older
-    assert older_inputs(shorter, built, [*older, "shards"]) == []
-    assert older_inputs(shorter, built, ["raw_corpus"]) == []
-    assert older_inputs(tiny("tokenizer.vocabulary=280"), built, ["shards"]) == [], "it is not what they rest on"
-    assert older_inputs(shorter, Store(recipe_folder / "empty"), ["shards"]) == [], "what is missing is an error anyway"
 
 
 def test_a_plan_beside_a_build_never_fails(tiny: Callable[..., Recipe], store: Store) -> None:
