@@ -9,11 +9,12 @@ import dagster as dg
 
 from assets.factory import asset_key, stage_asset
 from assets.look import Look, Versions
-from ops.evaluation.sweep import charts, sweep_markdown, sweep_report
+from ops.evaluation.charts.trials import trials_chart
+from ops.evaluation.sweep import charts, sweep_markdown, sweep_report, trial_curves
 from ops.recipe import Recipe
 from ops.stages.chain import stage_named
 from ops.stages.run import Built, wanted
-from ops.stages.settled import FOUND, SWEEP, best_values, swept
+from ops.stages.settled import FOUND, LEARNED, SWEEP, best_values, swept
 from ops.stages.spec import ALL, Stage
 from ops.stages.sweep import PAGE
 from resources.journal import Dataset, Training
@@ -31,8 +32,10 @@ def _metadata(recipe: Recipe, versions: Versions) -> dict[str, Any]:
     for row in swept(version):
         if row["cpu_seconds"] is not None:
             spent[row["trial"]] = spent.get(row["trial"], 0.0) + row["cpu_seconds"]
-    report = sweep_report(recipe.name, recipe.description, recipe.sweep, found)
-    drawn = charts(report, recipe.sweep, found)
+    curves = version.json(LEARNED)
+    report = sweep_report(recipe.name, recipe.description, recipe.sweep, found, curves)
+    learned = trial_curves(found, curves, (version.cost or {}).get("trials"))
+    drawn = [*([trials_chart(learned)] if learned else []), *charts(report, recipe.sweep, found)]
     return {
         "chosen": dg.MetadataValue.json(best_values(version)),
         "page": dg.MetadataValue.path(str(version.path / PAGE)),

@@ -8,6 +8,10 @@ from pydantic import Field, model_validator
 
 from ops.config import Config
 
+SPENT = "spent.txt"
+"""In a run's folder: a line for each start of its processes with the CPU-seconds that all of them took, however they
+ended."""
+
 ENDPOINT = r"^([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"
 
 

@@ -1,6 +1,6 @@
 """The owner of a process tree, as a program: whatever happens, nothing of the tree outlives it.
 
-    python resources/guard.py --parent PID [--lock FILE] [--grace SECONDS] -- COMMAND...
+    python resources/guard.py --parent PID [--lock FILE] [--spent FILE] [--grace SECONDS] -- COMMAND...
 
 A caller that is killed with SIGKILL cannot clean up, and torchrun puts its ranks into sessions of their own, so that
 signalling one process group misses them. The guard therefore stands between the caller and the command:
@@ -9,6 +9,8 @@ signalling one process group misses them. The guard therefore stands between the
 * It looks for its parent ten times a second. When that is gone, or on TERM, INT or HUP, it asks the command to end
   (torchrun passes that on to its ranks), then asks whatever is left, and after the grace kills all of it.
 * When the command ends by itself, whatever it left behind is ended too.
+* It appends the CPU-seconds of the whole tree to `--spent`: the processes themselves cannot say what they took when
+  they are killed.
 * It holds a lock on `--lock` for as long as a process of the tree lives, so that a rerun waits for the last run's end.
 
 Exit code: the command's, 128 + n when signal n ended it, 143 when it was ended from outside. Standard library and
@@ -21,6 +23,7 @@ import argparse
 import ctypes
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -54,6 +57,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="guard", description="Own a process tree.")
     parser.add_argument("--parent", type=int, required=True, help="process whose end is the end of the tree")
     parser.add_argument("--lock", type=Path, help="file that is locked while a process of the tree lives")
+    parser.add_argument("--spent", type=Path, help="file that gets a line with the CPU-seconds of the tree")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds between asking and killing")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(argv)
@@ -65,6 +69,8 @@ def main(argv: list[str]) -> int:
     try:
         return _own(subprocess.Popen(options.command), asked, options.grace)
     finally:
+        if options.spent:
+            _account(options.spent)
         if lock is not None:
             os.close(lock)
 
@@ -129,6 +135,16 @@ def _collect() -> None:
             return
         if pid == 0:
             return
+
+
+def _account(path: Path) -> None:
+    """Note what the tree took: its dead have been waited for, by this process or each other."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    try:
+        with path.open("a", encoding="ascii") as file:
+            file.write(f"{used.ru_utime + used.ru_stime:.3f}\n")
+    except OSError as error:
+        print(f"guard: {error}", file=sys.stderr, flush=True)
 
 
 def _adopt_orphans() -> None:

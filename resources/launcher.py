@@ -22,8 +22,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ops.abreast import given_up
 from ops.errors import ConfigError, Temporary, TrainingFailed
-from ops.launch import LaunchConfig
+from ops.launch import SPENT, LaunchConfig
 from ops.training.parallel.checks import oversubscribed
 from resources.processes import OwnedTree
 from resources.tail import Tail
@@ -134,7 +135,8 @@ class LaunchResult:
 def launch(plan: LaunchPlan, on_record: Callable[[Record], None] = lambda record: None) -> LaunchResult:
     """Train: start the ranks, hand each metrics record to `on_record` within 0.2 s, and return when all ended well.
 
-    Leaving this function in any way, also by an exception of `on_record` or a Ctrl-C, ends all processes first.
+    Leaving this function in any way, also by an exception of `on_record` or a Ctrl-C, ends all processes first; so does
+    whoever gives up this thread's work (`ops.abreast`).
 
     Raises:
         ConfigError: a rank refused its settings (exit code 2), or there are more of them than cores.
@@ -183,6 +185,7 @@ class _Attempt:
             env=self.plan.environment(),
             log=self.logs / "torchrun.log",
             lock=lock,
+            spent=self.plan.work / SPENT,
             grace_s=config.grace_s,
         )
         with tree:
@@ -198,6 +201,8 @@ class _Attempt:
         limit = self.plan.config.timeout_s
         while tree.poll() is None:
             self._hand_on()
+            if given_up():
+                raise TrainingFailed("it was ended: nobody waits for it any more", where=str(self.logs))
             if self._pulse.beats() and self.startup_s is None:
                 self.startup_s = self._pulse.age_s
             if self.plan.config.reports and self._pulse.silent_s > limit:

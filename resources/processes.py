@@ -30,6 +30,7 @@ class OwnedTree:
         env: the whole environment.
         log: file that gets what the command and the guard print, appended.
         lock: file that is locked for as long as a process of the tree lives; a second tree waits for it.
+        spent: file that gets a line with the CPU-seconds of the whole tree when it has ended.
         grace_s: seconds between asking the tree to end and killing it.
     """
 
@@ -40,12 +41,15 @@ class OwnedTree:
         env: Mapping[str, str],
         log: Path,
         lock: Path | None = None,
+        spent: Path | None = None,
         grace_s: float = 10.0,
     ) -> None:
         self.grace_s = grace_s
         options = ["--parent", str(os.getpid()), "--grace", str(grace_s)]
         if lock is not None:
             options += ["--lock", str(lock)]
+        if spent is not None:
+            options += ["--spent", str(spent)]
         with log.open("ab") as output:
             self._guard = subprocess.Popen(
                 [sys.executable, "-P", str(GUARD), *options, "--", *command],

@@ -12,6 +12,7 @@ from ops.evaluation.charts.confusion import confusion_chart
 from ops.evaluation.charts.curves import accuracy_chart, loss_chart
 from ops.evaluation.charts.funnel import funnel_chart
 from ops.evaluation.charts.scores import difference_chart, scores_chart
+from ops.evaluation.charts.trials import trials_chart
 from ops.evaluation.cost import Cost, si, whole
 from ops.evaluation.page import TEMPLATE
 from ops.evaluation.schema import Report
@@ -171,6 +172,7 @@ def page_context(
         "any_lost": any(flow.rejected or flow.dropped for flow in report.stages),
         "costs": cost_table(report, fig),
         "cost_notes": cost_notes(report),
+        "learned_charts": [table.curves and _inline(trials_chart(table.curves)) for table in report.learned],
     }
 
 

@@ -282,6 +282,28 @@ class Verdict(Config):
     """The paired difference and the relation of costs."""
 
 
+class TrialCurve(Config):
+    """The longest training of one trial of a sweep."""
+
+    trial: int
+    """Number of the trial, from 0."""
+    chosen: bool
+    """Whether its values are used."""
+    points: list[tuple[float, float]]
+    """Where it was, and its loss there."""
+
+
+class TrialCurves(Config):
+    """Learning curves of a sweep's trials."""
+
+    of: Literal["validation loss", "training loss"]
+    """What the curves show: the validation loss, where all were judged often enough for a curve."""
+    by: Literal["cpu_seconds", "steps"]
+    """What they are drawn by. A training's CPU-seconds are spread evenly over its steps."""
+    lines: list[TrialCurve]
+    """A curve for each trial that was trained."""
+
+
 class Learned(Config):
     """What one step learned from the training rows and why: for imputation the errors of all methods."""
 
@@ -291,6 +313,8 @@ class Learned(Config):
     """The rows that it learned from: those of training, or of the validation split, as judged short trainings."""
     rows: list[dict[str, str | bool | float | int | None]]
     """A small table, each row by the names of its columns."""
+    curves: TrialCurves | None = None
+    """Of a sweep, how its trials learned."""
 
 
 class SheetRow(Config):

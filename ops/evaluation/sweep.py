@@ -1,7 +1,8 @@
 # ruff: noqa: E501 - markup with its expressions is easier to read unbroken
 """The trials of a sweep side by side: as a page, and as Markdown for an asset's metadata.
 
-CPU-seconds differ from run to run, so they are in the Markdown, which is made when it is shown, and not in the page.
+CPU-seconds differ from run to run, so they are in the Markdown, which is made when it is shown, and in the report of the
+model, but not in the page.
 """
 
 from __future__ import annotations
@@ -12,13 +13,19 @@ from typing import Any
 
 from ops.config import Config
 from ops.evaluation.charts.sweep import Spot, said, sweep_chart
+from ops.evaluation.charts.trials import trials_chart
 from ops.evaluation.html import page
 from ops.evaluation.page import TOP, VERDICT
+from ops.evaluation.schema import TrialCurve, TrialCurves
 from ops.evaluation.summary import md, md_table
 from ops.evaluation.svg import Chart
 from ops.evaluation.verdict import DASH
 from ops.sweep.config import Range, Sweep
 
+Curve = Mapping[str, Sequence[tuple[int, float]]]
+"""Of one training the steps and values of `loss` and `valid_loss`."""
+CURVE = 3
+"""Evaluations that make a curve."""
 DRAWN = 12
 """Keys that have a chart, at most."""
 
@@ -41,6 +48,13 @@ _ROWS = """<section id="trials">
 </section>
 """
 
+_CURVES = """{%- if charts.curves %}<section id="learning">
+<h2>Learning</h2>
+<p class="lead">{{ r.curves.of|capitalize }} of each trial by its steps, in its longest training. The chosen trial is orange.</p>
+<div class="card"><figure>{{ charts.curves }}</figure></div>
+</section>{% endif %}
+"""
+
 _CHARTS = """{%- if charts.dots %}<section id="values">
 <h2>Values</h2>
 <p class="lead">{{ r.of }} of each trial by the value of each key. The chosen trial is orange; grey ones were stopped early.</p>
@@ -55,7 +69,7 @@ script runs. What each training took is in the report of the model, and in Dagst
 </html>
 """
 
-TEMPLATE = TOP.replace("<span>report</span>", "<span>sweep</span>") + VERDICT + _CHARTS + _ROWS + _END
+TEMPLATE = TOP.replace("<span>report</span>", "<span>sweep</span>") + VERDICT + _CURVES + _CHARTS + _ROWS + _END
 
 
 class SweepSubject(Config):
@@ -112,10 +126,42 @@ class SweepReport(Config):
     """The figure that is drawn."""
     rows: list[SweepRow]
     """The trials, best first."""
+    curves: TrialCurves | None
+    """How they learned, by steps."""
 
 
-def sweep_report(recipe: str, description: str, sweep: Sweep, found: Mapping[str, Any]) -> SweepReport:
-    """The page's data, from what `sweep.json` says."""
+def trial_curves(
+    found: Mapping[str, Any], curves: Sequence[Curve], costs: Sequence[Mapping[str, Any]] | None = None
+) -> TrialCurves | None:
+    """How the trials learned; nothing where none has a curve.
+
+    Args:
+        found: what `sweep.json` says.
+        curves: what `curves.json` says: of each training its `loss` and `valid_loss`.
+        costs: what each training took; without it the curves are drawn by steps.
+    """
+    last = {row["trial"]: place for place, row in enumerate(found["trials"]) if curves[place].get("loss")}
+    judged = bool(last) and all(len(curves[place]["valid_loss"]) >= CURVE for place in last.values())
+    lines = []
+    for trial, place in last.items():
+        # Where it was when it ended: all of its steps, or fewer where it diverged.
+        points = curves[place]["valid_loss" if judged else "loss"]
+        each = costs[place]["cpu_s"] / max(step for step, _ in curves[place]["loss"]) if costs is not None else 1.0
+        lines.append(
+            TrialCurve(
+                trial=trial,
+                chosen=trial == found["chosen"]["trial"],
+                points=[(round(step * each, 3), value) for step, value in points],
+            )
+        )
+    of: Any = "validation loss" if judged else "training loss"
+    return TrialCurves(of=of, by="steps" if costs is None else "cpu_seconds", lines=lines) if lines else None
+
+
+def sweep_report(
+    recipe: str, description: str, sweep: Sweep, found: Mapping[str, Any], curves: Sequence[Curve]
+) -> SweepReport:
+    """The page's data, from what `sweep.json` and `curves.json` say."""
     last = {row["trial"]: row for row in found["trials"]}
     metrics = list(dict.fromkeys(name for row in last.values() for name in row if name.startswith("valid_")))
     chosen = found["chosen"]["trial"]
@@ -144,6 +190,7 @@ def sweep_report(recipe: str, description: str, sweep: Sweep, found: Mapping[str
         metrics=metrics,
         of=found["judged"].replace("_", " ").capitalize(),
         rows=rows,
+        curves=trial_curves(found, curves),
     )
 
 
@@ -187,7 +234,9 @@ def charts(report: SweepReport, sweep: Sweep, found: Mapping[str, Any]) -> list[
 def render_sweep(report: SweepReport, drawn: list[Chart]) -> str:
     """The page; see `ops.evaluation.html.page`."""
     sections = [*([("values", "Values")] if drawn else []), ("trials", "Trials")]
-    return page(report, TEMPLATE, {"dots": drawn}, lambda fig: {"tiles": [], "sections": sections})
+    learned = report.curves and trials_chart(report.curves)
+    sections = [*([("learning", "Learning")] if learned else []), *sections]
+    return page(report, TEMPLATE, {"dots": drawn, "curves": learned}, lambda fig: {"tiles": [], "sections": sections})
 
 
 def sweep_markdown(report: SweepReport, drawn: Sequence[Chart], cpu_s: Mapping[int, float]) -> str:

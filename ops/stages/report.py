@@ -15,12 +15,13 @@ import yaml
 from ops.errors import BadData, CheckFailed
 from ops.evaluation.cost import Cost, Energy
 from ops.evaluation.given import Given
-from ops.evaluation.schema import Flow, Learned, Origin, Point, Report, Subject
+from ops.evaluation.schema import Flow, Learned, Origin, Point, Report, Subject, TrialCurves
+from ops.evaluation.sweep import trial_curves
 from ops.fitting import FittedStep, evidence
 from ops.recipe import Recipe
 from ops.stages.judged import read_rows, shown_rows
 from ops.stages.model import change_modules
-from ops.stages.settled import STRENGTH, SWEEP, chosen, settled, swept, tried
+from ops.stages.settled import FOUND, LEARNED, STRENGTH, SWEEP, chosen, settled, swept, tried
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.statistics import SPLITS
 from ops.storage import Version
@@ -202,8 +203,13 @@ def _learned(build: Build) -> list[Learned]:
     if SWEEP in build.inputs:
         # A dot would lead further down in the report's data.
         trials = [{name.replace(".", " "): value for name, value in row.items()} for row in swept(build.one(SWEEP))]
-        learned.append(Learned(step=SWEEP, source="validation", rows=trials))
+        learned.append(Learned(step=SWEEP, source="validation", rows=trials, curves=_curves(build.one(SWEEP))))
     return learned
+
+
+def _curves(sweep: Version) -> TrialCurves | None:
+    """How the trials of a sweep learned, by what they took where that is known."""
+    return trial_curves(sweep.json(FOUND), sweep.json(LEARNED), (sweep.cost or {}).get("trials"))
 
 
 def architecture(model: Mapping[str, Any], form: str) -> str:

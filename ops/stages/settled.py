@@ -16,6 +16,8 @@ STRENGTH, RESULT = "strength", "strength.json"
 """Name of the stage that searches the strength of augmentation, and of the file that it leaves."""
 SWEEP, FOUND = "sweep", "sweep.json"
 """Name of the stage that searches settings of model and training, and of the file that it leaves."""
+LEARNED = "curves.json"
+"""What a sweep leaves beside it: loss by step of all trainings, in their order."""
 
 
 def searches(recipe: Recipe) -> bool:

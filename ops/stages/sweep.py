@@ -2,25 +2,29 @@
 
 Each trial is the recipe's own training with other values, from the same token caches and by the same launcher, in a
 store of its own in the work folder. With halving, short trainings of all trials come first, and longer ones of those
-that did best. Trials come one after the other, so that the same seed gives the same values, and a killed sweep goes on
-behind the last training that had ended.
+that did best. Several may run at once; what they find is taken in their order and never in that in which they end, so
+that the same seed gives the same values and the same result. A killed sweep goes on behind the trainings that had
+ended.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from pydantic import ValidationError
 
+from ops.abreast import Abreast
 from ops.errors import CheckFailed
 from ops.evaluation.sweep import charts, render_sweep, sweep_report
 from ops.recipe import Recipe
 from ops.stages.model import model_stage
-from ops.stages.settled import FOUND, STRENGTH, SWEEP
+from ops.stages.settled import FOUND, LEARNED, STRENGTH, SWEEP
 from ops.stages.spec import Build, Input, Stage
-from ops.stages.trials import SPENT, shortened, total, trained
+from ops.stages.trials import NOTHING, Trained, shortened, total, trained
 from ops.storage import Store, sha256_json
 from ops.sweep.config import Sweep
 from ops.sweep.halving import shares, survivors
@@ -29,8 +33,6 @@ from ops.sweep.values import listed, with_values
 
 PAGE = "sweep.html"
 """The trials side by side, as a page."""
-NOTHING = dict.fromkeys(SPENT, 0.0)
-
 Row = dict[str, Any]
 
 
@@ -49,12 +51,29 @@ def _model(recipe: Recipe) -> Stage:
 
 
 def _config(recipe: Recipe) -> dict[str, Any]:
-    return {**_model(recipe).config(recipe), **recipe.part("sweep")}
+    parts = {**_model(recipe).config(recipe), **recipe.part("sweep")}
+    del parts["sweep"]["at_once"]  # changes no bit of the result
+    return parts
 
 
 def _modules(recipe: Recipe) -> list[str]:
     model = _model(recipe)
     return [model.module, *model.modules(recipe)]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """One training of a trial, as it was begun: its row so far, and what it came to.
+
+    Attributes:
+        row: what is known of it before it has ended.
+        found: what it found; nothing where its values do not go together, as the row says.
+        figure: what it is judged by, less is better; not finite where there is none.
+    """
+
+    row: Row
+    found: Trained | None = None
+    figure: float = math.inf
 
 
 @dataclass
@@ -65,87 +84,134 @@ class _Hunt:
     sweep: Sweep
     rows: list[Row] = field(default_factory=list)
     costs: list[Row] = field(default_factory=list)
+    curves: list[Row] = field(default_factory=list)
     figures: dict[int, float] = field(default_factory=dict)
     """Of each trial the figure of its longest training; less is better."""
     values: dict[int, Row] = field(default_factory=dict)
+    in_vain: float = 0.0
+    """CPU-seconds of trainings that had begun before it was known that the budget was spent."""
     cut: bool = False
 
     @property
     def spent(self) -> bool:
         """Whether the budget is used up, so that no training begins any more."""
-        budget = self.sweep.budget_cpu_s
-        return budget is not None and sum(cost["cpu_s"] for cost in self.costs) >= budget
+        return not self._leaves_room([])
+
+    def _leaves_room(self, begun: list[_Piece | None]) -> bool:
+        """Whether the budget is likely to last for one more training, besides those that have begun."""
+        budget, rung = self.sweep.budget_cpu_s, self.rows[-1]["rung"] if self.rows else 0
+        if budget is None:
+            return True
+        ended: list[float] = [piece.found.cost["cpu_s"] for piece in begun if piece is not None and piece.found]
+        known = [c["cpu_s"] for row, c in zip(self.rows, self.costs, strict=True) if row["rung"] == rung] + ended
+        likely = begun.count(None) * sum(known) / len(known) if known else 0.0
+        return float(sum(cost["cpu_s"] for cost in self.costs)) + sum(ended) + likely < budget
 
     def first(self, share: float) -> list[int]:
         """Try what is proposed; returns the trials that trained, the best first."""
-        asked, seen = proposals(self.build.recipe, self.sweep), dict[str, int]()
-        while (values := asked.ask()) is not None:
-            number, same = len(self.values), seen.get(sha256_json(values))
-            if same is None and self.spent:
-                self.cut = True
-                break
-            self.values[number] = values
-            if same is not None:
-                # A sampler may come back to values; they would do no better a second time.
-                self._note({**self._row(number, 0), "state": "repeated", "repeats": same}, NOTHING)
-                asked.tell(self.figures.get(same))
-                continue
-            seen[sha256_json(values)] = number
-            self.train(number, 0, share)
-            asked.tell(self.figures.get(number))
-        return self.ranked(list(seen.values()))
+        asked, seen, number = proposals(self.build.recipe, self.sweep), dict[str, int](), 0
+        while not self.cut and (batch := asked.ask()):
+            proposed = dict(enumerate(batch, number))
+            number += len(batch)
+            for trial, values in proposed.items():
+                seen.setdefault(sha256_json(values), trial)
+            same = {trial: seen[sha256_json(values)] for trial, values in proposed.items()}
+            with self._training({n: v for n, v in proposed.items() if same[n] == n}, 0, share) as training:
+                for trial, values in proposed.items():
+                    if same[trial] == trial and self.spent:
+                        self.cut = True
+                        break
+                    self.values[trial] = values
+                    if same[trial] == trial:
+                        self._take(training)
+                    else:
+                        # A sampler may come back to values; they would do no better a second time.
+                        repeated = {**_row(trial, 0, values), "state": "repeated", "repeats": same[trial]}
+                        self._note(repeated, NOTHING)
+                    asked.tell(self.figures.get(same[trial]))
+            self._left(training)
+        return self.ranked(list(self.values))
 
     def further(self, trials: list[int], rung: int, share: float) -> list[int]:
         """Train those longer, best first; returns those that did, the best first."""
         done = []
-        for number in trials:
-            if self.spent:
-                self.cut = True
-                break
-            self.figures.pop(number)
-            self.train(number, rung, share)
-            done.append(number)
+        with self._training({number: self.values[number] for number in trials}, rung, share) as training:
+            for number in trials:
+                if self.spent:
+                    self.cut = True
+                    break
+                self.figures.pop(number)
+                self._take(training)
+                done.append(number)
+        self._left(training)
         return self.ranked(done)
 
     def ranked(self, trials: list[int]) -> list[int]:
         """Those of the trials that have a figure, the best first; of two alike the earlier one."""
         return sorted((n for n in trials if n in self.figures), key=lambda number: (self.figures[number], number))
 
-    def train(self, number: int, rung: int, share: float) -> None:
-        """One training."""
-        values = self.values[number]
-        row = self._row(number, rung)
+    def _training(self, trials: Mapping[int, Row], rung: int, share: float) -> Abreast[_Piece]:
+        """Trainings of those values, as many at once as the sweep says; their results come in order."""
+        pieces = (self._begun(_row(number, rung, values), share) for number, values in trials.items())
+        return Abreast(pieces, self.sweep.at_once, self._leaves_room)
+
+    def _begun(self, row: Row, share: float) -> Callable[[], _Piece]:
+        """What does one training, in any thread."""
+        values, services = row["values"], self.build.services
         try:
             recipe = with_values(self.build.recipe, values)
         except ValidationError as error:
             # Between the ends of ranges, which were looked at before anything ran, two values may not go together.
             reason = error.errors(include_url=False)[0]["msg"]
-            self._note({**row, "state": "refused", "reason": reason}, NOTHING)
-            return
+            return partial(_Piece, {**row, "state": "refused", "reason": reason})
         recipe = shortened(recipe, share, self.build.inputs["token_cache"])
         row |= {"steps": recipe.training.steps}
-        self.build.services.on_record({**row, "name": self._name(number)})
-        store = Store(self.build.work() / "trials" / sha256_json(values)[:16])
-        found = trained(replace(self.build, recipe=recipe), _model(recipe), store, self.build.inputs)
+        services.on_record({**row, "name": _name(values)})
+        return partial(self._train, row, replace(self.build, recipe=recipe))
+
+    def _train(self, row: Row, build: Build) -> _Piece:
+        """One training."""
+        found = trained(build, _model(build.recipe), self._store(row["values"]), build.inputs)
         figure = math.inf
         if found.valid is not None:
             score = self.sweep.judged == "score"
-            figure = -recipe.task.score(found.valid) if score else found.valid["loss"]
-        good = math.isfinite(figure)
+            figure = -build.recipe.task.score(found.valid) if score else found.valid["loss"]
+        return _Piece(row, found, figure)
+
+    def _store(self, values: Row) -> Store:
+        return Store(self.build.work() / "trials" / _name(values))
+
+    def _take(self, training: Abreast[_Piece]) -> None:
+        """Note the next result."""
+        piece = training.take()
+        if piece.found is None:
+            self._note(piece.row, NOTHING)
+            return
+        good = math.isfinite(piece.figure)
         if good:
-            self.figures[number] = figure
-        self._note({**row, "state": "finished" if good else "diverged", **found.figures}, found.cost)
+            self.figures[piece.row["trial"]] = piece.figure
+        row = {**piece.row, "state": "finished" if good else "diverged", **piece.found.figures}
+        self._note(row, piece.found.cost, piece.found.curves)
 
-    def _row(self, number: int, rung: int) -> Row:
-        return {"trial": number, "rung": rung, "values": self.values[number]}
+    def _left(self, training: Abreast[_Piece]) -> None:
+        """Count what was trained in vain."""
+        for piece in training.left():
+            if piece is not None and piece.found is not None:
+                self.in_vain += piece.found.cost["cpu_s"]
 
-    def _note(self, row: Row, cost: Row) -> None:
+    def _note(self, row: Row, cost: Row, curves: Row | None = None) -> None:
         self.rows.append(row)
         self.costs.append(cost)
-        self.build.services.on_record({**row, "name": self._name(row["trial"]), "cost": cost})
+        self.curves.append(curves or {})
+        self.build.services.on_record({**row, "name": _name(row["values"]), "cost": cost})
 
-    def _name(self, number: int) -> str:
-        return sha256_json(self.values[number])[:16]
+
+def _row(number: int, rung: int, values: Row) -> Row:
+    return {"trial": number, "rung": rung, "values": values}
+
+
+def _name(values: Row) -> str:
+    return sha256_json(values)[:16]
 
 
 def _build(build: Build) -> None:
@@ -183,11 +249,15 @@ def _write(build: Build, hunt: _Hunt, best: int) -> None:
         "cut": {"budget_cpu_s": sweep.budget_cpu_s, "untried": wanted - len(hunt.values)} if hunt.cut else None,
     }
     build.output.json(FOUND, found)
-    page = sweep_report(build.recipe.name, build.recipe.description, sweep, found)
+    build.output.json(LEARNED, hunt.curves)
+    page = sweep_report(build.recipe.name, build.recipe.description, sweep, found, hunt.curves)
     build.output.text(PAGE, render_sweep(page, charts(page, sweep, found)))
     build.output.facts({"chosen": hunt.values[best], "trials": len(hunt.values), "cut": hunt.cut})
     # Not in the result: what a training takes differs from run to run.
-    build.output.cost(total(hunt.costs))
+    cost = total(hunt.costs)
+    build.output.cost(
+        {**cost, "cpu_s": round(cost["cpu_s"] + hunt.in_vain, 3), "in_vain_cpu_s": round(hunt.in_vain, 3)}
+    )
 
 
 def sweep_stage(vocabulary: bool, strength: bool = False) -> Stage:

@@ -7,13 +7,16 @@ search goes on where it was.
 from __future__ import annotations
 
 import json
-import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from ops.errors import CheckFailed
+from ops.abreast import given_up
+from ops.errors import CheckFailed, SatietyError
+from ops.evaluation.curves import curves_of
+from ops.launch import SPENT as ACCOUNT
 from ops.recipe import Recipe
 from ops.stages.cached import cached_rows
 from ops.stages.run import fingerprint, ingredients, partitions_of
@@ -24,8 +27,14 @@ from ops.storage.files import write_file
 SPENT = ("cpu_s", "wall_s", "flops", "examples", "joules")
 """What a training counts, and a search adds up; its own costs beside them are small."""
 
+NOTHING = dict.fromkeys(SPENT, 0.0)
+"""What a training took that there was not."""
+
 DIVERGED = "diverged.json"
 """In the work folder of a training that kept no finite loss: what it took."""
+
+LONGEST = 40
+"""Points of a trial's curve, at most."""
 
 Versions = Mapping[str, Mapping[str, Version]]
 
@@ -38,37 +47,52 @@ class Trained:
         valid: loss and metrics on the validation split; nothing where the loss did not stay finite.
         figures: the loss and the metric by which the task judges, as `valid_loss` and so on.
         cost: what it took.
+        curves: of `loss` and `valid_loss` the steps and values, thinned.
     """
 
     valid: dict[str, float] | None
     figures: dict[str, float | None]
     cost: dict[str, float]
+    curves: dict[str, list[tuple[int, float]]]
 
 
 def trained(build: Build, model: Stage, store: Store, known: Versions) -> Trained:
-    """Train the build's recipe in a store of the trial's own."""
+    """Train the build's recipe in a store of the trial's own; what was given up finds nothing and has its cost."""
     judged = build.recipe.task.judged[0]
     slot = store.slot(build.recipe.name, model.name)
     _, goal = _goal(build, model, ALL, known)
-    gone = slot.work(goal) / DIVERGED
-    before = _cpu_s()
+    work = slot.work(goal)
+    gone = work / DIVERGED
     if not gone.exists():
         try:
             (version,) = built(build, model, store, known).values()
         except CheckFailed:
-            write_file(gone, json.dumps({"cpu_s": _cpu_s() - before}).encode())
+            write_file(gone, json.dumps({"cpu_s": _accounted(work)}).encode())
+        except SatietyError:
+            if not given_up():
+                raise
+            return Trained(None, {}, NOTHING | {"cpu_s": _accounted(work)}, {})
         else:
             valid, cost = version.manifest.facts["valid"], version.cost or {}
             spent = {name: float(cost.get(name) or (cost.get("energy") or {}).get(name, 0.0)) for name in SPENT}
-            return Trained(valid, {"valid_loss": valid["loss"], f"valid_{judged}": valid[judged]}, spent)
-    # Its processes have left no account: what all processes of this one have taken meanwhile is known.
-    nothing = dict.fromkeys(SPENT, 0.0)
-    return Trained(None, {"valid_loss": None, f"valid_{judged}": None}, nothing | json.loads(gone.read_bytes()))
+            figures: dict[str, float | None] = {"valid_loss": valid["loss"], f"valid_{judged}": valid[judged]}
+            return Trained(valid, figures, spent, _curves(version.file("history.jsonl")))
+    # Its processes have left no costs: what they took in all is known to who started them.
+    spent = NOTHING | json.loads(gone.read_bytes())
+    return Trained(None, {"valid_loss": None, f"valid_{judged}": None}, spent, _curves(work / "metrics.jsonl"))
 
 
-def _cpu_s() -> float:
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+def _accounted(folder: Path) -> float:
+    """CPU-seconds of all processes that trained in a folder, however they ended."""
+    account = folder / ACCOUNT
+    return sum(map(float, account.read_text(encoding="ascii").split())) if account.exists() else 0.0
+
+
+def _curves(history: Path) -> dict[str, list[tuple[int, float]]]:
+    """The curves in a file of records; none where a training was stopped before its first."""
+    lines = history.read_text(encoding="utf-8").splitlines() if history.exists() else []
+    found = curves_of(map(json.loads, lines), ("loss", "valid_loss"), LONGEST)
+    return {name: [(point.step, point.value) for point in points] for name, points in found.items()}
 
 
 def shortened(recipe: Recipe, share: float, caches: Mapping[str, Version]) -> Recipe:

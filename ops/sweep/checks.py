@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from ops.sweep.config import MOST, Range, Sweep
 from ops.sweep.values import PARTS, listed, with_values
+from ops.training.parallel.checks import oversubscribed
 
 if TYPE_CHECKING:
     from ops.recipe import Recipe
@@ -31,6 +32,7 @@ def sweep_problems(recipe: Recipe, look: Look) -> Iterator[Problem]:
     sweep = recipe.sweep
     if sweep is None:
         return
+    yield from _side_by_side(recipe, sweep)
     if recipe.launch.nodes > 1:
         yield ("sweep",), "a sweep trains on one node, and launch.nodes says more"
     found = [problem for key in sweep.over for problem in _of_key(recipe, sweep, key)]
@@ -40,6 +42,22 @@ def sweep_problems(recipe: Recipe, look: Look) -> Iterator[Problem]:
     if sweep.search == "grid":
         yield from _grid(recipe, sweep)
     yield from _together(recipe, sweep, look)
+
+
+def _side_by_side(recipe: Recipe, sweep: Sweep) -> Iterator[Problem]:
+    """More trainings at once than there are cores for, or trials to train."""
+    if sweep.search == "tpe" and sweep.batch < sweep.at_once:
+        proposed = "one trial" if sweep.batch == 1 else f"{sweep.batch} trials"
+        yield (
+            ("sweep", "at_once"),
+            f"tpe proposes {proposed} at once; say batch: {sweep.at_once} too, or search: random",
+        )
+    if (
+        sweep.at_once > 1
+        and not oversubscribed(recipe.launch)
+        and (found := oversubscribed(recipe.launch, sweep.at_once))
+    ):
+        yield ("sweep", "at_once"), found
 
 
 def _of_key(recipe: Recipe, sweep: Sweep, key: str) -> Iterator[Problem]:

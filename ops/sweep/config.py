@@ -82,6 +82,12 @@ class Sweep(Config):
     """Stop bad trials early; null trains each as long as the recipe says."""
     budget_cpu_s: Annotated[float, Field(gt=0.0)] | None = None
     """CPU-seconds of all trainings together after which none begins any more; null has no limit."""
+    at_once: Annotated[int, Field(ge=1, le=256)] = 1
+    """Trainings that run side by side, each with `launch.processes` processes; the result is the same for any
+    number."""
+    batch: Annotated[int, Field(ge=1, le=MOST)] = 1
+    """Trials that `tpe` proposes before it hears how they did; with more it learns a little less and they can run side
+    by side. The others propose all at once."""
 
     @model_validator(mode="after")
     def _lists_say_something(self) -> Sweep:
@@ -90,4 +96,6 @@ class Sweep(Config):
                 raise ValueError(f"over.{key} has {len(values)} values, must have 1 to {MOST}")
         if self.search == "grid" and "trials" in self.model_fields_set:
             raise ValueError("trials: a grid tries all combinations; leave trials out, or say search: random")
+        if self.search != "tpe" and self.batch > 1:
+            raise ValueError(f"batch is for search: tpe; {self.search} learns nothing from trials that have ended")
         return self

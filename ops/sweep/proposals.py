@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+import warnings
+from collections import deque
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ops.sweep.config import Range, Sweep
@@ -18,13 +20,13 @@ Values = dict[str, Any]
 
 
 class Proposals(Protocol):
-    """Hands out the values of one trial after the other, and hears how each did."""
+    """Hands out the values of trials, and hears how each did."""
 
-    def ask(self) -> Values | None:
-        """The next trial's values; nothing when there are no more."""
+    def ask(self) -> list[Values]:
+        """The values of the next trials, of as many as do not wait for the figures of others; none at the end."""
 
     def tell(self, figure: float | None) -> None:
-        """How the trial that was asked for last did: less is better, nothing where it cannot be said."""
+        """How the next one of them did, in their order: less is better, nothing where it cannot be said."""
 
 
 class Grid:
@@ -35,13 +37,12 @@ class Grid:
     """
 
     def __init__(self, choices: Mapping[str, list[Any]]) -> None:
-        self._rest: Iterator[Values] = (
-            dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())
-        )
+        self._rest = [dict(zip(choices, values, strict=True)) for values in itertools.product(*choices.values())]
 
-    def ask(self) -> Values | None:
-        """The next combination; see `Proposals`."""
-        return next(self._rest, None)
+    def ask(self) -> list[Values]:
+        """The combinations; see `Proposals`."""
+        found, self._rest = self._rest, []
+        return found
 
     def tell(self, figure: float | None) -> None:
         """A grid learns nothing."""
@@ -62,28 +63,37 @@ class Sampled:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         samplers = optuna.samplers
         tpe = sweep.search == "tpe"
-        sampler = samplers.TPESampler(seed=seed) if tpe else samplers.RandomSampler(seed=seed)
-        self._study = optuna.create_study(sampler=sampler)
+        with warnings.catch_warnings():
+            # Optuna calls it an experiment: trials of one batch are not to be alike.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self._study = optuna.create_study(
+                sampler=samplers.TPESampler(seed=seed, constant_liar=sweep.batch > 1)
+                if tpe
+                else samplers.RandomSampler(seed=seed)
+            )
         self._failed = optuna.trial.TrialState.FAIL
         self._sweep, self._whole, self._left = sweep, whole, sweep.trials
-        self._trial: Trial | None = None
+        self._batch = sweep.batch if tpe else sweep.trials
+        self._asked: deque[Trial] = deque()
 
-    def ask(self) -> Values | None:
+    def ask(self) -> list[Values]:
         """The sampler's next values; see `Proposals`."""
-        if not self._left:
-            return None
-        self._left -= 1
-        self._trial = self._study.ask()
-        return {key: self._suggest(self._trial, key, values) for key, values in self._sweep.over.items()}
+        count = min(self._batch, self._left)
+        self._left -= count
+        return [self._next() for _ in range(count)]
+
+    def _next(self) -> Values:
+        trial = self._study.ask()
+        self._asked.append(trial)
+        return {key: self._suggest(trial, key, values) for key, values in self._sweep.over.items()}
 
     def tell(self, figure: float | None) -> None:
         """What the sampler learns from; see `Proposals`."""
-        if self._trial is None:
-            raise RuntimeError("no trial was asked for")
+        trial = self._asked.popleft()
         if figure is None:
-            self._study.tell(self._trial, state=self._failed)
+            self._study.tell(trial, state=self._failed)
         else:
-            self._study.tell(self._trial, figure)
+            self._study.tell(trial, figure)
 
     def _suggest(self, trial: Trial, key: str, values: Range | list[Any]) -> Any:
         if isinstance(values, list):

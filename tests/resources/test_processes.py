@@ -143,3 +143,33 @@ def test_kill_tree(family: Path) -> None:
     process.wait()
     wait_for(lambda: not any(map(alive, pids)))
     kill_tree(process.pid)
+
+
+BUSY = """
+import subprocess, sys, time
+if len(sys.argv) == 1:
+    child = subprocess.Popen([sys.executable, "-S", __file__, "child"], start_new_session=True)
+while time.process_time() < 0.3: pass
+if len(sys.argv) == 1:
+    child.wait()
+"""
+
+
+def test_it_accounts_for_what_all_of_the_tree_took(tmp_path: Path) -> None:
+    (tmp_path / "busy.py").write_text(BUSY)
+    spent = tmp_path / "spent.txt"
+    for count in (1, 2):
+        command = [sys.executable, "-S", str(tmp_path / "busy.py")]
+        with OwnedTree(command, env=dict(os.environ), log=tmp_path / "log", spent=spent) as owned:
+            wait_for(lambda owned=owned: owned.poll() is not None, 30)  # type: ignore[misc]
+        lines = [float(line) for line in spent.read_text().split()]
+        assert len(lines) == count and 0.6 <= lines[-1] < 2.0
+
+
+def test_it_accounts_for_what_was_killed(tmp_path: Path) -> None:
+    (tmp_path / "busy.py").write_text("import time\nwhile True: time.process_time()\n")
+    spent = tmp_path / "spent.txt"
+    command = [sys.executable, "-S", str(tmp_path / "busy.py")]
+    with OwnedTree(command, env=dict(os.environ), log=tmp_path / "log", spent=spent, grace_s=0.2) as owned:
+        wait_for(lambda: sum(sum(one.cpu_times()[:2]) for one in psutil.Process(owned.pid).children()) > 0.3, 30)
+    assert 0.3 <= float(spent.read_text()) < 5.0

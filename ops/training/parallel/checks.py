@@ -41,14 +41,20 @@ def strategy_problems(training: TrainingConfig, launch: LaunchConfig, model: Mod
         yield ("training", "sync_batch_norm"), f"{strategy} is for models that have no batch norms"
 
 
-def oversubscribed(launch: LaunchConfig) -> str:
-    """What speaks against so many threads on this machine; nothing where the launch has leave for it."""
-    cores, wanted = cores_here(), launch.processes * launch.threads
+def oversubscribed(launch: LaunchConfig, trainings: int = 1) -> str:
+    """What speaks against so many threads on this machine; nothing where the launch has leave for it.
+
+    Args:
+        launch: the processes and threads of one training.
+        trainings: how many run at once.
+    """
+    cores, wanted = cores_here(), trainings * launch.processes * launch.threads
     if launch.oversubscribe or wanted <= cores:
         return ""
+    many = f"{trainings} trainings at once, " if trainings > 1 else ""
     return (
-        f"{launch.processes} processes of {launch.threads} threads want {wanted} cores, this machine has {cores}; more "
-        "cost many times their work (launch.oversubscribe: true for leave)"
+        f"{many}{launch.processes} processes of {launch.threads} threads want {wanted} cores, this machine has "
+        f"{cores}; more cost many times their work (launch.oversubscribe: true for leave)"
     )
 
 

@@ -51,9 +51,10 @@ class Planted:
         }
         cost = {"cpu_s": self.cpu_s, "wall_s": 3.0, "flops": 7, "examples": 5, "energy": {"joules": 11.0}}
         files = {name: json.dumps(value).encode() for name, value in (("valid.json", valid), ("cost.json", cost))}
-        write_result(
-            run_file.parent / "result", {"model.safetensors": b"", "model.json": b"{}", "history.jsonl": b"", **files}
-        )
+        steps = [{"step": step, "loss": loss + 9 / step} for step in range(1, run["training"]["steps"] + 1)]
+        history = "".join(f"{json.dumps(line)}\n" for line in steps).encode()
+        files |= {"model.safetensors": b"", "model.json": b"{}", "history.jsonl": history}
+        write_result(run_file.parent / "result", files)
 
     @property
     def tried(self) -> list[tuple[float, int]]:
@@ -95,6 +96,7 @@ def test_a_grid_tries_all_and_the_model_is_trained_with_the_best(text: World, tm
     assert [row["chosen"] for row in swept(world.version("sweep"))] == [False, False, True, False, False, False]
     page = world.version("sweep").file("sweep.html").read_text()
     assert "training.learning_rate 0.02, model.dim 16" in page and page.count("<circle") >= 12
+    assert page.count('class="line-chosen"') == 1 and page.count('class="line-thin"') == 5
     assert "sweep" in [stage.name for stage in stages(world.recipe())]
 
 
@@ -145,7 +147,7 @@ def test_halving_keeps_those_that_did_best(text: World, tmp_path: Path) -> None:
     assert found["chosen"]["values"] == {RATE: best[1]}
     recipe = other.recipe()
     assert recipe.sweep is not None
-    rows = sweep_report(recipe.name, recipe.description, recipe.sweep, found).rows
+    rows = sweep_report(recipe.name, recipe.description, recipe.sweep, found, [{}] * 12).rows
     assert [row.steps for row in rows] == [20] * 3 + [7] * 6 and rows[0].chosen
 
 
@@ -274,6 +276,7 @@ def test_what_cannot_be_is_said_before_anything_runs(
         ({"over": {RATE: {"low": 1, "high": 2, "log": True, "step": 1}}}, "have no step"),
         ({"over": {RATE: {"low": 1, "high": 2, "step": 3}}}, "at most 1"),
         ({"over": {RATE: [1.0]}, "search": "grid", "trials": 3}, "leave trials out"),
+        ({"over": {RATE: [1.0]}, "search": "random", "batch": 3}, "batch is for search: tpe"),
     ],
 )
 def test_settings_that_say_nothing(sweep: dict[str, Any], said: str) -> None:
@@ -296,6 +299,11 @@ def test_real_trainings_from_the_sweep_to_the_report(text: World, tmp_path: Path
     (table,) = [learned for learned in report["learned"] if learned["step"] == "sweep"]
     assert [row["chosen"] for row in table["rows"]] == [False, True]
     assert all(row["cpu_seconds"] > 0 for row in table["rows"])
+    curves = table["curves"]
+    assert curves["by"] == "cpu_seconds" and [line["chosen"] for line in curves["lines"]] == [False, True]
+    # The last of a trial's points is what its training took in all.
+    for line, row in zip(curves["lines"], table["rows"], strict=True):
+        assert line["points"][-1][0] == pytest.approx(row["cpu_seconds"], rel=1e-3)
     settings = yaml.safe_load(report["subject"]["settings"])
     assert settings["training"]["learning_rate"] == 0.01 and settings["sweep"] is None
     spent = [(world.version(stage).cost or {})["cpu_s"] for stage in ("model", "sweep")]
