@@ -10,7 +10,8 @@ import dagster as dg
 from assets.factory import asset_key, stage_asset
 from assets.look import Look, Versions
 from ops.evaluation.charts.trials import trials_chart
-from ops.evaluation.sweep import charts, sweep_markdown, sweep_report, trial_curves
+from ops.evaluation.sweep import charts, sweep_markdown, sweep_report
+from ops.evaluation.trial_curves import trial_curves
 from ops.recipe import Recipe
 from ops.stages.chain import stage_named
 from ops.stages.run import Built, wanted

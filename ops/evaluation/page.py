@@ -162,7 +162,7 @@ DATA = """<section id="data">
 <div class="card"><figure><h3>{{ table.curves.of|capitalize }} of each trial</h3>
 <ul class="legend"><li><i class="baseline"></i>chosen</li>{% if table.curves.lines|length > 1 %}<li><i class="majority"></i>the others</li>{% endif %}</ul>
 {{ learned_charts[loop.index0] }}
-<figcaption>The longest training of each trial{% if table.curves.by == "cpu_seconds" %}; its CPU-seconds are spread evenly over its steps{% endif %}.</figcaption></figure></div>
+<figcaption>The longest training of each trial{% if table.curves.by == "cpu_seconds" %}; its CPU-seconds are spread evenly over its steps{% endif %}. What is higher lies on the upper edge.</figcaption></figure></div>
 {% endif %}
 <div class="card"><details open><summary>What <b>{{ user(table.step) }}</b> learned from {% if table.source == "training" -%}
 the training rows{% else %}short trainings, judged on the validation split{% endif %}</summary>

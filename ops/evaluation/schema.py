@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ops.config import Config
 from ops.evaluation.cost import Cost
+from ops.evaluation.trial_curves import TrialCurves
 
 Outcome = Literal["better", "even", "worse", "useless"]
 Role = Literal["model", "baseline", "majority"]
@@ -280,28 +281,6 @@ class Verdict(Config):
 
     detail: str
     """The paired difference and the relation of costs."""
-
-
-class TrialCurve(Config):
-    """The longest training of one trial of a sweep."""
-
-    trial: int
-    """Number of the trial, from 0."""
-    chosen: bool
-    """Whether its values are used."""
-    points: list[tuple[float, float]]
-    """Where it was, and its loss there."""
-
-
-class TrialCurves(Config):
-    """Learning curves of a sweep's trials."""
-
-    of: Literal["validation loss", "training loss"]
-    """What the curves show: the validation loss, where all were judged often enough for a curve."""
-    by: Literal["cpu_seconds", "steps"]
-    """What they are drawn by. A training's CPU-seconds are spread evenly over its steps."""
-    lines: list[TrialCurve]
-    """A curve for each trial that was trained."""
 
 
 class Learned(Config):

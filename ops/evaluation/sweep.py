@@ -16,16 +16,12 @@ from ops.evaluation.charts.sweep import Spot, said, sweep_chart
 from ops.evaluation.charts.trials import trials_chart
 from ops.evaluation.html import page
 from ops.evaluation.page import TOP, VERDICT
-from ops.evaluation.schema import TrialCurve, TrialCurves
 from ops.evaluation.summary import md, md_table
 from ops.evaluation.svg import Chart
+from ops.evaluation.trial_curves import Curve, TrialCurves, trial_curves
 from ops.evaluation.verdict import DASH
 from ops.sweep.config import Range, Sweep
 
-Curve = Mapping[str, Sequence[tuple[int, float]]]
-"""Of one training the steps and values of `loss` and `valid_loss`."""
-CURVE = 3
-"""Evaluations that make a curve."""
 DRAWN = 12
 """Keys that have a chart, at most."""
 
@@ -50,7 +46,7 @@ _ROWS = """<section id="trials">
 
 _CURVES = """{%- if charts.curves %}<section id="learning">
 <h2>Learning</h2>
-<p class="lead">{{ r.curves.of|capitalize }} of each trial by its steps, in its longest training. The chosen trial is orange.</p>
+<p class="lead">{{ r.curves.of|capitalize }} of each trial by its steps, in its longest training. The chosen trial is orange; what is higher lies on the upper edge.</p>
 <div class="card"><figure>{{ charts.curves }}</figure></div>
 </section>{% endif %}
 """
@@ -128,34 +124,6 @@ class SweepReport(Config):
     """The trials, best first."""
     curves: TrialCurves | None
     """How they learned, by steps."""
-
-
-def trial_curves(
-    found: Mapping[str, Any], curves: Sequence[Curve], costs: Sequence[Mapping[str, Any]] | None = None
-) -> TrialCurves | None:
-    """How the trials learned; nothing where none has a curve.
-
-    Args:
-        found: what `sweep.json` says.
-        curves: what `curves.json` says: of each training its `loss` and `valid_loss`.
-        costs: what each training took; without it the curves are drawn by steps.
-    """
-    last = {row["trial"]: place for place, row in enumerate(found["trials"]) if curves[place].get("loss")}
-    judged = bool(last) and all(len(curves[place]["valid_loss"]) >= CURVE for place in last.values())
-    lines = []
-    for trial, place in last.items():
-        # Where it was when it ended: all of its steps, or fewer where it diverged.
-        points = curves[place]["valid_loss" if judged else "loss"]
-        each = costs[place]["cpu_s"] / max(step for step, _ in curves[place]["loss"]) if costs is not None else 1.0
-        lines.append(
-            TrialCurve(
-                trial=trial,
-                chosen=trial == found["chosen"]["trial"],
-                points=[(round(step * each, 3), value) for step, value in points],
-            )
-        )
-    of: Any = "validation loss" if judged else "training loss"
-    return TrialCurves(of=of, by="steps" if costs is None else "cpu_seconds", lines=lines) if lines else None
 
 
 def sweep_report(

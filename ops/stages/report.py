@@ -15,8 +15,8 @@ import yaml
 from ops.errors import BadData, CheckFailed
 from ops.evaluation.cost import Cost, Energy
 from ops.evaluation.given import Given
-from ops.evaluation.schema import Flow, Learned, Origin, Point, Report, Subject, TrialCurves
-from ops.evaluation.sweep import trial_curves
+from ops.evaluation.schema import Flow, Learned, Origin, Point, Report, Subject
+from ops.evaluation.trial_curves import TrialCurves, trial_curves
 from ops.fitting import FittedStep, evidence
 from ops.recipe import Recipe
 from ops.stages.judged import read_rows, shown_rows

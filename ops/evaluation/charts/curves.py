@@ -39,7 +39,7 @@ def line_chart(name: str, title: str, lines: Sequence[Line], marker: str) -> Cha
         steps.pop()
     x = Scale(0, max(max(p.step for p in points), 1), LEFT, RIGHT)
     y = Scale(marks[0], marks[-1], BOTTOM, TOP)
-    parts = [_grid(x, y, steps, marks)]
+    parts = [grid(x, y, steps, marks, "optimiser step")]
     for label, style, curve in lines:
         parts.append(path(((x(p.step), y(p.value)) for p in curve), style))
         if style != "line-soft" and len(curve) <= 60:
@@ -51,7 +51,8 @@ def line_chart(name: str, title: str, lines: Sequence[Line], marker: str) -> Cha
     return Chart(name, title, ends, WIDTH, HEIGHT, "".join(parts))
 
 
-def _grid(x: Scale, y: Scale, steps: list[float], marks: list[float]) -> str:
+def grid(x: Scale, y: Scale, steps: list[float], marks: list[float], below: str) -> str:
+    """Lines across at the marks, ticks below at the steps, and what those are."""
     parts = []
     for mark in marks:
         parts.append(stroke(LEFT, y(mark), RIGHT, y(mark), "grid"))
@@ -61,5 +62,5 @@ def _grid(x: Scale, y: Scale, steps: list[float], marks: list[float]) -> str:
         parts.append(stroke(x(step), BOTTOM, x(step), BOTTOM + 4, "axis"))
         parts.append(text(x(step), BOTTOM + 18, tick_label(step, distance), "soft small figure", "middle"))
     parts.append(stroke(LEFT, BOTTOM, RIGHT, BOTTOM, "axis"))
-    parts.append(text((LEFT + RIGHT) / 2, BOTTOM + 38, "optimiser step", "soft small", "middle"))
+    parts.append(text((LEFT + RIGHT) / 2, BOTTOM + 38, below, "soft small", "middle"))
     return "".join(parts)

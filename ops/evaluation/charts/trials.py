@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ops.evaluation.charts.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH
-from ops.evaluation.schema import TrialCurves
-from ops.evaluation.svg import Chart, Scale, dot, path, stroke, text, tick_label, ticks
+from ops.evaluation.charts.curves import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, grid
+from ops.evaluation.svg import Chart, Scale, dot, path, ticks
+from ops.evaluation.trial_curves import TrialCurves
 
 SEEN = 0.95
 """Share of all points that the axis shows at least; a line above it lies on the upper edge."""
@@ -22,17 +22,8 @@ def trials_chart(curves: TrialCurves) -> Chart:
     marks = ticks(float(values.min()), highest, 5)
     longest = max(line.points[-1][0] for line in lines)
     x, y = Scale(0, longest or 1.0, LEFT, RIGHT), Scale(marks[0], marks[-1], BOTTOM, TOP)
-    parts = []
-    for mark in marks:
-        parts.append(stroke(LEFT, y(mark), RIGHT, y(mark), "grid"))
-        parts.append(text(LEFT - 8, y(mark) + 4, tick_label(mark, marks[1] - marks[0]), "soft small figure", "end"))
     below = [mark for mark in ticks(0, longest, 6) if mark <= longest]
-    for mark in below:
-        parts.append(stroke(x(mark), BOTTOM, x(mark), BOTTOM + 4, "axis"))
-        distance = below[1] - below[0] if len(below) > 1 else 1.0
-        parts.append(text(x(mark), BOTTOM + 18, tick_label(mark, distance), "soft small figure", "middle"))
-    parts.append(stroke(LEFT, BOTTOM, RIGHT, BOTTOM, "axis"))
-    parts.append(text((LEFT + RIGHT) / 2, BOTTOM + 38, AXES[curves.by], "soft small", "middle"))
+    parts = [grid(x, y, below, marks, AXES[curves.by])]
     said = []
     for line in lines:
         points = [(x(at), y(min(value, marks[-1]))) for at, value in line.points]

@@ -57,6 +57,20 @@ def test_four_train_what_one_does(tmp_path: Path, single: Path) -> None:
     same(trained(tmp_path, 4, {"strategy": "fsdp_tensor"}), single)
 
 
+IN_PARTS = {"steps": 30, "evaluate_every": 1, "patience": 2, "micro_batch": 2, "clip_norm": 0.05, "clip_value": None}
+"""Until two evaluations in a row bring nothing more; parts that add up, their sum cut to a length, means of weights."""
+
+
+@pytest.mark.slow
+def test_four_train_in_parts_until_nothing_better_comes(tmp_path: Path) -> None:
+    """By `fsdp_tensor`, which divides blocks two ways: the length of gradients and the patience are those of one."""
+    alone = trained(tmp_path / "alone", 1, IN_PARTS)
+    assert "patience is at its end" in log(alone) and 4 < sum(1 for _ in records(alone)) < 50
+    four = trained(tmp_path / "four", 4, {**IN_PARTS, "strategy": "fsdp_tensor"})
+    same(four, alone)
+    assert "patience is at its end" in log(four)
+
+
 @pytest.fixture(scope="module")
 def by_muon(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What one process alone trains with Muon, which wants whole matrices."""
