@@ -108,7 +108,7 @@ def digits(folder: Path, training: int, seed: int) -> Path:
         stream = io.BytesIO()
         Image.fromarray((pixels * 15.9375).astype(np.uint8)).save(stream, format="PNG")
         stored.append(stream.getvalue())
-    split = Split.model_validate(SPLIT).assign(pl.DataFrame({"image": stored}), "image")["split"]
+    split = Split.model_validate(SPLIT).assign(pl.DataFrame({"image": stored}), ["image"])["split"]
     train = np.flatnonzero((split == "train").to_numpy())
     chosen = np.random.default_rng(seed).permutation(train)[:training]
     for number in [*chosen.tolist(), *np.flatnonzero((split != "train").to_numpy()).tolist()]:
@@ -158,29 +158,26 @@ def loader_processes(repeats: int) -> list[Figure]:
 
 def _batches(folder: Path, kind: str) -> tuple[Callable[[], float], Callable[[], None], list[float]]:
     """What makes the next batches, what ends it, and the CPU-seconds of each turn."""
-    import pyarrow as pa
-
-    from ops.augmentation.config import Augmentation
     from ops.nn.spec import ImageSpec
     from ops.tasks.image_classification import ImageClassification
     from ops.training.altering import Altering
+    from ops.training.cache_files import DATA
+    from ops.training.changing.base import changing_of
     from ops.training.config import Loader
     from ops.training.crew import Crew
-    from ops.training.data import DATA, Examples
+    from ops.training.data import Examples
     from ops.training.loader import batches
     from ops.training.order import Order
-    from ops.training.run import CacheInput
+    from ops.training.run import CacheInput, Changes
 
     spec = ImageSpec(height=SIDE, width=SIDE, channels=3)
     pixels = np.random.default_rng(0).integers(0, 256, IMAGES * spec.size, dtype=np.uint8)
     pixels.tofile(folder / DATA)
     rows, zeros = np.arange(IMAGES), np.zeros(IMAGES, np.int64)
     examples = Examples((pixels,), zeros, rows * spec.size, np.full(IMAGES, spec.size), zeros)
-    steps = Augmentation.model_validate({"mode": "on_the_fly", "steps": HEAVY}).transforms((SIDE, SIDE, 3))
-    alter = Altering(steps, spec, 0, pa.array([str(row) for row in rows], pa.large_string()))
+    alter = Altering(changing_of(Changes(steps=HEAVY), spec, 0), examples, [str(row) for row in rows])
     inputs = [CacheInput(partition="all", path=str(folder), files={})]
-    hired = kind == "processes"
-    crew = Crew(2, examples, inputs, alter.steps, alter.shape, 0, alter.ids) if hired else None
+    crew = Crew(2, examples, inputs, alter) if kind == "processes" else None
     settings, task = Loader(kind="threads", workers=2, prefetch=4), ImageClassification(input="image", label="label")
     order = Order(examples.length, BATCH, 0)
     source = batches(examples, order, task, spec, 1 << 30, settings, alter=alter, crew=crew)

@@ -1,15 +1,20 @@
-"""What a kind of change is: a value that alters rows, each by its own seed."""
+"""What a kind of change is: a value that alters rows, each by its own seed.
+
+Training processes make changes on the fly by the same kinds, so that nothing heavy is imported with them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-import polars as pl
 from pydantic import Field
 
 from ops.augmentation.engine import Border, Shape, Transform
 from ops.config import Config
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["Border", "Change", "ImageChange", "Probability", "Shape", "Transform"]
 

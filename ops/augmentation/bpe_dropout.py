@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from ops.augmentation.base import Change, Shape
 from ops.augmentation.draws import as_seeds, uniforms
 from ops.augmentation.words import Rate
+
+if TYPE_CHECKING:
+    import polars as pl
 
 DROPOUT_SEED, DROPOUT_RATE = "dropout_seed", "dropout_rate"
 """Columns that tell the token cache how to encode a row; the rate is 0 where all merges are made."""

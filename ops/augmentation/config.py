@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import polars as pl
 from pydantic import Field, model_validator
 
 from ops.augmentation.base import Change, ImageChange, Shape
 from ops.augmentation.bpe_dropout import DROPOUT_RATE, DROPOUT_SEED, BpeDropout
-from ops.augmentation.engine import Transform, row_seed
+from ops.augmentation.engine import row_seed
 from ops.augmentation.search import Search, Strength
-from ops.augmentation.tables import TableChange, augmented
+from ops.augmentation.table_copies import augmented, originals
+from ops.augmentation.tables import TableChange
 from ops.columns import require
 from ops.config import Config
 from ops.errors import BadData
@@ -27,7 +28,7 @@ else:
 
 
 class Augmentation(Config):
-    """Altered copies of the training rows, made once and stored; valid and test rows are never touched.
+    """Altered copies of the training rows, stored or made while training; valid and test rows are never touched.
 
     The changes of a copy are drawn from (seed of the recipe, id of the row, number of the copy, place of the step), so
     they do not depend on partitions, on the order of rows, or on how often anything ran. A copy has the id of its row
@@ -35,8 +36,8 @@ class Augmentation(Config):
     """
 
     mode: Literal["offline", "on_the_fly"] = "offline"
-    """Copies made once and stored beside the rows; or, for images, every training row replaced while training, in each
-    epoch by the copy of that number."""
+    """Copies made once and stored beside the rows; or every training row replaced while training, in each epoch by the
+    copy of that number."""
     copies: Annotated[int, Field(ge=0, le=100)] = 1
     """Copies of each training row; on the fly, one takes the row's place in each epoch."""
     steps: Annotated[list[AnyChange], Field(min_length=1)]
@@ -71,12 +72,20 @@ class Augmentation(Config):
         return self
 
     @model_validator(mode="after")
-    def _one_image_on_the_fly(self) -> Augmentation:
-        others = [str(step.kind) for step in self.steps if not isinstance(step, ImageChange)]
-        if self.mode == "on_the_fly" and others:
-            raise ValueError(f"on_the_fly is for images, which {others[0]} does not change: say mode: offline")
-        if self.mode == "on_the_fly" and self.copies != 1:
+    def _fit_for_training(self) -> Augmentation:
+        if self.mode != "on_the_fly":
+            return self
+        if self.copies != 1:
             raise ValueError("on_the_fly has one copy in each epoch")
+        if self.balance:
+            raise ValueError("balance adds rows, and on_the_fly there are none more: say mode: offline")
+        changed: set[str] = set()
+        for step in self.steps:
+            if isinstance(step, TableChange):
+                if step.kin_count and changed & set(step.columns):
+                    said = "on_the_fly its neighbours are those of the rows as they are"
+                    raise ValueError(f"{step.kind} must come before other changes of its columns: {said}")
+                changed |= set(step.columns)
         return self
 
     def at(self, strength: float) -> Augmentation:
@@ -89,11 +98,6 @@ class Augmentation(Config):
         if self.strength == "auto":
             raise TypeError("the strength has not been searched")
         return self if self.strength == 1 else self.at(self.strength)
-
-    def transforms(self, shape: Shape) -> list[list[Transform]]:
-        """What each step does to images of that shape; nothing where it changes no copy."""
-        steps = [step for step in self.settled().steps if isinstance(step, ImageChange)]
-        return [step.transforms(shape) if step.probability else [] for step in steps]
 
     @property
     def _tables(self) -> list[TableChange]:
@@ -111,6 +115,16 @@ class Augmentation(Config):
         """Whether some of the changes come before `log_mel`."""
         return any(step.early for step in self.steps)
 
+    @property
+    def kept_for(self) -> dict[str, Any]:
+        """What decides what shards keep for changes on the fly; other settings of theirs build no shard anew."""
+        kin = [step.model_dump(mode="json", exclude={"probability"}) for step in self._tables if step.kin_count]
+        return {**({"early": True} if self.early else {}), **({"steps": kin} if kin else {})}
+
+    def row_originals(self, shard: pl.DataFrame, columns: list[str]) -> list[bytes]:
+        """What changes on the fly read of each training row of a table of which the model reads those columns."""
+        return originals(shard, columns, self._tables)
+
     def apply(
         self,
         table: pl.DataFrame,
@@ -127,12 +141,13 @@ class Augmentation(Config):
             return self.settled().apply(table, facts, default, finish)
         if self._tables:
             require(table, ["id", "split"], step="augmentation")
-            return augmented(table, self._tables, self.copies, self.balance, facts.seed)
+            each = self.copies if self.mode == "offline" else 0
+            return augmented(table, self._tables, each, self.balance, facts.seed)
         column = self.column or default
         require(table, ["id", "split", column], step="augmentation")
         train = table.filter(pl.col("split") == "train")
         rows = finish(table).with_columns(pl.lit(0, dtype=pl.Int32).alias("copy"))
-        if any(isinstance(step, BpeDropout) for step in self.steps):
+        if any(isinstance(step, BpeDropout) for step in self.steps) and self.mode == "offline":
             rows = rows.with_columns(
                 pl.lit(0, dtype=pl.UInt64).alias(DROPOUT_SEED), pl.lit(0.0, dtype=pl.Float64).alias(DROPOUT_RATE)
             )

@@ -10,7 +10,6 @@ from ops.augmentation.tables import TableChange, uniform
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars as pl
     from numpy.typing import NDArray
 
 
@@ -27,7 +26,7 @@ class Jitter(TableChange):
         return {"strength": self.strength * strength}
 
     def moved(
-        self, values: NDArray[np.float64], labels: pl.Series, pool: pl.DataFrame, seeds: NDArray[np.uint64]
+        self, values: NDArray[np.float64], kin: NDArray[np.float64], seeds: NDArray[np.uint64]
     ) -> NDArray[np.float64]:
         """The values and the noise, by the transform of Box and Muller (1958)."""
         import numpy as np

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-import polars as pl
 from pydantic import Field
 
-from ops.augmentation.tables import LABEL, TableChange, numbers, uniform
-from ops.columns import require
+from ops.augmentation.tables import LABEL, TableChange, uniform
 from ops.errors import BadData
 
 if TYPE_CHECKING:
     import numpy as np
+    import polars as pl
     from numpy.typing import NDArray
 
 
@@ -31,25 +30,44 @@ class Smote(TableChange):
     neighbours: Annotated[int, Field(ge=1, le=100)] = 5
     """Nearest rows of which one is drawn."""
 
-    def moved(
-        self, values: NDArray[np.float64], labels: pl.Series, pool: pl.DataFrame, seeds: NDArray[np.uint64]
-    ) -> NDArray[np.float64]:
-        """A point between each row and one of its neighbours."""
+    @property
+    def kin_count(self) -> int:
+        """The neighbours."""
+        return self.neighbours
+
+    def kin(self, values: NDArray[np.float64], labels: pl.Series, pool: pl.DataFrame) -> NDArray[np.float64]:
+        """The nearest rows of the same class, from the nearest on."""
+        import numpy as np
+        import polars as pl
+
+        from ops.augmentation.table_copies import numbers
+        from ops.columns import require
+
         require(pool, [LABEL], step=self.kind)
         if labels.null_count() or pool[LABEL].null_count():
             raise BadData(f"{self.kind}: a training row has no {LABEL}", hint="drop it before: kind consistency")
-        result = values.copy()
+        result = np.full((len(values), self.neighbours, values.shape[1]), np.nan)
         for label in labels.unique().sort():
             rows = (labels == label).to_numpy()
             known = numbers(pool.filter(pl.col(LABEL) == label), self.columns, self.kind)
             if len(known) > 1:
-                result[rows] = self._between(values[rows], known, seeds[rows])
+                near = self._near(values[rows], known)
+                result[rows, : near.shape[1]] = near
         return result
 
-    def _between(
-        self, values: NDArray[np.float64], known: NDArray[np.float64], seeds: NDArray[np.uint64]
+    def moved(
+        self, values: NDArray[np.float64], kin: NDArray[np.float64], seeds: NDArray[np.uint64]
     ) -> NDArray[np.float64]:
-        """Points between rows and their neighbours among the known rows, which have each row too."""
+        """A point between each row and one of its neighbours."""
+        import numpy as np
+
+        count = np.isfinite(kin[:, :, 0]).sum(axis=1)
+        drawn = (uniform(seeds, 1) * count).astype(np.int64)
+        other = np.where((count > 0)[:, None], kin[np.arange(len(values)), drawn], values)
+        return np.asarray(values + uniform(seeds, 2)[:, None] * (other - values))
+
+    def _near(self, values: NDArray[np.float64], known: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(N, K, C) the neighbours of rows among the known rows, which have each row too."""
         import numpy as np
         from sklearn.neighbors import NearestNeighbors
 
@@ -58,6 +76,4 @@ class Smote(TableChange):
         count = min(self.neighbours, len(known) - 1)
         near = NearestNeighbors(n_neighbors=count + 1).fit(known).kneighbors(values, return_distance=False)
         # The row itself is the nearest, unless there are more that are equal, of which it does not matter which it is.
-        drawn = 1 + (uniform(seeds, 1) * count).astype(np.int64)
-        other = known[near[np.arange(len(values)), drawn]]
-        return np.asarray(values + uniform(seeds, 2)[:, None] * (other - values))
+        return np.asarray(known[near[:, 1:]])

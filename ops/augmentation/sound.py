@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from ops.augmentation.base import Change, Shape
 from ops.augmentation.draws import Numbers, as_seeds, uniforms
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _WHETHER = 0
 _ROWS = 64
@@ -28,15 +30,21 @@ class WaveChange(Change):
 
     def change(self, values: pl.Series, seeds: Sequence[int], shape: Shape | None) -> pl.Series:
         """Return the altered sounds, each a pure function of the sound and its seed."""
+        import polars as pl
+
         found: list[bytes] = []
         for start in range(0, len(values), _ROWS):
-            numbers = as_seeds(seeds[start : start + _ROWS])
-            waves = np.frombuffer(b"".join(values[start : start + _ROWS].to_list()), "<i2").reshape(len(numbers), -1)
-            altered = self.altered(waves / 32768, numbers)
-            whole = (altered * 32768).round().clip(-32768, 32767).astype("<i2")
-            chosen = picked(numbers, self.probability)
-            found += [row.tobytes() for row in np.where(chosen[:, None], whole, waves)]
+            sounds = values[start : start + _ROWS].to_list()
+            waves = np.frombuffer(b"".join(sounds), "<i2").reshape(len(sounds), -1)
+            found += [row.tobytes() for row in self.changed(waves, seeds[start : start + _ROWS])]
         return pl.Series(values.name, found, dtype=pl.Binary)
+
+    def changed(self, waves: NDArray[np.int16], seeds: Sequence[int]) -> NDArray[np.int16]:
+        """The samples (B, T) of the altered sounds."""
+        numbers = as_seeds(seeds)
+        altered = self.altered(waves / 32768, numbers)
+        whole = (altered * 32768).round().clip(-32768, 32767).astype("<i2")
+        return np.where(picked(numbers, self.probability)[:, None], whole, waves)
 
 
 def picked(seeds: NDArray[np.uint64], probability: float) -> NDArray[np.bool_]:

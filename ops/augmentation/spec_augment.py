@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -14,6 +13,9 @@ from ops.augmentation.base import Change, Shape
 from ops.augmentation.draws import as_seeds
 from ops.augmentation.sound import draw, picked
 from ops.errors import ConfigError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Strips = Annotated[int, Field(ge=0, le=20)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -49,17 +51,22 @@ class SpecAugment(Change):
         Raises:
             ConfigError: there are no spectrograms.
         """
+        import polars as pl
+
         if shape is None:
             raise ConfigError("spec_augment: there are no spectrograms", hint="give `normalization` a `log_mel` step")
         frames, _, mels = shape
+        images = np.frombuffer(b"".join(values.to_list()), np.uint8).reshape(len(values), frames, mels)
+        return pl.Series(values.name, [image.tobytes() for image in self.masked(images, seeds)], dtype=pl.Binary)
+
+    def masked(self, images: NDArray[np.uint8], seeds: Sequence[int]) -> NDArray[np.uint8]:
+        """The masked spectrograms (B, frames, mels)."""
         numbers = as_seeds(seeds)
-        images = np.frombuffer(b"".join(values.to_list()), np.uint8).reshape(len(numbers), frames, mels)
-        hidden = self._strips(numbers, frames, self.times, self.time_limit, 1)[:, :, None]
-        hidden = hidden | self._strips(numbers, mels, self.pitches, self.pitch_limit, 2)[:, None, :]
+        hidden = self._strips(numbers, images.shape[1], self.times, self.time_limit, 1)[:, :, None]
+        hidden = hidden | self._strips(numbers, images.shape[2], self.pitches, self.pitch_limit, 2)[:, None, :]
         hidden &= picked(numbers, self.probability)[:, None, None]
         mean = images.mean(axis=(1, 2)).round().astype(np.uint8)
-        found = np.where(hidden, mean[:, None, None], images)
-        return pl.Series(values.name, [image.tobytes() for image in found], dtype=pl.Binary)
+        return np.where(hidden, mean[:, None, None], images)
 
     def _strips(
         self, seeds: NDArray[np.uint64], length: int, count: int, limit: float, stream: int

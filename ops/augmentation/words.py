@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from itertools import chain, compress
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
 from ops.augmentation.base import Change, Shape
 from ops.augmentation.draws import Numbers, as_seeds, uniforms
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Rate = Annotated[float, Field(gt=0.0, le=1.0)]
 
@@ -50,6 +54,9 @@ class Rows:
         return np.arange(len(self.word)) - np.repeat(self.starts, self.lengths)
 
 
+_CONTROLS = re.compile("[\x1c-\x1f]")
+_WORD = re.compile(r"(?:\S|[\x1c-\x1f])+")
+
 Rearrange = Callable[[Rows], Rows]
 
 
@@ -60,7 +67,7 @@ class TextChange(Change):
     nothing is written between words (Chinese, Japanese) `unit: character` changes characters instead.
     """
 
-    applies_to: ClassVar[frozenset[str]] = frozenset({"text", "table"})
+    applies_to: ClassVar[frozenset[str]] = frozenset({"text"})
 
     unit: Literal["word", "character"] = "word"
     """What is dropped or moved: words, or characters where words are not written apart."""
@@ -71,29 +78,35 @@ class TextChange(Change):
 
     def change(self, values: pl.Series, seeds: Sequence[int], shape: Shape | None) -> pl.Series:
         """Return the altered texts, each a pure function of the text and its seed; nulls stay null."""
+        import polars as pl
+
+        there = values.is_not_null().to_numpy()
+        texts = self.rewritten(values.drop_nulls().to_list(), [*compress(seeds, there.tolist())])
+        return values.clone().scatter(np.flatnonzero(there), pl.Series(texts, dtype=pl.String))
+
+    def rewritten(self, texts: Sequence[str], seeds: Sequence[int]) -> list[str]:
+        """The altered texts; one without words stays as it is."""
         numbers = as_seeds(seeds)
-        chosen = uniforms(numbers, np.zeros(len(numbers), np.int64), _WHETHER) < self.probability
-        picked = values.filter(pl.Series(chosen))
-        words = picked.str.extract_all(r"\S+") if self.unit == "word" else picked.str.extract_all(r"(?s).")
-        lengths = words.list.len().fill_null(0).cast(pl.Int64).to_numpy()
-        # Exploding turns an empty list into one null, which is left out again.
-        flat = words.explode().drop_nulls()
-        before = Rows(np.arange(len(flat)), lengths, numbers[chosen])
-        after = self.rearranged(before)
-        joined = _joined(flat.gather(after.word), after.lengths, " " if self.unit == "word" else "")
-        # A text without words is left as it is.
-        changed = pl.select(pl.when(pl.Series(lengths > 0)).then(joined).otherwise(picked)).to_series()
-        places = np.flatnonzero(chosen)
-        return values.clone().scatter(places, changed) if len(places) else values
+        drawn = uniforms(numbers, np.zeros(len(numbers), np.int64), _WHETHER) < self.probability
+        pieces = [self._pieces(text) if chosen else [] for text, chosen in zip(texts, drawn.tolist(), strict=True)]
+        lengths = np.fromiter(map(len, pieces), np.int64, count=len(pieces))
+        after = self.rearranged(Rows(np.arange(lengths.sum()), lengths, numbers))
+        flat, between = [*chain.from_iterable(pieces)], " " if self.unit == "word" else ""
+        words, ends = [flat[number] for number in after.word.tolist()], np.cumsum(after.lengths)
+        spans = zip((ends - after.lengths).tolist(), ends.tolist(), strict=True)
+        return [
+            between.join(words[start:end]) if found else text
+            for text, found, (start, end) in zip(texts, pieces, spans, strict=True)
+        ]
+
+    def _pieces(self, text: str) -> list[str]:
+        return words_of(text) if self.unit == "word" else [*text]
 
 
-def _joined(words: pl.Series, lengths: Numbers, between: str) -> pl.Series:
-    """One text for each row of words."""
-    import pyarrow as pa
-
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    lists = pa.LargeListArray.from_arrays(pa.array(offsets), words.to_arrow())
-    return pl.Series(pl.from_arrow(lists)).list.join(between)
+def words_of(text: str) -> list[str]:
+    """Its runs of characters without white space, as Unicode has that."""
+    # Python alone takes four control characters for white space.
+    return text.split() if _CONTROLS.search(text) is None else _WORD.findall(text)
 
 
 def dropped(rows: Rows, rate: float, stream: int) -> Rows:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.augmentation.forms import FORM, ORIGINAL
 from ops.evaluation.pictures import spectrogram
-from ops.evaluation.schema import ContactSheet, SheetRow
+from ops.evaluation.sheet import ContactSheet, SheetRow
+from ops.evaluation.sheet_copies import COPIES, Copying, copying_of
+from ops.evaluation.sheet_tables import rows_of_numbers, shown_columns
 from ops.evaluation.text import clip, line, visible
 
 if TYPE_CHECKING:
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 
-ROWS, COPIES = 6, 4
-"""Rows that are shown, and copies of each."""
+ROWS = 6
+"""Rows that are shown."""
 
 SIDES = (96, 72, 48, 32)
 """Pixels of a cell's side, the first whose sheet is small enough; the last always is."""
@@ -37,33 +40,39 @@ DATA = "data.parquet"
 SHAPE = ["height", "width", "channels"]
 
 
-Copying = Callable[["pl.DataFrame"], "pl.DataFrame"]
-"""Makes some training rows into rows and copies, where none are stored."""
-
-
 def contact_sheet(
-    shards: Collection[Version], column: str, modality: str, steps: Sequence[str], copying: Copying | None = None
+    shards: Collection[Version],
+    column: str,
+    modality: str,
+    steps: Sequence[str],
+    copying: Copying | None = None,
+    columns: Sequence[str] = (),
 ) -> ContactSheet | None:
-    """The sheet of a recipe's images, sounds or texts; nothing where there are no copies, or for other data.
+    """The sheet of a recipe's images, sounds, texts or rows of tables; nothing where there are no copies.
 
     The rows are the first by id of every class in turn, whatever partitions they are in.
 
     Args:
         shards: versions of `shards`.
         column: what the model reads.
-        modality: `image`, `sound` (shown by its spectrogram) or `text`.
+        modality: `image`, `sound` (shown by its spectrogram), `text` or `table`.
         steps: kinds of the changes, for the reader.
         copying: makes the copies where none are stored.
+        columns: of a table, those that are shown.
     """
-    if modality not in ("image", "sound", "text"):
+    if modality not in ("image", "sound", "text") and not columns:
         return None
     chosen, copies = _chosen(shards, made=copying is not None)
     if not chosen:
         return None
     names = {row: [row, *(f"{row}+{number}" for number in range(1, copies + 1))] for row in chosen}
-    found = _values(shards, column, modality, {name for each in names.values() for name in each}, copying)
+    wanted = {name for each in names.values() for name in each}
+    found = _values(shards, column, modality, wanted, copying, columns)
     cells = [[found[name] for name in names[row] if name in found] for row in chosen]
     ids, kinds = [line(row) for row in chosen], [line(step) for step in steps]
+    if columns:
+        rows = rows_of_numbers(ids, cells)
+        return ContactSheet(steps=kinds, copies=copies, columns=[line(name) for name in columns], rows=rows)
     if modality != "text":
         uri, width, height = picture(cells)
         rows = [SheetRow(id=row) for row in ids]
@@ -91,22 +100,36 @@ def _chosen(shards: Collection[Version], made: bool) -> tuple[list[str], int]:
 
 
 def _values(
-    shards: Collection[Version], column: str, modality: str, ids: set[str], copying: Copying | None
+    shards: Collection[Version],
+    column: str,
+    modality: str,
+    ids: set[str],
+    copying: Copying | None,
+    columns: Sequence[str],
 ) -> dict[str, Any]:
-    """Texts, or pixels (height, width, channels), by id."""
+    """Texts, numbers, or pixels (height, width, channels), by id."""
     import polars as pl
 
     wanted = sorted(ids)
-    columns = ["id", column, *(SHAPE if modality != "text" else ())]
+    read = ["id", *(columns or [column]), *(SHAPE if modality in ("image", "sound") else ())]
     found: dict[str, Any] = {}
     for version in shards:
         if version.parquet(DATA, ["id"])["id"].is_in(wanted).any():
-            rows = version.parquet(DATA, [*columns, "split"]).filter(pl.col("id").is_in(wanted))
+            kept = [ORIGINAL] if copying is not None and version.manifest.entry(FORM) and modality != "text" else []
+            rows = version.parquet(DATA, [*read, "split", *kept]).filter(pl.col("id").is_in(wanted))
             rows = copying(rows) if copying is not None else rows
-            values = rows[column] if modality == "text" else _images(rows, column)
-            values = [spectrogram(one.transpose(1, 0, 2))[0] for one in values] if modality == "sound" else values
-            found |= dict(zip(rows["id"], values, strict=True))
+            found |= dict(zip(rows["id"], _shown(rows, column, modality, columns), strict=True))
     return found
+
+
+def _shown(rows: pl.DataFrame, column: str, modality: str, columns: Sequence[str]) -> Iterable[Any]:
+    """Of each row what is shown."""
+    if columns:
+        return rows.select(columns).rows()
+    if modality == "text":
+        return rows[column]
+    images = _images(rows, column)
+    return [spectrogram(one.transpose(1, 0, 2))[0] for one in images] if modality == "sound" else images
 
 
 def _images(rows: pl.DataFrame, column: str) -> list[Pixels]:
@@ -166,14 +189,6 @@ def sheet_of(recipe: Recipe, shards: Mapping[str, Version]) -> ContactSheet | No
     if augmentation is None:
         return None
     kinds, column = [step.kind for step in augmentation.steps], augmentation.column or recipe.task.input
-
-    def copying(rows: pl.DataFrame) -> pl.DataFrame:
-        from ops.steps import Facts
-
-        # Before a search has ended the strength is not known: the changes are shown at their full one.
-        known = augmentation.at(1.0) if augmentation.strength == "auto" else augmentation
-        offline = known.model_copy(update={"mode": "offline", "copies": COPIES})
-        return offline.apply(rows, Facts("all", recipe.seed), column).kept
-
-    made = copying if augmentation.mode == "on_the_fly" else None
-    return contact_sheet(shards.values(), column, recipe.task.modality, kinds, made)
+    columns = shown_columns(recipe) if recipe.task.form == "row" else []
+    made = copying_of(recipe, shards, column) if augmentation.mode == "on_the_fly" else None
+    return contact_sheet(shards.values(), column, recipe.task.modality, kinds, made, columns)

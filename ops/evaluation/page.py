@@ -229,6 +229,20 @@ _AUGMENTATION = """{%- if r.contact_sheet %}
  width="{{ r.contact_sheet.width }}" height="{{ r.contact_sheet.height }}">
 <details><summary>Ids of the originals, from top to bottom</summary>
 <ol>{% for row in r.contact_sheet.rows %}<li>{{ user(row.id) }}</li>{% endfor %}</ol></details></div>
+{%- elif r.contact_sheet.columns %}
+<div class="card scroll" tabindex="0" role="group" aria-label="Rows and their copies">
+<table class="sheet-rows">
+<thead><tr><th scope="col">Row</th>{% for name in r.contact_sheet.columns %}<th scope="col" class="n">{{ user(name) }}</th>{% endfor %}</tr></thead>
+{%- for row in r.contact_sheet.rows %}
+<tbody>
+<tr><th scope="row">{{ user(row.id) }}</th>{% for cell in row.cells[0] %}<td class="n">{{ cell }}</td>{% endfor %}</tr>
+{%- for copy in row.cells[1:] %}{% set marks = row.changed[loop.index0] %}
+<tr><th scope="row">copy {{ loop.index }}</th>{% for cell in copy %}<td class="n">{% if marks[loop.index0] %}<mark>{{ cell }}</mark>{% else %}{{ cell }}{% endif %}</td>{% endfor %}</tr>
+{%- endfor %}
+</tbody>
+{%- endfor %}
+</table></div>
+<p class="note">Numbers as normalisation leaves them; what a copy has changed is marked.</p>
 {%- else %}
 <div class="card scroll" tabindex="0" role="group" aria-label="Texts and their copies">
 <table>

@@ -18,7 +18,6 @@ from ops.evaluation.metrics import Counts, Labels, Scores, check_labels
 from ops.evaluation.samples import choose_mistakes, choose_rows, sample
 from ops.evaluation.schema import (
     ClassRow,
-    ContactSheet,
     Difference,
     Estimate,
     Mixup,
@@ -28,6 +27,7 @@ from ops.evaluation.schema import (
     Score,
     Split,
 )
+from ops.evaluation.sheet import ContactSheet
 from ops.evaluation.text import clip, line, visible
 from ops.evaluation.verdict import judge
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ops.config import Config
 from ops.evaluation.cost import Cost
+from ops.evaluation.sheet import ContactSheet
 from ops.evaluation.trial_curves import TrialCurves
 
 Outcome = Literal["better", "even", "worse", "useless"]
@@ -294,36 +295,6 @@ class Learned(Config):
     """A small table, each row by the names of its columns."""
     curves: TrialCurves | None = None
     """Of a sweep, how its trials learned."""
-
-
-class SheetRow(Config):
-    """One training row of the contact sheet."""
-
-    id: str
-    """The row's id."""
-    text: str | None = None
-    """Beginning of the text, where the input is text."""
-    copies: list[str] = Field(default_factory=list)
-    """Beginnings of its altered copies, where the input is text."""
-
-
-class ContactSheet(Config):
-    """Some training rows beside the copies that augmentation made of them."""
-
-    steps: list[str]
-    """Kinds of the changes, in order."""
-    copies: int
-    """Copies of each row that are shown."""
-    strength: float = 1.0
-    """Share of their ranges at which the changes were made; at 0 the copies are as the rows are."""
-    rows: list[SheetRow]
-    """The rows, from top to bottom."""
-    image: str | None = None
-    """A PNG as a data URI, where the input is an image: each row's original, then its copies."""
-    width: int = 0
-    """Its pixels from left to right."""
-    height: int = 0
-    """Its pixels from top to bottom."""
 
 
 class Report(Config):

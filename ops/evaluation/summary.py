@@ -8,7 +8,8 @@ from typing import Any
 
 from ops.evaluation.cost import Cost, si, whole
 from ops.evaluation.html import charts
-from ops.evaluation.schema import ContactSheet, Estimate, Report, SheetRow
+from ops.evaluation.schema import Estimate, Report
+from ops.evaluation.sheet import ContactSheet, SheetRow
 from ops.evaluation.svg import Chart
 from ops.evaluation.verdict import figure, signed, signed_span, span
 
@@ -53,8 +54,20 @@ def sheet_markdown(sheet: ContactSheet) -> str:
     if sheet.image is not None:
         ids = "\n".join(f"{number}. {md(row.id)}" for number, row in enumerate(sheet.rows, 1))
         return f"Originals on the left, then their copies ({steps}).\n\n![Contact sheet]({sheet.image})\n\n{ids}\n"
+    if sheet.columns:
+        lines = [line for row in sheet.rows for line in _numbers(row)]
+        said = f"Rows and their copies ({steps}); what is changed has a star.\n\n"
+        return said + md_table(("", *sheet.columns), lines)
     head = ("Row", "Original", *(f"Copy {number}" for number in range(1, sheet.copies + 1)))
     return f"Texts and their copies ({steps}).\n\n" + md_table(head, [_texts(row, sheet.copies) for row in sheet.rows])
+
+
+def _numbers(row: SheetRow) -> list[list[str]]:
+    copies = [
+        [f"copy {number}", *(f"{cell} *" if mark else cell for cell, mark in zip(cells, marks, strict=True))]
+        for number, (cells, marks) in enumerate(zip(row.cells[1:], row.changed, strict=True), 1)
+    ]
+    return [[row.id, *row.cells[0]], *copies]
 
 
 def _texts(row: SheetRow, copies: int) -> list[str]:

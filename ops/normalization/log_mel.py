@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from ops.columns import BYTES, require
 from ops.errors import ConfigError
-from ops.normalization.mel import frames_of, mel_filters, powers, quantised
+from ops.normalization.mel import frames_of, spectrograms
 from ops.normalization.waveform import RATE, SAMPLES
 from ops.steps import Facts, Outcome, Step
 
@@ -79,7 +79,7 @@ class LogMel(Step):
             raise ConfigError(f"{self.kind}: {self.low} to {high} Hz is not within 0 to {rate / 2} Hz")
 
     def _spectrograms(self, sounds: list[bytes], rate: int) -> list[bytes]:
-        whole = np.frombuffer(b"".join(sounds), "<i2").reshape(len(sounds), -1)
-        waves = whole.astype(np.float32) / np.float32(32768)
-        filters = mel_filters(rate, self.window, self.mels, self.low, self.high or rate / 2)
-        return [image.tobytes() for image in quantised(powers(waves, self.window, self.hop) @ filters)]
+        samples = np.frombuffer(b"".join(sounds), "<i2").reshape(len(sounds), -1)
+        high = self.high or rate / 2
+        images = spectrograms(samples, rate, self.window, self.hop, self.mels, self.low, high)
+        return [image.tobytes() for image in images]

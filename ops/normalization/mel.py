@@ -55,6 +55,14 @@ def quantised(power: NDArray[np.float32]) -> NDArray[np.uint8]:
     return ((decibels - FLOOR_DB) * (255 / -FLOOR_DB)).round().clip(0, 255).astype(np.uint8)
 
 
+def spectrograms(
+    samples: NDArray[np.int16], rate: int, window: int, hop: int, mels: int, low: float, high: float
+) -> NDArray[np.uint8]:
+    """(B, frames, mels) log-mel spectrograms, quantised, of sounds (B, T) of 16 bits."""
+    waves = samples.astype(np.float32) / np.float32(32768)
+    return quantised(powers(waves, window, hop) @ mel_filters(rate, window, mels, low, high))
+
+
 def decibels_of(values: NDArray[np.uint8]) -> NDArray[np.float64]:
     """The decibels that quantised values stand for."""
     return values.astype(np.float64) * (-FLOOR_DB / 255) + FLOOR_DB

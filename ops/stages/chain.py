@@ -60,10 +60,10 @@ def stages(recipe: Recipe) -> tuple[Stage, ...]:
     search, late = searches(recipe), recipe.augmentation is not None and recipe.augmentation.mode == "on_the_fly"
     before, behind = search and not late, search and late
     chain += [clean_corpus_stage(duplicates, scores, fitted), STATISTICS]
-    chain += [*([strength_stage(late)] if before else []), shards_stage(before)]
+    chain += [*([strength_stage(late, vocabulary)] if before else []), shards_stage(before)]
     if vocabulary:
         chain.append(TOKENIZER)
-    chain += [token_cache_stage(vocabulary), *([strength_stage(late)] if behind else [])]
+    chain += [token_cache_stage(vocabulary), *([strength_stage(late, vocabulary)] if behind else [])]
     sweep = recipe.sweep is not None
     chain += [sweep_stage(vocabulary, behind)] if sweep else []
     chain += [model_stage(vocabulary, behind, sweep), report_stage(fitted, recipe.task.form == "stream", search, sweep)]

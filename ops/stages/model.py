@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,14 @@ import numpy as np
 
 from ops.errors import BadData, Temporary, TrainingFailed
 from ops.recipe import Recipe
+from ops.stages.originals import form_of, late
 from ops.stages.rows import row_spec
 from ops.stages.settled import STRENGTH, SWEEP, settled
 from ops.stages.spec import Build, Input, Stage
 from ops.storage import Version
 from ops.storage.files import unlink, write_file
 from ops.tasks.base import Task
+from ops.training.changing.base import CHANGING, MODULES
 from ops.training.inputs import cache_inputs
 
 LOG_BYTES = 1 << 16
@@ -31,7 +32,7 @@ def _config(recipe: Recipe) -> dict[str, Any]:
     ranks = {"world_size": recipe.launch.world_size, "threads": recipe.launch.threads}
     parts = recipe.part("task", "model", "training", "seed")
     del parts["training"]["loader"]  # how examples are read changes no bit of the result
-    if _on_the_fly(recipe):
+    if late(recipe):
         parts |= recipe.part("augmentation")
         del parts["augmentation"]["search"]  # what it found is an input
     return {**parts, **ranks}
@@ -47,26 +48,29 @@ def _modules(recipe: Recipe) -> list[str]:
     ]
 
 
-def _on_the_fly(recipe: Recipe) -> bool:
-    # A field and no method: the code of augmentation is the model's business only if it is so.
-    return recipe.augmentation is not None and recipe.augmentation.mode == "on_the_fly"
-
-
 def change_modules(recipe: Recipe) -> list[str]:
-    """The modules that change images on the fly."""
+    """The modules that change examples on the fly."""
     augmentation = recipe.augmentation
-    if augmentation is None or not _on_the_fly(recipe):
+    if augmentation is None or not late(recipe):
         return []
-    return list(dict.fromkeys(type(value).__module__ for value in (augmentation, *augmentation.steps)))
+    kinds = [augmentation, *augmentation.steps, *([recipe.tokenizer] if recipe.tokenizer is not None else [])]
+    own = f"{CHANGING}.{MODULES[recipe.task.form]}"
+    return list(dict.fromkeys([own, *(type(value).__module__ for value in kinds)]))
 
 
-def _changes(recipe: Recipe, statistics: dict[str, Any]) -> dict[str, Any]:
-    """What is done to training images on the fly, as names and numbers."""
-    if recipe.augmentation is None or not _on_the_fly(recipe):
+def _changes(build: Build) -> dict[str, Any]:
+    """What is done to training examples on the fly."""
+    recipe = build.recipe
+    if recipe.augmentation is None or not late(recipe):
         return {}
-    shape = tuple(statistics["image"][name] for name in ("height", "width", "channels"))
-    steps = recipe.augmentation.transforms(shape)
-    return {"changes": [[asdict(transform) for transform in step] for step in steps]}
+    steps = [step.model_dump(mode="json") for step in recipe.augmentation.settled().steps]
+    form = form_of(next(iter(build.every("token_cache").values())))
+    changes: dict[str, Any] = {"steps": steps, "form": form}
+    if form is not None and form["kind"] == "text":
+        version, name = build.one("tokenizer"), "tokenizer.json"
+        entry = version.manifest.entry(name)
+        changes["vocabulary"] = {"path": str(version.file(name)), "sha256": entry.sha256 if entry else ""}
+    return {"changes": changes}
 
 
 def _build(build: Build) -> None:
@@ -120,7 +124,7 @@ def run_spec(build: Build, work: Path) -> dict[str, Any]:
     statistics = build.one("statistics").json("statistics.json")
     return {
         **recipe.part("task", "model", "training", "seed"),
-        **_changes(recipe, statistics),
+        **_changes(build),
         "classes": statistics.get("classes", []),
         "input": input_spec(build, statistics),
         "inputs": [part.model_dump(mode="json") for part in cache_inputs(build.every("token_cache"))],
@@ -135,6 +139,9 @@ def input_spec(build: Build, statistics: dict[str, Any]) -> dict[str, Any]:
     if "tokenizer" in build.inputs:
         longest = max(int(v.manifest.facts["longest"]) for v in build.every("token_cache").values())
         facts = build.one("tokenizer").manifest.facts
+        if late(build.recipe):  # changed texts may be longer than those that are stored
+            form = form_of(next(iter(build.every("token_cache").values()))) or {}
+            longest = int(form["tokenizer"]["max_length"])
         return {
             "kind": "text",
             "vocabulary": facts["vocabulary"],

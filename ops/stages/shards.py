@@ -6,14 +6,16 @@ from typing import Any
 
 import polars as pl
 
+from ops.augmentation.forms import RowForm, TextForm
 from ops.normalization.resize import BOXES
 from ops.recipe import Recipe
+from ops.stages.originals import beside, late, sound_form, write_form
 from ops.stages.rows import coded, row_task
 from ops.stages.series import ordered_rows, series_task
 from ops.stages.settled import STRENGTH, settled
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.streams import unlabelled_rows
-from ops.steps import Facts, Outcome, apply_steps
+from ops.steps import Facts, Outcome, Step, apply_steps
 from ops.storage import Counts, Version
 
 _NAME, _NUMBER = "__name", "__number"
@@ -21,8 +23,8 @@ _NAME, _NUMBER = "__name", "__number"
 
 def _config(recipe: Recipe) -> dict[str, Any]:
     parts = recipe.part("task", "normalization", "augmentation", "seed")
-    if recipe.augmentation is not None and recipe.augmentation.mode == "on_the_fly":
-        parts["augmentation"] = {"mode": "on_the_fly"}  # what is changed later changes no shard
+    if recipe.augmentation is not None and late(recipe):
+        parts["augmentation"] = {"mode": "on_the_fly", **recipe.augmentation.kept_for}
     elif recipe.augmentation is not None:
         del parts["augmentation"]["search"]  # what it found is an input
     return parts
@@ -81,7 +83,9 @@ def _rows_of_classes(build: Build) -> Counts:
         normal, unknown = coded(normal, row_task(recipe), statistics["row"])
     shard = normal.with_columns(pl.lit(0, pl.Int32).alias("copy"))
     added, changed = 0, applied.changed | ({"unknown_category": unknown} if unknown else {})
-    if recipe.augmentation is not None and recipe.augmentation.early:
+    if late(recipe):
+        shard = _with_originals(build, shard, labelled.kept, facts)
+    elif recipe.augmentation is not None and recipe.augmentation.early:
         outcome = _augmented_sounds(recipe, labelled.kept, facts)
         shard, added = outcome.kept, outcome.added
     elif recipe.augmentation is not None:
@@ -105,15 +109,38 @@ def _rows_of_classes(build: Build) -> Counts:
     )
 
 
+def _with_originals(build: Build, shard: pl.DataFrame, rows: pl.DataFrame, facts: Facts) -> pl.DataFrame:
+    """The shard with what changes on the fly read of its training rows, where that is not there anyway."""
+    recipe = build.recipe
+    if recipe.augmentation is None:
+        raise TypeError("a recipe without augmentation has no changes")
+    if recipe.task.form == "text":
+        write_form(build, TextForm())
+    elif recipe.task.form == "row":
+        columns = row_task(recipe).reads
+        write_form(build, RowForm(columns=columns))
+        return beside(shard, recipe.augmentation.row_originals(shard, columns))
+    elif recipe.augmentation.early:
+        write_form(build, sound_form(recipe))
+        waves = apply_steps(rows, _halves(recipe)[0], facts).kept
+        return beside(shard, waves.filter(pl.col("split") == "train")[recipe.task.input].to_list())
+    return shard
+
+
 def _augmented_sounds(recipe: Recipe, rows: pl.DataFrame, facts: Facts) -> Outcome:
     """Copies altered before the steps from `log_mel` on, which drop nothing."""
     if recipe.augmentation is None:
         raise TypeError("a recipe without augmentation has no copies")
-    kinds = [step.kind for step in recipe.normalization]
-    place = kinds.index("log_mel") if "log_mel" in kinds else len(kinds)
-    first, rest = recipe.normalization[:place], recipe.normalization[place:]
+    first, rest = _halves(recipe)
     waves = apply_steps(rows, first, facts).kept
     return recipe.augmentation.apply(waves, facts, recipe.task.input, lambda t: apply_steps(t, rest, facts).kept)
+
+
+def _halves(recipe: Recipe) -> tuple[list[Step], list[Step]]:
+    """The steps of normalisation before `log_mel`, and the rest."""
+    kinds = [step.kind for step in recipe.normalization]
+    place = kinds.index("log_mel") if "log_mel" in kinds else len(kinds)
+    return recipe.normalization[:place], recipe.normalization[place:]
 
 
 def _columns(recipe: Recipe, clean: Version) -> list[str]:

@@ -98,14 +98,15 @@ def _trial(build: Build, strength: float, repeat: int, share: float) -> tuple[Ro
     return {**row, **found.figures}, found.cost
 
 
-def strength_stage(on_the_fly: bool) -> Stage:
+def strength_stage(on_the_fly: bool, vocabulary: bool) -> Stage:
     """The stage: before the shards where copies are stored, before the model where they are made on the fly."""
-    first = ("token_cache",) if on_the_fly else ("clean_corpus",)
+    first = Input("token_cache" if on_the_fly else "clean_corpus", every=True)
+    words = (Input("tokenizer"),) if on_the_fly and vocabulary else ()
     return Stage(
         name=STRENGTH,
         description="How strong augmentation should be: short trainings, judged on the validation split.",
         partitioned=False,
-        inputs=(*(Input(name, every=True) for name in first), Input("statistics")),
+        inputs=(first, Input("statistics"), *words),
         config=_config,
         keys=("task", "normalization", "augmentation", "tokenizer", "model", "training", "seed", "launch"),
         build=_build,

@@ -11,13 +11,14 @@ import polars as pl
 from ops.augmentation.bpe_dropout import DROPOUT_RATE, DROPOUT_SEED
 from ops.recipe import Recipe
 from ops.stages.cached import write_index
+from ops.stages.originals import pack_originals
 from ops.stages.rows import row_task, row_values
 from ops.stages.series import SPLITS, series_task, step_values, windows
 from ops.stages.spec import Build, Input, Stage
 from ops.stages.streams import stream_task, stream_windows
 from ops.stages.tokenizer import tokenizer_of
 from ops.storage import Counts
-from ops.tokenization.word_table import gathered
+from ops.tokenization.marked import encoded
 
 if TYPE_CHECKING:
     from ops.tokenization.base import Tokens
@@ -107,7 +108,7 @@ def _pack_rows(build: Build) -> Counts:
         "split",
         "copy",
     )
-    write_index(build.output, index)
+    write_index(build.output, index.hstack(pack_originals(build, table)))
     build.output.facts({"elements": int(lengths.sum()), "longest": int(lengths.max(initial=0))})
     return Counts(rows_in=table.height, rows_out=table.height)
 
@@ -144,17 +145,9 @@ def _encoder(build: Build, table: pl.DataFrame) -> Callable[[int], tuple[Tokens,
     dropping, marks = tokenizer.dropout_encoder(model), table.select(DROPOUT_SEED, DROPOUT_RATE)
 
     def encode_with_copies(start: int) -> tuple[Tokens, np.ndarray[Any, np.dtype[np.int32]]]:
-        chunk, marked = texts[start : start + _CHUNK], marks[start : start + _CHUNK]
-        chosen = marked[DROPOUT_RATE] > 0
-        of = marked.filter(chosen)
-        plain, lengths = encoder.encode(chunk.filter(~chosen).to_list())
-        dropped, longer = dropping.encode(
-            chunk.filter(chosen).to_list(), of[DROPOUT_SEED].to_list(), of[DROPOUT_RATE].to_list()
-        )
-        places = np.argsort(np.argsort(chosen.to_numpy(), kind="stable"), kind="stable")
-        both = np.concatenate([lengths, longer])
-        starts = np.cumsum(both, dtype=np.int64) - both
-        return gathered(np.concatenate([plain, dropped]), starts[places], both[places].astype(np.int64)), both[places]
+        marked = marks[start : start + _CHUNK]
+        seeds, rates = (marked[name].to_numpy() for name in (DROPOUT_SEED, DROPOUT_RATE))
+        return encoded(encoder, dropping, texts[start : start + _CHUNK].to_list(), seeds, rates)
 
     return encode_with_copies
 

@@ -1,7 +1,7 @@
-"""Changing training images while they are loaded: every image in every epoch as its copy of that number would be.
+"""Changing training examples while they are loaded: each in every epoch as its copy of that number would be.
 
 What is drawn depends on (seed, epoch, id of the row, place of the step) alone: not on processes or threads, nor on how
-often a run was stopped. The images of the first epoch are those that offline augmentation would store as first copies.
+often a run was stopped. The examples of the first epoch are those that would be stored as first copies.
 """
 
 from __future__ import annotations
@@ -9,60 +9,71 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from ops.augmentation.engine import Transform
-from ops.errors import ConfigError
-from ops.nn.spec import ImageSpec
-from ops.training.changing import Changes, tuples
-from ops.training.index import training_ids
-from ops.training.loader import Alter
+from ops.augmentation.forms import ORIGINALS
+from ops.training.cache_files import DATA
+from ops.training.changing.base import Changing, Made, changing_of
+from ops.training.data import Examples
+from ops.training.index import training_ids, training_originals
 from ops.training.order import Rows
-from ops.training.run import RunSpec
-
-
-def alteration(run: RunSpec) -> Alter:
-    """What a run does to its training images; nothing where it has no changes.
-
-    Raises:
-        ConfigError: the model reads no images.
-    """
-    if not run.changes:
-        return lambda values, rows, epoch: values
-    if not isinstance(run.input, ImageSpec):
-        raise ConfigError(f"images are changed, the model reads {run.input.kind}", where="changes")
-    steps = [[Transform(t.name, tuples(t.arguments)) for t in step] for step in run.changes]
-    parts = [chunk for part in run.inputs for chunk in training_ids(part).chunks]
-    ids = pa.chunked_array(parts, pa.large_string()).combine_chunks()
-    return Altering(steps, run.input, run.seed, ids)
+from ops.training.run import CacheInput, RunSpec
 
 
 class Altering:
-    """Changes images by the ids of their rows.
+    """Changes examples by the ids of their rows.
 
     Attributes:
-        steps: the transforms of each step.
-        shape: height, width and channels of the images.
-        seed: the recipe's seed.
+        changing: the changes.
+        read: what they are made of: the examples, or their originals.
+        file: the file of each token cache that holds it.
     """
 
-    def __init__(self, steps: Sequence[Sequence[Transform]], spec: ImageSpec, seed: int, ids: pa.Array) -> None:
-        """The library is imported with the first image.
+    def __init__(self, changing: Changing, read: Examples, ids: Sequence[str], file: str = DATA) -> None:
+        """Nothing is changed before it is read.
 
         Args:
-            steps: the transforms of each step.
-            spec: form of the images.
-            seed: the recipe's seed.
+            changing: the changes.
+            read: what they are made of.
             ids: (N,) the id of each training example.
+            file: the file that holds it.
         """
-        self.steps, self.shape, self.seed = steps, (spec.height, spec.width, spec.channels), seed
-        self._ids, self._changes = ids, Changes(steps, self.shape, seed)
+        self.changing, self.read, self.file, self._ids = changing, read, file, ids
 
-    def __call__(self, values: NDArray[Any], rows: Rows, epoch: int) -> NDArray[Any]:
-        """(B, size) pixels of those examples as they are in the epoch, which counts from 0."""
-        return self._changes(values, self.ids(rows), epoch)
+    def __call__(self, rows: Rows, epoch: int) -> Made:
+        """The examples as they are in the epoch, which counts from 0."""
+        return self.changing(self.read.slices(rows), self.ids(rows), epoch)
 
     def ids(self, rows: Rows) -> list[str]:
         """Their ids."""
-        return [self._ids[row].as_py() for row in rows.tolist()]
+        found: list[Any] = [self._ids[row] for row in rows.tolist()]
+        return [one if isinstance(one, str) else one.as_py() for one in found]
+
+
+def alteration(run: RunSpec, examples: Examples) -> Altering | None:
+    """What a run does to its training examples; None where it has no changes.
+
+    Raises:
+        ConfigError: the changes are not for what the model reads.
+    """
+    if run.changes is None:
+        return None
+    changing = changing_of(run.changes, run.input, run.seed)
+    parts = [chunk for part in run.inputs for chunk in training_ids(part).chunks]
+    ids = pa.chunked_array(parts, pa.large_string()).combine_chunks()
+    if run.changes.form is None:
+        return Altering(changing, examples, ids)
+    return Altering(changing, originals(run.inputs), ids, ORIGINALS)
+
+
+def originals(inputs: Sequence[CacheInput]) -> Examples:
+    """What changes read of the training examples, in their order, as bytes.
+
+    Raises:
+        IntegrityError: bytes are not what the manifest says, or the index points outside them.
+    """
+    parts = [training_originals(part) for part in inputs]
+    source = np.repeat(np.arange(len(parts)), [len(offset) for _, offset, _ in parts])
+    offset, length = (np.concatenate([part[place] for part in parts]) for place in (1, 2))
+    return Examples(tuple(array for array, _, _ in parts), source, offset, length, np.zeros((len(source), 0), np.int64))

@@ -1,7 +1,8 @@
 """The files of a token cache, whoever writes or reads them.
 
 `data.bin` holds the values one behind the other. `index.arrow` says of each example its place, label, split and copy,
-in columns that are mapped as they are. `ids.arrow` holds the examples' ids, which training does not read.
+in columns that are mapped as they are. `ids.arrow` holds the examples' ids, which training reads for changes on the fly
+alone. `originals.bin` holds what these read, where that is not what the model reads (`ops/augmentation/forms.py`).
 """
 
 from __future__ import annotations

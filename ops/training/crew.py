@@ -19,8 +19,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,12 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ops import errors
-from ops.augmentation.engine import Transform
 from ops.errors import DiskFull, SatietyError, Temporary
 from ops.training.altering import Altering
 from ops.training.cache_files import DATA
 from ops.training.data import Examples
-from ops.training.loader import Alter
 from ops.training.order import Rows
 from ops.training.run import CacheInput, RunSpec
 
@@ -43,31 +40,18 @@ ROOT = Path(__file__).resolve().parents[2]
 LAST_WORDS_S = 5.0
 """Seconds that a process has to end after its socket was closed."""
 
-Names = Callable[[Rows], Sequence[str]]
 
-
-def hired(run: RunSpec, examples: Examples, alter: Alter) -> Crew | None:
+def hired(run: RunSpec, examples: Examples, alter: Altering | None) -> Crew | None:
     """The processes of a run, which read the examples and change them as `alter` does; None where threads do it."""
     settings = run.training.loader
-    if settings.kind == "threads":
-        return None
-    if not isinstance(alter, Altering):
-        return Crew(settings.workers, examples, run.inputs)
-    return Crew(settings.workers, examples, run.inputs, alter.steps, alter.shape, alter.seed, alter.ids)
+    return None if settings.kind == "threads" else Crew(settings.workers, examples, run.inputs, alter)
 
 
 class Crew:
     """Processes that give the values of examples as they are in an epoch; any thread may ask."""
 
     def __init__(
-        self,
-        count: int,
-        examples: Examples,
-        inputs: Sequence[CacheInput],
-        steps: Sequence[Sequence[Transform]] = (),
-        shape: tuple[int, int, int] = (0, 0, 0),
-        seed: int = 0,
-        names: Names = lambda rows: [],
+        self, count: int, examples: Examples, inputs: Sequence[CacheInput], alter: Altering | None = None
     ) -> None:
         """Start the processes; they get ready while this one goes on.
 
@@ -75,18 +59,19 @@ class Crew:
             count: how many.
             examples: what is read; its bytes have been verified.
             inputs: where it lies.
-            steps: the transforms of each step of augmentation; none where nothing is changed.
-            shape: height, width and channels of images that are changed.
-            seed: the recipe's seed, for changes.
-            names: the ids of examples, for changes.
+            alter: how it is changed; None where it is not.
         """
-        self._examples, self._names = examples, names
+        self._examples, self._alter = examples, alter
+        self._read, file = (examples, DATA) if alter is None else (alter.read, alter.file)
         arrays = [
-            {"path": str(Path(part.path, DATA)), "dtype": array.dtype.str, "size": len(array)}
-            for part, array in zip(inputs, examples.arrays, strict=True)
+            {"path": str(Path(part.path, file)), "dtype": array.dtype.str, "size": len(array)}
+            for part, array in zip(inputs, self._read.arrays, strict=True)
         ]
-        changes = [[asdict(transform) for transform in step] for step in steps]
-        told = {"arrays": arrays, "steps": changes, "shape": shape, "seed": seed}
+        told: dict[str, Any] = {"arrays": arrays, "changes": None}
+        if alter is not None:
+            of = alter.changing
+            told |= {"changes": of.changes.model_dump(mode="json"), "input": of.spec.model_dump(mode="json")}
+            told["seed"] = of.seed
         self._hands: list[_Hand] = []
         self._idle: queue.SimpleQueue[_Hand] = queue.SimpleQueue()
         try:
@@ -97,20 +82,22 @@ class Crew:
             self.close()
             raise
 
-    def values(self, rows: Rows, epoch: int) -> NDArray[Any]:
-        """(B, longest) what `Examples.values` gives for those rows, changed as in the epoch.
+    def values(self, rows: Rows, epoch: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """(B, longest) values of those rows, changed as in the epoch, and how many each has.
 
         Raises:
             Temporary: the process was killed.
             SatietyError: what went wrong in it.
         """
-        some = self._examples
         hand = self._idle.get()
         try:
-            places = {name: getattr(some, name)[rows].tolist() for name in ("source", "offset", "length")}
-            longest = max(1, int(some.length[rows].max(initial=0)))
-            order = {**places, "ids": list(self._names(rows)), "epoch": epoch}
-            return hand.ask(order, (len(rows), longest), some.arrays[0].dtype)
+            places = {name: getattr(self._read, name)[rows].tolist() for name in ("source", "offset", "length")}
+            ids = [] if self._alter is None else self._alter.ids(rows)
+            longest = max(1, int(self._examples.length[rows].max(initial=0)))
+            if self._alter is not None:
+                longest = max(longest, self._alter.changing.longest)
+            dtype = self._examples.arrays[0].dtype
+            return hand.ask({**places, "ids": ids, "epoch": epoch}, (len(rows), longest), dtype)
         finally:
             self._idle.put(hand)
 
@@ -152,9 +139,11 @@ class _Hand:
         with contextlib.suppress(OSError):  # one that is dead already is noticed when it is asked
             self.connection.send_bytes(json.dumps(told).encode())
 
-    def ask(self, order: Mapping[str, Any], shape: tuple[int, int], dtype: np.dtype[Any]) -> NDArray[Any]:
-        """What it makes of an order, as an array of its own."""
-        self._make_room(shape[0] * shape[1] * dtype.itemsize)
+    def ask(
+        self, order: Mapping[str, Any], room: tuple[int, int], dtype: np.dtype[Any]
+    ) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """What it makes of an order, as arrays of its own; `room` is the largest shape that this may have."""
+        self._make_room(room[0] * room[1] * dtype.itemsize)
         try:
             self.connection.send_bytes(json.dumps({**order, "room": self._size}).encode())
             answer = json.loads(self.connection.recv_bytes())
@@ -165,7 +154,9 @@ class _Hand:
         self.cpu_s, self.peak = answer["cpu_s"], answer["peak"]
         if self._memory is None:
             raise TypeError("there is no memory to read from")
-        return np.frombuffer(self._memory, dtype, shape[0] * shape[1]).reshape(shape).copy()
+        shape = (room[0], int(answer["width"]))
+        values = np.frombuffer(self._memory, dtype, shape[0] * shape[1]).reshape(shape).copy()
+        return values, np.array(answer["lengths"], np.int64)
 
     def end(self) -> None:
         """Wait until it has ended, or end it."""

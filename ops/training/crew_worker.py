@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
-from ops.augmentation.engine import Transform
 from ops.errors import IntegrityError, SatietyError
+from ops.nn.spec import InputSpec, Spec
 from ops.storage.meter import RSS_UNIT
-from ops.training.changing import Changes, tuples
+from ops.training.changing.base import Changing, changing_of
 from ops.training.data import Examples
+from ops.training.run import Changes
 
 
 class Hand:
@@ -30,20 +32,27 @@ class Hand:
 
     def __init__(self, told: Mapping[str, Any], memory: int) -> None:
         self._arrays = tuple(_mapped(array) for array in told["arrays"])
-        steps = [[Transform(t["name"], tuples(t["arguments"])) for t in step] for step in told["steps"]]
-        self._changes = Changes(steps, tuple(told["shape"]), told["seed"]) if steps else None
+        self._changing: Changing | None = None
+        if told["changes"] is not None:
+            changes = Changes.model_validate_json(json.dumps(told["changes"]))
+            spec: Spec = TypeAdapter(InputSpec).validate_json(json.dumps(told["input"]))
+            self._changing = changing_of(changes, spec, told["seed"])
         self._file, self._room = memory, 0
         self._memory: mmap.mmap | None = None
 
     def make(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Write the values that were asked for into the memory; returns what this process has taken so far."""
         source, offset, length = (np.array(order[name], np.int64) for name in ("source", "offset", "length"))
-        values = Examples(self._arrays, source, offset, length, np.zeros(len(source))).values(np.arange(len(source)))
-        if self._changes is not None:
-            values = self._changes(values, order["ids"], order["epoch"])
+        examples = Examples(self._arrays, source, offset, length, np.zeros(len(source)))
+        rows = np.arange(len(source))
+        if self._changing is None:
+            values = examples.values(rows)
+        else:
+            values, length = self._changing(examples.slices(rows), order["ids"], order["epoch"])
         self._put(values, order["room"])
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
-        return {"cpu_s": time.process_time(), "peak": peak}
+        said = {"width": values.shape[1], "lengths": length.tolist()}
+        return {**said, "cpu_s": time.process_time(), "peak": peak}
 
     def _put(self, values: NDArray[Any], room: int) -> None:
         if self._memory is None or room != self._room:

@@ -52,6 +52,14 @@ class Examples:
             found[np.arange(longest) >= lengths[:, None]] = 0
         return found
 
+    def slices(self, rows: NDArray[np.int64]) -> list[NDArray[Any]]:
+        """The values of each of the examples on its own."""
+        lengths, offsets, sources = (each[rows].tolist() for each in (self.length, self.offset, self.source))
+        return [
+            self.arrays[source][offset : offset + length]
+            for source, offset, length in zip(sources, offsets, lengths, strict=True)
+        ]
+
 
 def _slices(array: NDArray[Any], offsets: NDArray[np.int64], length: int) -> NDArray[Any]:
     """(B, length) values from each offset on, zero behind the array's end; slices are copied whole."""

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ops.augmentation.forms import LENGTH, OFFSET, ORIGINALS
 from ops.errors import IntegrityError
 from ops.storage.hashing import sha256_file
 from ops.training.cache_files import DATA, IDS, INDEX, OLD_INDEX, SPLITS, outdated
@@ -34,9 +35,9 @@ def checked(part: CacheInput, name: str) -> Path:
     return path
 
 
-def checked_values(part: CacheInput, dtype: str, memory: int) -> NDArray[Any]:
+def checked_values(part: CacheInput, dtype: str, memory: int, name: str = DATA) -> NDArray[Any]:
     """The values of a partition: read where they fit into so many bytes, else mapped."""
-    path = checked(part, DATA)
+    path = checked(part, name)
     size = path.stat().st_size // np.dtype(dtype).itemsize
     if not size:
         return np.zeros(1, dtype)  # an empty file cannot be mapped; one value that nothing points to stands for it
@@ -74,6 +75,22 @@ def training_ids(part: CacheInput) -> pa.ChunkedArray:
     """
     chosen = _split_numbers(_table(checked(part, INDEX))["split"]) == 0
     return _table(checked(part, IDS))["id"].cast(pa.large_string()).filter(pa.array(chosen))
+
+
+def training_originals(part: CacheInput) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+    """What changes read of the training examples of a partition, in the order of its index: bytes, places and sizes.
+
+    Raises:
+        IntegrityError: bytes are not those of the manifest, or the index points outside them.
+    """
+    array = checked_values(part, "u1", 0, ORIGINALS)
+    path = checked(part, INDEX)
+    table = _table(path)
+    chosen = np.flatnonzero(_split_numbers(table["split"]) == 0)
+    offset, length = (whole_numbers(table[name])[chosen].astype(np.int64) for name in (OFFSET, LENGTH))
+    if len(chosen) and (offset.min() < 0 or length.min() < 0 or (offset + length).max() > len(array)):
+        raise IntegrityError("the index points outside the originals", where=str(path))
+    return array, offset, length
 
 
 def _table(path: Path) -> pa.Table:

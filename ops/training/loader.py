@@ -7,6 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -90,11 +91,8 @@ class Plan:
     mix: Mix | None
 
 
-Alter = Callable[[NDArray[Any], Rows, int], NDArray[Any]]
-"""Changes values (B, longest) of some examples as in an epoch, in any thread."""
-
-Read = Callable[[Rows, int], NDArray[Any]]
-"""Values (B, longest) of some examples as they are in an epoch."""
+Read = Callable[[Rows, int], tuple[NDArray[Any], NDArray[np.int64]]]
+"""Values (B, longest) of some examples as they are in an epoch, and how many each has; called in any thread."""
 
 
 class Ahead(Generic[Key, Made]):
@@ -156,7 +154,7 @@ def batches(
     world: int = 1,
     mixing: Mixing | None = None,
     seed: int = 0,
-    alter: Alter = lambda values, rows, epoch: values,
+    alter: Read | None = None,
     crew: Crew | None = None,
 ) -> Ahead[Plan, Batch]:
     """The batches of one process by step.
@@ -172,8 +170,8 @@ def batches(
         world: number of processes.
         mixing: whether and how examples are mixed in pairs.
         seed: the run's seed.
-        alter: changes examples before they are mixed.
-        crew: processes that read and change them instead; they end with the batches.
+        alter: reads examples changed, before they are mixed; by default they are read as they are.
+        crew: processes that do so instead; they end with the batches.
 
     Raises:
         ConfigError: the examples cannot be mixed.
@@ -188,8 +186,10 @@ def batches(
         # Fewer examples than processes: each still takes part, with one example that does not count.
         return Plan(mine if len(mine) else rows[:1], count, len(rows), len(mine) > 0, epoch, mix)
 
-    def read(rows: Rows, epoch: int) -> NDArray[Any]:
-        return alter(examples.values(rows), rows, epoch) if crew is None else crew.values(rows, epoch)
+    def plain(rows: Rows, epoch: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        return examples.values(rows), examples.length[rows]
+
+    read = crew.values if crew is not None else alter or plain
 
     def make(planned: Plan) -> Batch:
         return _made(planned, read, examples, task, spec)
@@ -200,15 +200,14 @@ def batches(
 def _made(planned: Plan, read: Read, examples: Examples, task: Task, spec: Spec) -> Batch:
     """The batch of a plan, with its examples' values from `read`."""
     rows, mix = planned.rows, planned.mix
-    values = read(rows, planned.epoch)
-    inputs = task.collate(values, examples.length[rows], spec)
+    values, lengths = read(rows, planned.epoch)
+    inputs = task.collate(values, lengths, spec)
     weights = torch.full((len(rows),), float(planned.counts))
-    labels = torch.from_numpy(task.targets(values, examples.length[rows], examples.label[rows]))
+    labels = torch.from_numpy(task.targets(values, lengths, examples.label[rows]))
     sizes = (planned.count, planned.examples, values.shape[1])
     if mix is None:
         return Batch(*sizes, inputs, labels, weights)
     (images,) = inputs
-    partners = read(mix.partners, planned.epoch)
-    (others,) = task.collate(partners, examples.length[mix.partners], spec)
+    (others,) = task.collate(*read(mix.partners, planned.epoch), spec)
     mixed, second = mix.apply(images, others), torch.from_numpy(examples.label[mix.partners])
     return Batch(*sizes, (mixed,), labels, weights, second, mix.share)

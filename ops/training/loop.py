@@ -91,7 +91,7 @@ class Trainer:
         if self._config.compile:
             self._strategy.compile()
         self._optimizers = Optimizers(self._model, self._config, self._strategy)
-        alter = alteration(run)
+        alter = alteration(run, self._data["train"])
         crew = hired(run, self._data["train"], alter)
         self._batches = batches(
             self._data["train"], self._order, self._task, self._spec, self._total, self._config.loader,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, ValidationError
 
+from ops.augmentation.forms import Form
 from ops.config import Config
 from ops.errors import ConfigError
 from ops.nn.models.base import Model
@@ -30,13 +31,24 @@ class CacheInput(Config):
     """SHA-256 (hex) by file name, checked again before use."""
 
 
-class NamedTransform(Config):
-    """One transform of albumentations, as `ops.augmentation.engine` knows it."""
+class Vocabulary(Config):
+    """A tokenizer's file."""
 
-    name: str
-    """Its class."""
-    arguments: dict[str, Any] = {}
-    """Its arguments; lists stand for tuples."""
+    path: str
+    """Where it is."""
+    sha256: str
+    """SHA-256 (hex) of its bytes, checked before use."""
+
+
+class Changes(Config):
+    """What is done to training examples while they are loaded."""
+
+    steps: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    """The recipe's steps of augmentation, at the strength that is used."""
+    form: Form | None = None
+    """What they read, where that is not what the model reads."""
+    vocabulary: Vocabulary | None = None
+    """What texts are tokenised with."""
 
 
 class RunSpec(Config):
@@ -56,8 +68,8 @@ class RunSpec(Config):
     """Partitions of the token cache, in order."""
     input: InputSpec
     """What the model reads."""
-    changes: list[list[NamedTransform]] = []
-    """What each step of augmentation does to training images on the fly; none where copies are stored."""
+    changes: Changes | None = None
+    """Augmentation on the fly; none where copies are stored."""
     work: str
     """Folder for metrics, logs, checkpoints and the result."""
     world_size: Annotated[int, Field(ge=1)] = 1

@@ -17,6 +17,8 @@ from pathlib import Path
 
 # Before pydantic is imported: it would read what every installed distribution declares, to look for plugins.
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+# Texts that are changed on the fly are tokenised in the loader's threads, which share the cores as it is.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from ops.errors import ConfigError, SatietyError, Temporary
 from ops.storage.files import remove_tree

@@ -80,6 +80,7 @@ class Helper:
         self._examples = load_examples(
             run.inputs, self._spec.dtype, classes, config.loader.memory << 20, self._task.label_shape
         )["train"]
+        self._alter = alteration(run, self._examples)
         self._order = Order(self._examples.length, config.batch_size, run.seed, config.bucketing)
         self.total = config.steps or self._order.steps_per_epoch * (config.epochs or 1)
         self.model: nn.Module = kind.build(self._spec, self._task.outputs(classes, self._spec))
@@ -117,6 +118,6 @@ class Helper:
             run, config = self.run, self.run.training
             self._loaders[part, parts] = batches(
                 self._examples, self._order, self._task, self._spec, self.total, Loader(workers=0), part, parts,
-                config.mixing, run.seed, alteration(run),
+                config.mixing, run.seed, self._alter,
             )  # fmt: skip
         return self._loaders[part, parts]

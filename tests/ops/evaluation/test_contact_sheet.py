@@ -14,9 +14,11 @@ from PIL import Image
 
 from ops.augmentation.config import Augmentation
 from ops.augmentation.flip import Flip
-from ops.evaluation.contact_sheet import COPIES, GAP, LIMIT, ROWS, contact_sheet, picture, sheet_of
+from ops.evaluation.contact_sheet import GAP, LIMIT, ROWS, contact_sheet, picture, sheet_of
 from ops.evaluation.html import render
-from ops.evaluation.schema import ContactSheet, Learned, SheetRow
+from ops.evaluation.schema import Learned
+from ops.evaluation.sheet import ContactSheet, SheetRow
+from ops.evaluation.sheet_copies import COPIES
 from ops.evaluation.summary import sheet_markdown
 from ops.steps import Facts
 from ops.storage import Output, Store, Version
@@ -110,7 +112,7 @@ def test_partitions_do_not_matter(tmp_path: Path) -> None:
 def test_copies_on_the_fly_are_made_for_it(tmp_path: Path) -> None:
     recipe = SimpleNamespace(
         augmentation=Augmentation(mode="on_the_fly", steps=[Flip(probability=1.0)]),
-        task=SimpleNamespace(input="image", modality="image"),
+        task=SimpleNamespace(input="image", modality="image", form="image"),
         seed=1,
     )
     plain = dict(enumerate(stored(tmp_path / "plain", images(20, 0), 2)))

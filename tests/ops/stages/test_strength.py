@@ -118,7 +118,7 @@ def test_the_stages_behind_it_use_what_it_found(clean: World, tmp_path: Path) ->
         last(run_file, recipe, on_record)
 
     worlds.build(fly.recipe(), fly.store, ["model"], launch)
-    assert run[0]["changes"][0][0]["arguments"]["limit"] == [-20.0, 20.0]
+    assert run[0]["changes"]["steps"][0]["degrees"] == 20.0
 
 
 def test_texts_are_cut_into_tokens_for_each_strength(text: World, tmp_path: Path) -> None:
@@ -135,6 +135,35 @@ def test_texts_are_cut_into_tokens_for_each_strength(text: World, tmp_path: Path
     (work,) = (world.store.root / ".work" / "tiny" / "strength" / "all").iterdir()
     vocabularies = sorted(work.glob("trials/*/tiny/tokenizer/all/current/tokenizer.json"))
     assert len(vocabularies) == 2 and vocabularies[0].read_bytes() != vocabularies[1].read_bytes()
+
+
+def test_texts_on_the_fly_are_tokenised_by_one_vocabulary(text: World, tmp_path: Path) -> None:
+    world = worlds.copied(text, tmp_path / "world")
+    data = yaml.safe_load(world.path.read_text())
+    data["augmentation"] = {
+        "mode": "on_the_fly",
+        "strength": "auto",
+        "steps": [{"kind": "word_dropout", "rate": RATE}],
+        "search": {"strengths": [0.0, 0.5]},
+    }
+    world.path.write_text(yaml.safe_dump(data, sort_keys=False))
+    launch = Planted(0.5)
+    worlds.build(world.recipe(), world.store, ["shards", "tokenizer", "token_cache", "strength"], launch)
+    assert [strength for strength, _, _ in launch.runs] == [0.0, 0.5]
+    assert "tokenizer" in {
+        name.partition("[")[0].removeprefix("input.") for name in world.version("strength").manifest.inputs
+    }
+    runs: list[Any] = []
+
+    def last(run_file: Path, recipe: Recipe, on_record: Any) -> None:
+        runs.append(json.loads(run_file.read_text()))
+        launch(run_file, recipe, on_record)
+
+    worlds.build(world.recipe(), world.store, ["model"], last)
+    (run,) = runs
+    assert run["changes"]["steps"][0]["rate"] == RATE / 2
+    assert run["changes"]["vocabulary"]["path"] == str(world.version("tokenizer").path / "tokenizer.json")
+    assert run["input"]["max_length"] == data["tokenizer"]["max_length"]
 
 
 def test_a_search_that_was_stopped_goes_on_where_it_was(clean: World, tmp_path: Path) -> None:

@@ -223,8 +223,8 @@ def test_it_goes_by_the_strength_that_was_searched_before(tmp_path: Path) -> Non
     worlds.build(world.recipe(), world.store, names[:-1], launch)
     assert world.version("strength").json("strength.json")["chosen"] == 0.5
     assert [run["training"]["learning_rate"] for run in launch.runs] == [0.005, 0.005, 0.001, 0.02, 0.02]
-    limits = [run["changes"][0][0]["arguments"]["limit"] for run in launch.runs]
-    assert limits == [[-40.0, 40.0], [-80.0, 80.0], *[[-40.0, 40.0]] * 3]
+    degrees = [run["changes"]["steps"][0]["degrees"] for run in launch.runs]
+    assert degrees == [40.0, 80.0, 40.0, 40.0, 40.0]
 
 
 def test_without_a_finite_loss_nothing_is_chosen(text: World, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import signal
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,15 @@ from ops.steps import Facts
 from ops.storage import Counts
 from ops.tasks.image_classification import ImageClassification
 from ops.training.altering import Altering, alteration
+from ops.training.changing.base import changing_of
 from ops.training.config import Loader, Mixing
-from ops.training.data import Examples
+from ops.training.data import Examples, load_examples
 from ops.training.loader import Batch, batches
 from ops.training.order import Order
-from ops.training.run import read_run
+from ops.training.run import Changes, read_run
 from tests.ops.training.runs import hashes, image_run, log, text_run, work, work_together
 
 SPEC = ImageSpec(height=12, width=10, channels=3)
-SHAPE = (SPEC.height, SPEC.width, SPEC.channels)
 STEPS = [{"kind": "flip"}, {"kind": "rotate"}, {"kind": "colour"}, {"kind": "noise"}, {"kind": "erasing"}]
 COUNT = 24
 PIXELS = np.random.default_rng(0).integers(0, 256, (COUNT, SPEC.size), dtype=np.uint8)
@@ -38,7 +37,9 @@ def augmentation(**settings: Any) -> Augmentation:
 
 
 def altering(seed: int = 5) -> Altering:
-    return Altering(augmentation(mode="on_the_fly").transforms(SHAPE), SPEC, seed, pa.array(IDS, pa.large_string()))
+    offsets = np.arange(COUNT) * SPEC.size
+    read = Examples((PIXELS.ravel(),), np.zeros(COUNT, np.int64), offsets, np.full(COUNT, SPEC.size), offsets)
+    return Altering(changing_of(Changes(steps=STEPS), SPEC, seed), read, pa.array(IDS, pa.large_string()))
 
 
 def test_an_epoch_sees_the_copies_that_offline_augmentation_stores() -> None:
@@ -48,10 +49,10 @@ def test_an_epoch_sees_the_copies_that_offline_augmentation_stores() -> None:
     stored = augmentation(copies=3).apply(table, Facts("p", 5)).kept
     rows = np.array([7, 3, 20, 3])
     for epoch in range(3):
-        found = altering()(PIXELS[rows], rows, epoch)
+        found, _ = altering()(rows, epoch)
         copies = dict(stored.filter(pl.col("copy") == epoch + 1).select("id", "image").iter_rows())
         assert [image.tobytes() for image in found] == [copies[f"{IDS[row]}+{epoch + 1}"] for row in rows]
-    assert not np.array_equal(altering()(PIXELS[rows], rows, 0), altering(6)(PIXELS[rows], rows, 0))
+    assert not np.array_equal(altering()(rows, 0)[0], altering(6)(rows, 0)[0])
 
 
 def test_nothing_is_stored_on_the_fly() -> None:
@@ -62,9 +63,16 @@ def test_nothing_is_stored_on_the_fly() -> None:
 
 @pytest.mark.parametrize(
     ("settings", "said"),
-    [({"steps": [{"kind": "eda"}]}, "on_the_fly is for images"), ({"copies": 2}, "one copy in each epoch")],
+    [
+        ({"copies": 2}, "one copy in each epoch"),
+        ({"steps": [{"kind": "jitter", "columns": ["a"]}], "balance": True}, "balance adds rows"),
+        (
+            {"steps": [{"kind": "jitter", "columns": ["a"]}, {"kind": "smote", "columns": ["b", "a"]}]},
+            "smote must come before",
+        ),
+    ],
 )
-def test_on_the_fly_is_for_images_and_has_no_copies(settings: dict[str, Any], said: str) -> None:
+def test_what_cannot_be_on_the_fly_is_refused(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         augmentation(mode="on_the_fly", **settings)
 
@@ -94,8 +102,7 @@ def test_threads_and_processes_see_the_same_images(mixing: Mixing | None) -> Non
 
 
 def changes() -> dict[str, Any]:
-    steps = augmentation(mode="on_the_fly", steps=[{"kind": "rotate"}, {"kind": "scale"}, {"kind": "crop"}])
-    return {"changes": [[asdict(one) for one in step] for step in steps.transforms((4, 6, 1))]}
+    return {"changes": {"steps": [{"kind": "rotate"}, {"kind": "scale"}, {"kind": "crop"}]}}
 
 
 def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
@@ -113,9 +120,22 @@ def test_two_processes_train_on_the_fly(tmp_path: Path) -> None:
     assert work_together(run) == [0, 0]
 
 
-def test_texts_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="images are changed, the model reads text"):
-        alteration(read_run(text_run(tmp_path, **changes())))
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"steps": [{"kind": "flip"}]}, "flip cannot change what the model reads: text"),
+        ({"steps": [{"kind": "eda"}]}, "there is no tokenizer"),
+        ({"steps": [{"kind": "eda"}], "form": {"kind": "row", "columns": ["a"]}}, "row are changed"),
+        ({"steps": [{"kind": "edda"}]}, "there is no changes.steps"),
+    ],
+)
+def test_changes_that_are_not_for_what_the_model_reads_are_refused(
+    told: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    run = read_run(text_run(tmp_path, changes=told))
+    examples = load_examples(run.inputs, run.input.dtype, len(run.classes))["train"]
+    with pytest.raises(ConfigError, match=said):
+        alteration(run, examples)
 
 
 def test_a_recipe_hands_its_changes_to_the_processes(tmp_path: Path) -> None:
@@ -130,7 +150,7 @@ def test_a_recipe_hands_its_changes_to_the_processes(tmp_path: Path) -> None:
         worlds.forked(run_file, recipe, on_record)
 
     worlds.build(world.recipe(), world.store, launch=launch)
-    assert [step[0]["name"] for step in runs[0]["changes"]] == ["Affine"]
+    assert [step["kind"] for step in runs[0]["changes"]["steps"]] == ["scale"]
     assert all((version.manifest.counts or Counts(0, 0)).added == 0 for version in world.every("shards").values())
     sheet = world.version("report").json("report.json")["contact_sheet"]
     assert sheet["steps"] == ["scale"] and sheet["image"]

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,17 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ops.augmentation.config import Augmentation
-from ops.augmentation.engine import Transform
 from ops.errors import DiskFull, IntegrityError, SatietyError, Temporary
+from ops.nn.spec import ImageSpec
 from ops.training import crew as module
-from ops.training.altering import alteration
+from ops.training.altering import Altering, alteration
+from ops.training.changing.base import changing_of
 from ops.training.config import Loader, Mixing
 from ops.training.crew import Crew
 from ops.training.data import load_examples
 from ops.training.loader import Batch, batches
 from ops.training.order import Order
-from ops.training.run import RunSpec, read_run
+from ops.training.run import Changes, RunSpec, read_run
 from tests.ops.training.runs import hashes, image_run, records, start, text_run, work
 
 STEPS = [{"kind": "flip"}, {"kind": "rotate"}, {"kind": "noise"}]
@@ -32,8 +31,7 @@ MARK = "SATIETY_TEST_CREW"
 
 
 def changes(*steps: dict[str, Any]) -> dict[str, Any]:
-    augmentation = Augmentation.model_validate({"mode": "on_the_fly", "steps": list(steps or STEPS)})
-    return {"changes": [[asdict(one) for one in step] for step in augmentation.transforms((4, 6, 1))]}
+    return {"changes": {"steps": list(steps or STEPS)}}
 
 
 def opened(run: RunSpec) -> Any:
@@ -42,7 +40,8 @@ def opened(run: RunSpec) -> Any:
 
 def made(run: RunSpec, settings: Loader, mixing: Mixing | None = None, steps: int = 9) -> list[Batch]:
     run = run.model_copy(update={"training": run.training.model_copy(update={"loader": settings})})
-    examples, alter = opened(run), alteration(run)
+    examples = opened(run)
+    alter = alteration(run, examples)
     order = Order(examples.length, 8, 5, True)
     source = batches(
         examples, order, run.task_value(), run.input, steps, settings, 0, 1, mixing, 5, alter,
@@ -102,16 +101,18 @@ def test_a_killed_process_is_temporary_and_said(crew: Crew) -> None:
 def test_signals_that_are_for_the_trainer_do_not_end_its_processes(crew: Crew) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(crew.pids[0], number)
-    found = crew.values(np.array([3, 1]), 0)
+    found, _ = crew.values(np.array([3, 1]), 0)
     for number in (signal.SIGINT, signal.SIGTERM):
         os.kill(crew.pids[0], number)
-    assert np.array_equal(found, crew.values(np.array([3, 1]), 0)) and crew.spent()[0] > 0 and crew.spent()[1] > 1 << 20
+    assert (
+        np.array_equal(found, crew.values(np.array([3, 1]), 0)[0]) and crew.spent()[0] > 0 and crew.spent()[1] > 1 << 20
+    )
 
 
 def test_memory_grows_with_the_batches(crew: Crew) -> None:
     for count in (1, 30, 2, 36):
         rows = np.arange(count) % len(crew._examples)
-        assert np.array_equal(crew.values(rows, 0), crew._examples.values(rows))
+        assert np.array_equal(crew.values(rows, 0)[0], crew._examples.values(rows))
 
 
 def test_no_room_for_a_batch_is_a_full_disk(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,12 +127,12 @@ def test_no_room_for_a_batch_is_a_full_disk(crew: Crew, monkeypatch: pytest.Monk
 def test_an_image_that_cannot_be_changed_is_named(tmp_path: Path) -> None:
     run = read_run(image_run(tmp_path))
     examples, names = opened(run), [f"a/{row}" for row in range(60)]
-    steps = [[Transform("HorizontalFlip", {"p": 1.0})], [Transform("Resize", {"height": 3, "width": 3})]]
-    found = Crew(1, examples, run.inputs, steps, (4, 6, 1), 1, lambda rows: [names[row] for row in rows])
+    # No change of colours is for four channels.
+    told = Changes(steps=[{"kind": "flip"}, {"kind": "colour"}])
+    changing = changing_of(told, ImageSpec(height=3, width=2, channels=4), 1)
+    found = Crew(1, examples, run.inputs, Altering(changing, examples, names))
     try:
-        with pytest.raises(
-            SatietyError, match=r"^augmentation\.steps\[1\], example a/7: cannot be changed: ValueError"
-        ):
+        with pytest.raises(SatietyError, match=r"^augmentation\.steps\[1\], example a/7: cannot be changed: TypeError"):
             found.values(np.array([7, 2]), 0)
         with pytest.raises(SatietyError, match="example a/2"):  # and it is there for the next one
             found.values(np.array([2, 7]), 0)
