@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     U8 = npt.NDArray[np.uint8]
 
 BLOCK = 8192
-"""Bytes of a block; part of the store's format."""
+"""Bytes of a block, unless an array was written with others: its entry in the manifest says so then."""
 
 SUM = 32
 """Bytes of a hash."""
@@ -37,26 +37,26 @@ def sums_of(name: str) -> str:
 class Sums:
     """Hashes of the blocks of what is written piece by piece."""
 
-    def __init__(self) -> None:
-        self._found = bytearray()
+    def __init__(self, block: int = BLOCK) -> None:
+        self._found, self._block = bytearray(), block
         self._hash, self._size = hashlib.sha256(), 0
 
     def add(self, data: memoryview) -> None:
         """Take the next bytes."""
         start = 0
         if self._size:
-            start = min(len(data), BLOCK - self._size)
+            start = min(len(data), self._block - self._size)
             self._part(data[:start])
-        whole = start + (len(data) - start) // BLOCK * BLOCK
-        for place in range(start, whole, BLOCK):
-            self._found += hashlib.sha256(data[place : place + BLOCK]).digest()
+        whole = start + (len(data) - start) // self._block * self._block
+        for place in range(start, whole, self._block):
+            self._found += hashlib.sha256(data[place : place + self._block]).digest()
         if whole < len(data):
             self._part(data[whole:])
 
     def _part(self, data: memoryview) -> None:
         self._hash.update(data)
         self._size += len(data)
-        if self._size == BLOCK:
+        if self._size == self._block:
             self._close()
 
     def _close(self) -> None:
@@ -73,7 +73,7 @@ class Sums:
 class Blocks:
     """An array on disk, of rows of `width` elements; only what is asked for is read and checked."""
 
-    def __init__(self, path: Path, size: int, sums: U8, dtype: np.dtype[Any], width: int) -> None:
+    def __init__(self, path: Path, size: int, sums: U8, dtype: np.dtype[Any], width: int, block: int = BLOCK) -> None:
         """Take over an array.
 
         Args:
@@ -82,13 +82,15 @@ class Blocks:
             sums: hashes of its blocks, already checked.
             dtype: of the elements.
             width: elements of a row.
+            block: bytes of a block.
 
         Raises:
             IntegrityError: size, hashes and type do not go together.
         """
         self._path, self._size, self._sums = path, size, sums
+        self._block = block
         self._dtype, self._width, self._unit = dtype, width, dtype.itemsize * width
-        if size % self._unit or len(sums) != -(-size // BLOCK) * SUM:
+        if size % self._unit or len(sums) != -(-size // block) * SUM:
             raise IntegrityError(f"{size} bytes are no rows of {self._unit} with these hashes", where=str(path))
 
     def __len__(self) -> int:
@@ -99,9 +101,9 @@ class Blocks:
         import numpy as np
 
         begin, end = start * self._unit, max(start, stop) * self._unit
-        first, last = begin // BLOCK, -(-end // BLOCK)
+        first, last = begin // self._block, -(-end // self._block)
         data = self._blocks(np.arange(first, last if end > begin else first))
-        return self._shaped(data[begin - first * BLOCK : end - first * BLOCK].view(self._dtype))
+        return self._shaped(data[begin - first * self._block : end - first * self._block].view(self._dtype))
 
     def take(self, starts: I64, sizes: I64 | int = 1) -> npt.NDArray[Any]:
         """`sizes` rows from each of `starts` on, one after the other."""
@@ -110,11 +112,11 @@ class Blocks:
         sizes = np.broadcast_to(np.asarray(sizes, dtype=np.int64), starts.shape)
         starts, sizes = starts[sizes > 0], sizes[sizes > 0]
         begin, end = starts * self._unit, (starts + sizes) * self._unit
-        first, count = begin // BLOCK, -(-end // BLOCK) - begin // BLOCK
+        first, count = begin // self._block, -(-end // self._block) - begin // self._block
         numbers = np.unique(expanded(first, count))
         data = self._blocks(numbers).view(self._dtype)
         each = self._dtype.itemsize
-        inside = (np.searchsorted(numbers, first) - first) * (BLOCK // each) + begin // each
+        inside = (np.searchsorted(numbers, first) - first) * (self._block // each) + begin // each
         return self._shaped(data[expanded(inside, sizes * self._width)])
 
     def blocks(self, numbers: I64) -> npt.NDArray[Any]:
@@ -129,14 +131,16 @@ class Blocks:
 
         if not len(numbers):
             return np.empty(0, dtype=np.uint8)
-        size = len(numbers) * BLOCK - max(0, (int(numbers[-1]) + 1) * BLOCK - self._size)
+        size = len(numbers) * self._block - max(0, (int(numbers[-1]) + 1) * self._block - self._size)
         data = np.empty(size, dtype=np.uint8)
         ends = np.flatnonzero(np.diff(numbers, append=-2) != 1) + 1
         try:
             with self._path.open("rb", buffering=0) as file:
                 start = 0
                 for stop in ends.tolist():
-                    self._fill(file.fileno(), int(numbers[start]) * BLOCK, data[start * BLOCK : stop * BLOCK])
+                    self._fill(
+                        file.fileno(), int(numbers[start]) * self._block, data[start * self._block : stop * self._block]
+                    )
                     start = stop
         except OSError as error:
             raise translate(error, "read", self._path) from error
@@ -146,9 +150,12 @@ class Blocks:
             hashlib.sha256,
         )
         for place in range(len(numbers)):
-            if sha256(view[place * BLOCK : (place + 1) * BLOCK]).digest() != sums[place * SUM : (place + 1) * SUM]:
+            if (
+                sha256(view[place * self._block : (place + 1) * self._block]).digest()
+                != sums[place * SUM : (place + 1) * SUM]
+            ):
                 raise IntegrityError(
-                    f"bytes from {int(numbers[place]) * BLOCK} on are not what the manifest says",
+                    f"bytes from {int(numbers[place]) * self._block} on are not what the manifest says",
                     where=str(self._path),
                     hint="move the folder away and run again, or restore it",
                 )

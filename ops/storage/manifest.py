@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -84,19 +85,11 @@ class Manifest:
         Raises:
             IntegrityError: the seal is broken, the format is unknown, or the digest is not that of the files.
         """
-        content = load_sealed(path)
-        if content.get("format") != FORMAT:
-            raise IntegrityError(
-                f"manifest format {content.get('format')!r} is unknown, this version reads {FORMAT}", where=str(path)
-            )
+        body = _sealed(path)
         try:
-            # Through JSON again: strict mode takes a list for a tuple only from JSON.
-            manifest = _ADAPTER.validate_json(json.dumps(content))
-        except (ValidationError, TypeError) as error:
-            raise IntegrityError(f"not a manifest: {_first_line(error)}", where=str(path)) from error
-        if manifest.digest != digest_of((file.name, file.bytes, file.sha256) for file in manifest.files):
-            raise IntegrityError("the digest is not that of the files listed", where=str(path))
-        return manifest
+            return _manifest(body)
+        except _Wrong as error:
+            raise IntegrityError(str(error), where=str(path)) from error.__cause__
 
     def entry(self, name: str) -> FileEntry | None:
         """The entry of a file, or None where the manifest does not list it."""
@@ -108,6 +101,41 @@ class Manifest:
 
 
 _ADAPTER = TypeAdapter(Manifest)
+
+
+class _Wrong(Exception):
+    """What is wrong with a manifest."""
+
+
+@lru_cache(maxsize=256)
+def _manifest(text: bytes) -> Manifest:
+    """The manifest in a JSON text. `current/` has the same one as its version, read right after it."""
+    try:
+        manifest = _ADAPTER.validate_json(text)
+    except ValidationError as error:
+        content = _parsed(text)
+        if content.get("format") != FORMAT:
+            raise _unknown(content.get("format")) from error
+        raise _Wrong(f"not a manifest: {_first_line(error)}") from error
+    if manifest.format != FORMAT:
+        raise _unknown(manifest.format)
+    if manifest.digest != digest_of((file.name, file.bytes, file.sha256) for file in manifest.files):
+        raise _Wrong("the digest is not that of the files listed")
+    return manifest
+
+
+def _unknown(found: object) -> _Wrong:
+    return _Wrong(f"manifest format {found!r} is unknown, this version reads {FORMAT}")
+
+
+def _parsed(text: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _Wrong("not JSON") from error
+    if not isinstance(content, dict):
+        raise _Wrong("not a JSON object")
+    return content
 
 
 def _first_line(error: Exception) -> str:
@@ -138,6 +166,15 @@ def load_sealed(path: Path) -> dict[str, Any]:
         IntegrityError: the file is missing, or its bytes are not those that were sealed.
         StorageError: it cannot be read.
     """
+    body = _sealed(path)
+    try:
+        return _parsed(body)
+    except _Wrong as error:
+        raise IntegrityError(str(error), where=str(path)) from error.__cause__
+
+
+def _sealed(path: Path) -> bytes:
+    """The JSON text of a sealed file, without its seal; raises as `load_sealed`."""
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -148,10 +185,4 @@ def load_sealed(path: Path) -> dict[str, Any]:
     body = data[match.end() :] if match else b""
     if match is None or sha256_bytes(body).encode() != match[1]:
         raise IntegrityError("bytes are not those that were written (seal broken)", where=str(path))
-    try:
-        content = json.loads(b"{\n" + body)
-    except (ValueError, RecursionError) as error:
-        raise IntegrityError("not JSON", where=str(path)) from error
-    if not isinstance(content, dict):
-        raise IntegrityError("not a JSON object", where=str(path))
-    return content
+    return b"{\n" + body

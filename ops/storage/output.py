@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.errors import IntegrityError, StorageError
-from ops.storage.blocks import Sums, sums_of
+from ops.storage.blocks import BLOCK, Sums, sums_of
 from ops.storage.files import AtomicFile, copy, write_file
 from ops.storage.manifest import RESERVED, FileEntry
 from ops.storage.names import is_file_name
@@ -132,16 +132,19 @@ class Output:
         self._add(FileEntry(name, file.size, file.sha256))
 
     @contextmanager
-    def array(self, name: str, *, blocks: bool = False) -> Iterator[ArrayWriter]:
+    def array(self, name: str, *, blocks: bool | int = False) -> Iterator[ArrayWriter]:
         """A raw binary file that grows by `writer.write(array)` within the `with` block.
 
-        With `blocks` the hashes of its blocks are written beside it, for `Version.blocks`.
+        With `blocks` the hashes of its blocks are written beside it, for `Version.blocks`; a number is their bytes.
         """
-        sums = Sums() if blocks else None
+        size = BLOCK if blocks is True else int(blocks)
+        sums = Sums(size) if size else None
         with self._new(name) as path, AtomicFile(path) as file:
             writer = ArrayWriter(file, sums)
             yield writer
         schema = {"dtype": writer.dtype} if writer.dtype else None
+        if size not in (0, BLOCK):
+            schema = {**(schema or {}), "block": str(size)}
         self._add(FileEntry(name, file.size, file.sha256, schema=schema))
         if sums is not None:
             self.bytes(sums_of(name), sums.finished())

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ops.errors import IntegrityError
-from ops.storage.blocks import Blocks, sums_of
+from ops.storage.blocks import BLOCK, Blocks, sums_of
 from ops.storage.files import translate
 from ops.storage.hashing import sha256_file
 from ops.storage.manifest import COST, MANIFEST, FileEntry, Manifest, load_sealed
@@ -169,7 +169,8 @@ class Version:
         written = (entry.schema or {}).get("dtype", kind.str)
         if written != kind.str:
             raise IntegrityError(f"elements are {written}, {kind.str} was asked for", where=str(self.path / name))
-        return Blocks(self.path / name, entry.bytes, self.array(sums_of(name), np.uint8), kind, width)
+        block = int((entry.schema or {}).get("block", BLOCK))
+        return Blocks(self.path / name, entry.bytes, self.array(sums_of(name), np.uint8), kind, width, block)
 
     def _entry(self, name: str) -> FileEntry:
         entry = self.manifest.entry(name)

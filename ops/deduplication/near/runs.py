@@ -25,11 +25,14 @@ import numpy.typing as npt
 from ops.deduplication.near.minhash import ROW_BITS, Scheme
 from ops.deduplication.near.shingling import I64, U64
 from ops.storage import Output, Version
-from ops.storage.blocks import BLOCK, Blocks, expanded
+from ops.storage.blocks import Blocks, expanded
 from ops.storage.output import ArrayWriter
 
 HASH_BITS = 64 - ROW_BITS
 HASH, ROW = np.uint64(ROW_BITS), np.uint64((1 << ROW_BITS) - 1)
+BLOCK = 2048
+"""Bytes of a block of bands: most blocks are read for one hash, many of them for one that is not there."""
+
 PER_BLOCK = BLOCK // 8
 NONE = np.uint64(2**64 - 1)
 """Fills the last block of a segment; a record that looks like this is left out (one in 2**40 hashes)."""
@@ -37,10 +40,10 @@ NONE = np.uint64(2**64 - 1)
 FILTER_BITS = 8
 """Bits of the filter for each record at least: 1 to 5% of hashes that are not there pass it."""
 
-BUCKET_BLOCKS = 8
+BUCKET_BLOCKS = 32
 """Blocks of a run that are read for one hash at most: 8,192 records, so that no bucket is too large for the memory."""
 
-AT_ONCE = 1024
+AT_ONCE = 4096
 """Blocks that are read at a time for hashes that are looked up: 8 MB."""
 
 _AT_A_TIME = 1 << 14
@@ -193,8 +196,8 @@ class RunWriter:
 
     def __enter__(self) -> Self:
         self.texts, self.sketch, self._bands, self._filter = (
-            self._files.enter_context(self._output.array(f"{self._prefix}-{name}.bin", blocks=True))
-            for name in ("texts", "sketch", "bands", "filter")
+            self._files.enter_context(self._output.array(f"{self._prefix}-{name}.bin", blocks=size))
+            for name, size in (("texts", True), ("sketch", True), ("bands", BLOCK), ("filter", True))
         )
         self.texts.write(np.zeros(0, dtype=np.uint64))
         self.sketch.write(np.zeros(0, dtype=np.uint8))
