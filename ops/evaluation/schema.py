@@ -297,17 +297,42 @@ class Learned(Config):
     """Of a sweep, how its trials learned."""
 
 
-class Report(Config):
-    """Everything about one trained model that a reader needs to judge it."""
-
-    format: Literal[1] = 1
-    """Version of this structure."""
+class Common(Config):
+    """What every report has, whatever its model does."""
 
     subject: Subject
     """What was trained, from what, and how to do it again."""
 
     verdict: Verdict
     """What the figures say."""
+
+    resamples: int
+    """Bootstrap resamples behind the intervals."""
+
+    stages: list[Flow]
+    """Rows by stage, summed over its partitions."""
+
+    partitions: list[PartitionFlow]
+    """Rows by partition, where there are several."""
+
+    learned: list[Learned] = Field(default_factory=list)
+    """What steps of cleaning and normalisation learned from the training rows."""
+
+    costs: list[CostRow]
+    """What the model and the baseline took."""
+
+    inputs: list[Origin]
+    """Digests of all results that this report rests on."""
+
+    notes: list[str]
+    """What the figures do not show."""
+
+
+class Report(Common):
+    """Everything about one trained model that a reader needs to judge it."""
+
+    format: Literal[1] = 1
+    """Version of this structure."""
 
     classes: list[str]
     """Names of the classes; their order is that of every per-class list."""
@@ -321,9 +346,6 @@ class Report(Config):
     differences: list[Difference]
     """The model against each of the others."""
 
-    resamples: int
-    """Bootstrap resamples behind the intervals."""
-
     per_class: list[ClassRow]
     """Precision, recall and F1 by class."""
 
@@ -336,15 +358,6 @@ class Report(Config):
     curves: Curves
     """Learning curves."""
 
-    stages: list[Flow]
-    """Rows by stage, summed over its partitions."""
-
-    partitions: list[PartitionFlow]
-    """Rows by partition, where there are several."""
-
-    learned: list[Learned] = Field(default_factory=list)
-    """What steps of cleaning and normalisation learned from the training rows."""
-
     splits: list[Split]
     """Class balance by split."""
 
@@ -356,12 +369,3 @@ class Report(Config):
 
     mistakes: list[Sample]
     """Some rows that the model gets wrong, of different confusions where there are."""
-
-    costs: list[CostRow]
-    """What the model and the baseline took."""
-
-    inputs: list[Origin]
-    """Digests of all results that this report rests on."""
-
-    notes: list[str]
-    """What the figures do not show."""

@@ -6,15 +6,11 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 
-from ops.errors import BadData
-from ops.evaluation.baselines.base import Baseline, Guess
-from ops.evaluation.baselines.machines import evenly, svm_guess
-from ops.evaluation.metrics import Labels
+from ops.evaluation.baselines.machines import KernelMachine
 
 
-class SpectrumSvm(Baseline):
+class SpectrumSvm(KernelMachine):
     """Spectrum + SVM: mean and deviation over time of each mel channel, each brought to deviation one.
 
     What comes when in a sound is lost, its colour is not (Peeters, 2004).
@@ -22,31 +18,23 @@ class SpectrumSvm(Baseline):
 
     applies_to: ClassVar[frozenset[str]] = frozenset({"sound"})
     title: ClassVar[str] = "Spectrum + SVM"
-    needs: ClassVar[tuple[str, ...]] = ("sklearn.svm",)
+    of: ClassVar[str] = "bands"
+    one: ClassVar[str] = "sound"
 
     kind: Literal["spectrum_svm"] = "spectrum_svm"
     """Mean and deviation of each mel channel, then a support vector machine with a Gaussian kernel."""
 
-    regularization: float = Field(default=10.0, gt=0)
-    """The machine's C: larger follows the training rows more closely."""
+    def values(self, inputs: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """See `spectra`; of spectrograms (rows, frames, mels)."""
+        return spectra(inputs)
 
-    rows: int = Field(default=10_000, ge=2)
-    """Fit on at most that many training rows, evenly spaced: the time grows with their square."""
-
-    def guess(self, train_inputs: NDArray[np.uint8], train_labels: Labels, test_inputs: NDArray[np.uint8]) -> Guess:
-        """Fit on spectrograms and predict spectrograms, uint8 of shape (rows, frames, mels).
-
-        Raises:
-            BadData: spectrograms of unequal size.
-        """
-        chosen = evenly(len(train_labels), self.rows)
-        train, test = spectra(np.asarray(train_inputs)[chosen]), spectra(np.asarray(test_inputs))
-        if train.shape[1] != test.shape[1]:
-            raise BadData(f"{self.title}: {train.shape[1]} values a training sound, {test.shape[1]} a test sound")
+    def scaled(
+        self, train: NDArray[np.float64], test: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        """Each value brought to mean zero and deviation one of the training rows."""
         mean, spread = train.mean(axis=0), train.std(axis=0)
         spread = np.where(spread > 0, spread, 1.0)
-        train, test = (train - mean) / spread, (test - mean) / spread
-        return svm_guess(train, train_labels, chosen, test, self.regularization, "bands", mean.size + spread.size)
+        return (train - mean) / spread, (test - mean) / spread, mean.size + spread.size
 
 
 def spectra(sounds: NDArray[np.uint8]) -> NDArray[np.float64]:

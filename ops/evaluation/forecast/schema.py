@@ -7,18 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ops.config import Config
-from ops.evaluation.schema import (
-    CostRow,
-    Estimate,
-    Flow,
-    Learned,
-    LossCurves,
-    Origin,
-    PartitionFlow,
-    Point,
-    Subject,
-    Verdict,
-)
+from ops.evaluation.schema import Common, Estimate, LossCurves, Point
 
 Role = Literal["model", "baseline", "persistence"]
 
@@ -122,7 +111,7 @@ class ForecastSample(Config):
     """What persistence says."""
 
 
-class ForecastReport(Config):
+class ForecastReport(Common):
     """Everything about one forecasting model that a reader needs to judge it."""
 
     format: Literal[1] = 1
@@ -130,12 +119,6 @@ class ForecastReport(Config):
 
     kind: Literal["forecast"] = "forecast"
     """What is reported on."""
-
-    subject: Subject
-    """What was trained, from what, and how to do it again."""
-
-    verdict: Verdict
-    """What the figures say."""
 
     label: str
     """Column that is forecast."""
@@ -161,9 +144,6 @@ class ForecastReport(Config):
     differences: list[ForecastDifference]
     """The model against each of the others."""
 
-    resamples: int
-    """Bootstrap resamples behind the intervals."""
-
     blocks: int
     """Weeks that the resamples are drawn from."""
 
@@ -173,26 +153,8 @@ class ForecastReport(Config):
     curves: ForecastCurves
     """Learning curves."""
 
-    stages: list[Flow]
-    """Rows by stage, summed over its partitions."""
-
-    partitions: list[PartitionFlow]
-    """Rows by partition, where there are several."""
-
-    learned: list[Learned] = Field(default_factory=list)
-    """What steps of cleaning and normalisation learned from the training rows."""
-
     splits: list[SplitRows]
     """Examples by split."""
 
     samples: list[ForecastSample]
     """Some forecasts of the test split."""
-
-    costs: list[CostRow]
-    """What the model and the baseline took."""
-
-    inputs: list[Origin]
-    """Digests of all results that this report rests on."""
-
-    notes: list[str]
-    """What the figures do not show."""

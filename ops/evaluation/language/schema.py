@@ -7,18 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from ops.config import Config
-from ops.evaluation.schema import (
-    CostRow,
-    Estimate,
-    Flow,
-    Learned,
-    LossCurves,
-    Origin,
-    PartitionFlow,
-    Point,
-    Subject,
-    Verdict,
-)
+from ops.evaluation.schema import Common, Estimate, LossCurves, Point
 
 Role = Literal["model", "baseline", "unigram"]
 
@@ -119,7 +108,7 @@ class Written(Config):
     """How the text goes on."""
 
 
-class LanguageReport(Config):
+class LanguageReport(Common):
     """Everything about one language model that a reader needs to judge it."""
 
     format: Literal[1] = 1
@@ -127,12 +116,6 @@ class LanguageReport(Config):
 
     kind: Literal["language"] = "language"
     """What is reported on."""
-
-    subject: Subject
-    """What was trained, from what, and how to do it again."""
-
-    verdict: Verdict
-    """What the figures say."""
 
     vocabulary: int
     """Tokens that there are."""
@@ -170,9 +153,6 @@ class LanguageReport(Config):
     differences: list[LanguageDifference]
     """The model against each of the others."""
 
-    resamples: int
-    """Bootstrap resamples behind the intervals."""
-
     blocks: int
     """Stretches of neighbouring tokens that the resamples are drawn from."""
 
@@ -182,26 +162,8 @@ class LanguageReport(Config):
     curves: LanguageCurves
     """Learning curves."""
 
-    stages: list[Flow]
-    """Rows by stage, summed over its partitions."""
-
-    partitions: list[PartitionFlow]
-    """Rows by partition, where there are several."""
-
-    learned: list[Learned] = Field(default_factory=list)
-    """What steps of cleaning and normalisation learned from the training rows."""
-
     splits: list[SplitTexts]
     """What each split has."""
 
     samples: list[Written]
     """Beginnings of test texts as the model goes on with them."""
-
-    costs: list[CostRow]
-    """What the model and the baseline took."""
-
-    inputs: list[Origin]
-    """Digests of all results that this report rests on."""
-
-    notes: list[str]
-    """What the figures do not show."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from ops.errors import ConfigError
-from ops.nn.models.transformer import Transformer
+from ops.nn.models.patched import Patched
 from ops.nn.spec import SoundSpec, Spec
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class SpectrogramTransformer(Transformer):
+class SpectrogramTransformer(Patched):
     """A Transformer encoder over patches of frames (after Gong, Chung and Glass, 2021), pooled, with a linear head.
 
     A patch is `patch` frames with all their mel channels. With `stem: convolution` a convolution over three frames
@@ -22,24 +22,11 @@ class SpectrogramTransformer(Transformer):
     """
 
     modality: ClassVar[str] = "sound"
-    inner_ratio: ClassVar[int] = 2
 
     kind: Literal["spectrogram_transformer"] = "spectrogram_transformer"
     """A Transformer for sounds."""
     patch: Annotated[int, Field(ge=1, le=4096)] = 4
     """Frames of a patch, at most all; what the last patch lacks is filled up."""
-    stem: Literal["patches", "convolution"] = "convolution"
-    """What comes before the blocks: patches as they are, or after a convolution over three frames."""
-    stem_channels: Annotated[int, Field(ge=1, le=4096)] = 64
-    """Channels of the convolution, where `stem` says so."""
-    dim: Annotated[int, Field(ge=4, le=4096)] = 64
-    pooling: Literal["mean", "cls"] = "mean"
-    """How a sound becomes one vector: the mean of its patches, or an extra one in front."""
-
-    @property
-    def stem_width(self) -> int:
-        """Channels of the convolution, 0 without one."""
-        return self.stem_channels if self.stem == "convolution" else 0
 
     def check(self, spec: Spec) -> None:
         """Whether a patch is within such sounds.
@@ -75,7 +62,7 @@ class SpectrogramTransformer(Transformer):
         return stem + embedding + stack_flops(positions, self.anatomy(positions)) + 2 * self.dim * classes
 
     def _positions(self, sound: SoundSpec) -> int:
-        return -(-sound.frames // self.patch) + (self.pooling == "cls")
+        return -(-sound.frames // self.patch) + self.extra
 
     def _sound(self, spec: Spec) -> SoundSpec:
         super().check(spec)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field
 
 from ops.errors import ConfigError
-from ops.nn.models.transformer import Transformer
+from ops.nn.models.patched import Patched
 from ops.nn.spec import ImageSpec, Spec
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class VisionTransformer(Transformer):
+class VisionTransformer(Patched):
     """A Transformer encoder over image patches (Dosovitskiy et al., 2021), pooled to one vector, with a linear head.
 
     With `stem: convolution` a 3 by 3 convolution looks at the image before it is cut, which small data sets need
@@ -22,25 +22,14 @@ class VisionTransformer(Transformer):
     """
 
     modality: ClassVar[str] = "image"
-    inner_ratio: ClassVar[int] = 2
 
     kind: Literal["vision_transformer"] = "vision_transformer"
     """A Transformer for images."""
     patch: Annotated[int, Field(ge=1, le=256)] = 2
     """Side of a patch in pixels; divides height and width."""
-    stem: Literal["patches", "convolution"] = "convolution"
-    """What comes before the blocks: patches as they are, or after a 3 by 3 convolution."""
     stem_channels: Annotated[int, Field(ge=1, le=1024)] = 16
     """Channels of the convolution, where `stem` says so."""
-    dim: Annotated[int, Field(ge=4, le=4096)] = 64
     depth: Annotated[int, Field(ge=1, le=96)] = 4
-    pooling: Literal["mean", "cls"] = "mean"
-    """How an image becomes one vector: the mean of its patches, or an extra token in front."""
-
-    @property
-    def stem_width(self) -> int:
-        """Channels of the convolution, 0 without one."""
-        return self.stem_channels if self.stem == "convolution" else 0
 
     def check(self, spec: Spec) -> None:
         """Whether the patches tile such images.
@@ -58,7 +47,7 @@ class VisionTransformer(Transformer):
         patches = spec.height * spec.width // self.patch**2
         return ImageClassifier(
             spec,
-            self.anatomy(patches + (self.pooling == "cls")),
+            self.anatomy(patches + self.extra),
             classes=classes,
             patch=self.patch,
             stem=self.stem_width,
@@ -74,7 +63,7 @@ class VisionTransformer(Transformer):
         patches = pixels // self.patch**2
         stem = 2 * pixels * spec.channels * 9 * self.stem_width
         embedding = 2 * patches * (self.stem_width or spec.channels) * self.patch**2 * self.dim
-        tokens = patches + (self.pooling == "cls")
+        tokens = patches + self.extra
         return stem + embedding + stack_flops(tokens, self.anatomy(tokens)) + 2 * self.dim * classes
 
     def _image(self, spec: Spec) -> ImageSpec:
