@@ -12,6 +12,7 @@ from torch.nn import functional
 from ops.nn.anatomy import Anatomy
 from ops.nn.convolution import Convolution
 from ops.nn.encoder import Encoder
+from ops.nn.head import level_head
 from ops.nn.pixels import Pixels
 from ops.nn.positions import make_positions
 from ops.nn.spec import ImageSpec
@@ -70,9 +71,7 @@ class CompactTransformer(nn.Module):
         self.dropout = nn.Dropout(anatomy.dropout)
         self.encoder = Encoder(anatomy)
         self.pooling = SequencePooling(dim)
-        self.head = nn.Linear(dim, classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = level_head(dim, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, C) of images (B, height, width, channels) uint8."""

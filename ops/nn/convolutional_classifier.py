@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ops.nn.convolution import Convolution
+from ops.nn.head import level_head
 from ops.nn.pixels import Pixels
 from ops.nn.spec import ImageSpec
 
@@ -43,9 +44,7 @@ class ConvolutionalClassifier(nn.Module):
         self.stem = nn.Sequential(first, nn.BatchNorm2d(stem), activation)
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(width, classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = level_head(width, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, C) of images (B, height, width, channels) uint8."""

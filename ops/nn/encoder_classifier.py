@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ops.nn.anatomy import Anatomy
 from ops.nn.encoder import Encoder
+from ops.nn.head import level_head
 from ops.nn.pooling import make_pooling
 from ops.nn.positions import make_positions
 
@@ -22,9 +23,7 @@ class EncoderClassifier(nn.Module):
         self.positions = make_positions(anatomy.positions, anatomy.length, anatomy.dim)
         self.dropout = nn.Dropout(anatomy.dropout)
         self.encoder = Encoder(anatomy)
-        self.head = nn.Linear(anatomy.dim, classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = level_head(anatomy.dim, classes)
 
     def classify(self, x: Tensor) -> Tensor:
         """Logits (B, C) of vectors (B, T, D)."""

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from ops.nn.anatomy import Anatomy
 from ops.nn.encoder import Encoder
+from ops.nn.head import level_head
 from ops.nn.patches import Patches
 from ops.nn.pixels import Pixels
 from ops.nn.pooling import make_pooling
@@ -34,9 +35,7 @@ class ImageClassifier(nn.Module):
         self.positions = make_positions(anatomy.positions, anatomy.length, dim)
         self.dropout = nn.Dropout(anatomy.dropout)
         self.encoder = Encoder(anatomy)
-        self.head = nn.Linear(dim, classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = level_head(dim, classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (B, C) of images (B, height, width, channels) uint8."""

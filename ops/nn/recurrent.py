@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from ops.nn.head import level_head
+
 
 def lstm_step(x: Tensor, state: tuple[Tensor, Tensor], weights: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
     """One step of long short-term memory (Hochreiter and Schmidhuber, 1997; forget gate: Gers et al., 2000).
@@ -129,9 +131,7 @@ class RecurrentClassifier(nn.Module):
         self.encoder = RecurrentEncoder(cell, dim, hidden, layers, bidirectional, dropout)
         self.pooling = pooling
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(hidden * (2 if bidirectional else 1), classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = level_head(hidden * (2 if bidirectional else 1), classes)
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Logits (B, C).

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ops.nn.anatomy import Anatomy
 from ops.nn.encoder_classifier import EncoderClassifier
+from ops.nn.head import level_head
 from ops.nn.spec import RowSpec
 
 
@@ -44,9 +45,7 @@ class RowPerceptron(nn.Module):
             for before, width in pairwise(widths)
         ]
         self.layers = nn.Sequential(*parts)
-        self.head = nn.Linear(widths[-1], classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = level_head(widths[-1], classes)
 
     def hidden_matrices(self) -> set[str]:
         """Names of the weights between two layers, which Muon is for."""

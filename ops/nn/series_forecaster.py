@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ops.nn.anatomy import Anatomy
 from ops.nn.encoder import Encoder
+from ops.nn.head import level_head
 from ops.nn.positions import make_positions
 from ops.nn.spec import SeriesSpec
 
@@ -38,9 +39,7 @@ class SeriesForecaster(nn.Module):
         self.positions = make_positions(anatomy.positions, anatomy.length, dim)
         self.dropout = nn.Dropout(anatomy.dropout)
         self.encoder = Encoder(anatomy)
-        self.head = nn.Linear(patches * dim, outputs)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = level_head(patches * dim, outputs)
 
     def forward(self, steps: Tensor) -> Tensor:
         """(B, history, F) to (B, H), in the label's unit."""

@@ -11,6 +11,7 @@ from ops.nn.anatomy import Anatomy
 from ops.nn.bigrams import Bigrams
 from ops.nn.embedding import make_embedding
 from ops.nn.encoder import Encoder
+from ops.nn.head import level_head
 from ops.nn.norms import unit_rms
 from ops.nn.pooling import make_pooling
 from ops.nn.positions import make_positions
@@ -42,9 +43,7 @@ class TextClassifier(nn.Module):
         self.positions = make_positions(anatomy.positions, anatomy.length, dim)
         self.dropout = nn.Dropout(anatomy.dropout)
         self.encoder = Encoder(anatomy)
-        self.head = nn.Linear(dim, classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = level_head(dim, classes)
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Logits (B, C).

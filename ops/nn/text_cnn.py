@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ops.nn.convolution import Convolution
+from ops.nn.head import level_head
 
 
 class Windows(nn.Module):
@@ -52,9 +53,7 @@ class TextCnn(nn.Module):
         nn.init.uniform_(self.embedding.weight, -0.25, 0.25)  # the paper's
         self.encoder = Windows(dim, widths, filters)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(len(widths) * filters, classes)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        self.head = level_head(len(widths) * filters, classes)
 
     def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
         """Logits (B, C).

@@ -11,15 +11,13 @@ import pytest
 
 from ops.errors import BadData, CheckFailed
 from ops.evaluation.reports import asset_metadata, lead, read_report
-from ops.recipe import Recipe
 from ops.stages.cached import cached_rows
 from ops.stages.chain import stages
 from ops.stages.run import Built, build_stage
 from ops.stages.spec import ALL
 from ops.storage import Store
 from pipelines.plan import make_plan
-from pipelines.recipe import load
-from tests.chain import worlds
+from tests.chain.worlds import World
 from tests.series import HOURS, MONTHS, series_recipe, write_hours
 
 EVERYTHING = (
@@ -29,31 +27,22 @@ DATA = EVERYTHING[:-2]
 Places = dict[tuple[str, str], Built]
 
 
-class Series:
+def made(folder: Path, hours: int = HOURS, **overrides: Any) -> World:
     """A recipe over a series with a store of its own."""
-
-    def __init__(self, folder: Path, hours: int = HOURS, **overrides: Any) -> None:
-        self.path = series_recipe(folder, hours=hours, **overrides)
-        self.store = Store(folder / "store")
-
-    def recipe(self, *overrides: str) -> Recipe:
-        return load(str(self.path), overrides).recipe
-
-    def build(self, names: tuple[str, ...] = EVERYTHING, *overrides: str) -> Places:
-        return worlds.build(self.recipe(*overrides), self.store, names)
+    return World(series_recipe(folder, hours=hours, **overrides), Store(folder / "store"))
 
 
 @pytest.fixture(scope="module")
-def series(tmp_path_factory: pytest.TempPathFactory) -> Series:
-    return Series(tmp_path_factory.mktemp("series"))
+def series(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return made(tmp_path_factory.mktemp("series"))
 
 
 @pytest.fixture(scope="module")
-def built(series: Series) -> Places:
+def built(series: World) -> Places:
     return series.build()
 
 
-def test_the_chain_is_that_of_every_recipe_without_a_vocabulary(series: Series) -> None:
+def test_the_chain_is_that_of_every_recipe_without_a_vocabulary(series: World) -> None:
     assert tuple(stage.name for stage in stages(series.recipe())) == EVERYTHING
 
 
@@ -122,11 +111,11 @@ def test_the_report_says_what_metrics_and_manifest_say(built: Places) -> None:
 
 
 def test_the_same_again_is_the_same_to_the_byte(built: Places, tmp_path: Path) -> None:
-    again = Series(tmp_path).build(EVERYTHING[:-1])
+    again = made(tmp_path).build(EVERYTHING[:-1])
     assert all(again[place].version.digest == built[place].version.digest for place in again)
 
 
-def test_two_processes_train_and_judge_together(built: Places, series: Series) -> None:
+def test_two_processes_train_and_judge_together(built: Places, series: World) -> None:
     alone = built["model", ALL].version.manifest.facts["valid"]
     both = series.build(("model",), "launch.processes=2")["model", ALL].version.manifest.facts["valid"]
     assert both["persistence_mae"] == pytest.approx(alone["persistence_mae"], rel=1e-9)
@@ -137,7 +126,7 @@ def test_two_processes_train_and_judge_together(built: Places, series: Series) -
 def test_a_month_that_comes_is_planned_and_built_and_leaves_the_others(tmp_path: Path) -> None:
     """April is empty at first: nothing of it is judged, so that the splits must lie before it."""
     earlier = {"split": {"valid_from": "2020-02-15", "test_from": "2020-03-01"}}
-    world = Series(tmp_path, HOURS - 30 * 24, **earlier)
+    world = made(tmp_path, HOURS - 30 * 24, **earlier)
     before = world.build(DATA)
     assert before["token_cache", "2020-04"].version.manifest.facts["elements"] == 0
     write_hours(tmp_path / "dust.csv")
@@ -157,12 +146,12 @@ def test_a_month_that_comes_is_planned_and_built_and_leaves_the_others(tmp_path:
 
 
 def test_a_model_that_is_no_nearer_than_persistence_is_stopped(tmp_path: Path) -> None:
-    world = Series(tmp_path, training={"steps": 1, "learning_rate": 1e-6}, task={"horizon": 1})
+    world = made(tmp_path, training={"steps": 1, "learning_rate": 1e-6}, task={"horizon": 1})
     with pytest.raises(CheckFailed, match=r"mean absolute error on the validation rows is .*, that of persistence"):
         world.build()
 
 
 def test_a_split_without_rows_is_said_before_training(tmp_path: Path) -> None:
-    world = Series(tmp_path)
+    world = made(tmp_path)
     with pytest.raises(BadData, match="the test split has no row"):
         world.build(DATA, "split.test_from='2021-01-01'")

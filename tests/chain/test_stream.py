@@ -16,7 +16,6 @@ import pytest
 from ops.errors import CheckFailed, ConfigError
 from ops.evaluation.language.schema import LanguageReport
 from ops.evaluation.reports import asset_metadata, lead, markdown, read_report
-from ops.recipe import Recipe
 from ops.stages.cached import cached_rows
 from ops.stages.chain import stages
 from ops.stages.run import Built
@@ -25,7 +24,7 @@ from ops.storage import Store
 from ops.training.generate import load_writer, tokens
 from ops.training.sampling import Sampling
 from pipelines.recipe import load
-from tests.chain import worlds
+from tests.chain.worlds import World
 from tests.streams import stream_recipe, verse
 
 EVERYTHING = (
@@ -34,23 +33,14 @@ EVERYTHING = (
 Places = dict[tuple[str, str], Built]
 
 
-class World:
+def made(folder: Path, **overrides: Any) -> World:
     """A recipe over one long text with a store of its own."""
-
-    def __init__(self, folder: Path, **overrides: Any) -> None:
-        self.path = stream_recipe(folder, **overrides)
-        self.store = Store(folder / "store")
-
-    def recipe(self, *overrides: str) -> Recipe:
-        return load(str(self.path), overrides).recipe
-
-    def build(self, names: tuple[str, ...] = EVERYTHING, *overrides: str) -> Places:
-        return worlds.build(self.recipe(*overrides), self.store, names)
+    return World(stream_recipe(folder, **overrides), Store(folder / "store"))
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    return World(tmp_path_factory.mktemp("verse"))
+    return made(tmp_path_factory.mktemp("verse"))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +110,7 @@ def test_the_model_writes_the_same_with_and_without_a_cache(built: Places) -> No
 
 
 def test_the_same_again_is_the_same_to_the_byte_and_processes_share_the_work(built: Places, tmp_path: Path) -> None:
-    again = World(tmp_path)
+    again = made(tmp_path)
     same = again.build(EVERYTHING[:-1])
     assert all(same[place].version.digest == built[place].version.digest for place in same)
     both = again.build(("model",), "launch.processes=2")["model", ALL].version.manifest.facts["valid"]
@@ -131,7 +121,7 @@ def test_the_same_again_is_the_same_to_the_byte_and_processes_share_the_work(bui
 def test_texts_are_one_stream_across_their_ends(tmp_path: Path) -> None:
     (tmp_path / "lines").mkdir()
     path = {"source": {"per": "line"}, "cleaning": [], "split": {"position": None}, "task": {"across": True}}
-    world = World(tmp_path, **path)
+    world = made(tmp_path, **path)
     built = world.build(EVERYTHING[:6])
     cache = built["token_cache", ALL].version
     index = cached_rows(cache)
@@ -160,7 +150,7 @@ def test_what_a_stream_cannot_have_is_named(tmp_path: Path) -> None:
 
 
 def test_only_a_language_model_with_its_own_vocabulary_writes(built: Places, tmp_path: Path) -> None:
-    other = World(tmp_path, tokenizer={"vocabulary": 12}).build(EVERYTHING[:5])
+    other = made(tmp_path, tokenizer={"vocabulary": 12}).build(EVERYTHING[:5])
     with pytest.raises(CheckFailed, match="not the one that the model was trained with"):
         load_writer(built["model", ALL].version, other["tokenizer", ALL].version)
 

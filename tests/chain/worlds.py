@@ -43,6 +43,11 @@ class World:
         assert version is not None, f"{stage}[{partition}] is not built"
         return version
 
+    def build(self, names: Collection[str] | None = None, *overrides: str) -> dict[Place, Built]:
+        """Build the named stages of its recipe, all by default, with some keys said otherwise."""
+        recipe = self.recipe(*overrides)
+        return build(recipe, self.store, [stage.name for stage in stages(recipe)] if names is None else names)
+
     def every(self, stage: str) -> dict[str, Version]:
         return {key: self.version(stage, key) for key in self.recipe().partition_keys()}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from typing import Any
 
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 
@@ -43,6 +44,15 @@ class Page(HTMLParser):
         self.texts.append(data)
         if self._figure is not None:
             self.figures.append((*self._figure, data))
+
+    def agrees_with(self, data: Any) -> None:
+        """Fail unless there are figures, each with the value that the data has at its path."""
+        assert self.figures, "no figure is marked up"
+        for place, value, _ in self.figures:
+            found = data
+            for key in place.split("."):
+                found = found[int(key)] if isinstance(found, list) else found[key]
+            assert str(found) == value, place
 
     def text(self) -> str:
         """All text of the page, white space folded."""

@@ -9,20 +9,10 @@ import torch
 from torch import nn
 
 from ops.training.descent import Adam, Descent, Sgd
+from tests.ops.training.weights import set_gradients, weights
 
 SHAPES = ((3, 4), (5,), (2, 3, 2))
 ADAM = {"lr": 0.01, "betas": (0.9, 0.98), "eps": 1e-8, "weight_decay": 0.1}
-
-
-def weights() -> list[nn.Parameter]:
-    source = torch.Generator().manual_seed(0)
-    return [nn.Parameter(torch.randn(shape, generator=source)) for shape in SHAPES]
-
-
-def set_gradients(params: list[nn.Parameter], number: int) -> None:
-    source = torch.Generator().manual_seed(number)
-    for param in params:
-        param.grad = torch.randn(param.shape, generator=source)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +25,7 @@ def set_gradients(params: list[nn.Parameter], number: int) -> None:
     ],
 )
 def test_they_are_torchs_to_the_bit(ours: Any, theirs: Any, settings: dict[str, Any]) -> None:
-    mine, other = weights(), weights()
+    mine, other = weights(SHAPES), weights(SHAPES)
     full = {"weight_decay": 0.0, **settings}
     one: Descent = ours([{"params": mine[:2]}, {"params": mine[2:], "lr": 0.02}], full)
     groups = [{"params": other[:2]}, {"params": other[2:], "lr": 0.02}]
@@ -62,7 +52,7 @@ def test_adam_is_the_papers() -> None:
 
 
 def test_weights_without_gradients_stay_and_gradients_are_forgotten() -> None:
-    params = weights()
+    params = weights(SHAPES)
     optimizer = Adam([{"params": params}], decoupled=True, **ADAM)
     set_gradients(params, 0)
     params[1].grad = None

@@ -6,23 +6,13 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ops.training.muon import Muon, orthogonal
+from tests.ops.training.weights import set_gradients, weights
 
 SHAPES = ((8, 8), (8, 8), (24, 8), (8, 24), (6, 3), (8, 8))
 
 
-def weights() -> list[nn.Parameter]:
-    source = torch.Generator().manual_seed(0)
-    return [nn.Parameter(torch.randn(shape, generator=source)) for shape in SHAPES]
-
-
-def set_gradients(params: list[nn.Parameter], number: int) -> None:
-    source = torch.Generator().manual_seed(number)
-    for param in params:
-        param.grad = torch.randn(param.shape, generator=source)
-
-
 def test_it_is_torchs_muon() -> None:
-    ours, theirs = weights(), weights()
+    ours, theirs = weights(SHAPES), weights(SHAPES)
     mine = Muon(ours, lr=0.02, momentum=0.9, weight_decay=0.3)
     other = torch.optim.Muon(theirs, lr=0.02, momentum=0.9, weight_decay=0.3)
     for number in range(5):
@@ -62,7 +52,7 @@ def test_a_convolution_counts_as_a_matrix() -> None:
 
 
 def test_weights_without_gradients_stay() -> None:
-    params = weights()
+    params = weights(SHAPES)
     before = params[0].detach().clone()
     optimizer = Muon(params, lr=0.1, weight_decay=1.0)
     optimizer.step()
@@ -78,7 +68,7 @@ def test_vectors_are_refused() -> None:
 
 
 def test_operations_are_those_that_torch_counts() -> None:
-    params = weights()
+    params = weights(SHAPES)
     optimizer = Muon(params, lr=0.1)
     set_gradients(params, 0)
     with FlopCounterMode(display=False) as counter:
