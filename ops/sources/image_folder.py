@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar, Literal
 
-import polars as pl
 from pydantic import PositiveInt
 
 from ops.sources.base import Modality
 from ops.sources.images import look
-from ops.sources.rejects import Reject
-from ops.sources.tree import ClassTreeSource, extension
+from ops.sources.tree import ClassTreeSource
 
 
 class ImageFolder(ClassTreeSource):
@@ -23,6 +20,7 @@ class ImageFolder(ClassTreeSource):
     """
 
     modality: ClassVar[Modality] = "image"
+    content: ClassVar[str] = "image"
 
     kind: Literal["image_folder"] = "image_folder"
     """A folder of images by class."""
@@ -31,20 +29,6 @@ class ImageFolder(ClassTreeSource):
     wrong_extension: Literal["reject", "keep"] = "reject"
     """Whether an image whose extension names another format is rejected or kept."""
 
-    @property
-    def columns(self) -> dict[str, pl.DataType]:
-        """The encoded image and its class."""
-        return {"image": pl.Binary(), **self.named}
-
-    def rows(self) -> Iterator[dict[str, object] | Reject]:
-        """Yield all images, in the order of their names."""
-        for leaf in self.leaves():
-            labels = leaf.reject or self.labels(leaf)
-            if isinstance(labels, Reject):
-                yield labels
-                continue
-            seen = look(leaf.data, extension(leaf.inner), self.max_pixels, self.wrong_extension)
-            if seen.fault is not None:
-                yield Reject(leaf.name, None, None, *seen.fault, leaf.data[:256])
-            else:
-                yield {"image": leaf.data, **labels, "file": leaf.name}
+    def fault(self, data: bytes, ending: str) -> tuple[str, str] | None:
+        """What is wrong with an image; see `ClassTreeSource.fault`."""
+        return look(data, ending, self.max_pixels, self.wrong_extension).fault

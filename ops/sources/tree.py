@@ -186,7 +186,12 @@ class TreeSource(Source):
 
 
 class ClassTreeSource(TreeSource):
-    """Base of the folders whose files have a class: by the folder that they lie in, or by their name."""
+    """Base of the folders whose files have a class: by the folder that they lie in, or by their name.
+
+    A subclass adds its kind, the column that a file's bytes are in (`content`) and `fault`.
+    """
+
+    content: ClassVar[str]
 
     pattern: str | None = None
     r"""Regular expression on the file's name within the folder, whose named groups become columns; one is `label`
@@ -215,6 +220,28 @@ class ClassTreeSource(TreeSource):
         """The columns that come from names."""
         names = re.compile(self.pattern).groupindex if self.pattern is not None else {"label": 1}
         return {name: pl.String() for name in sorted(names, key=lambda name: names[name])}
+
+    @property
+    def columns(self) -> dict[str, pl.DataType]:
+        """The encoded file, and the columns that its name gives."""
+        return {self.content: pl.Binary(), **self.named}
+
+    def rows(self) -> Iterator[dict[str, object] | Reject]:
+        """Yield all files, in the order of their names."""
+        for leaf in self.leaves():
+            labels = leaf.reject or self.labels(leaf)
+            if isinstance(labels, Reject):
+                yield labels
+                continue
+            fault = self.fault(leaf.data, extension(leaf.inner))
+            if fault is not None:
+                yield Reject(leaf.name, None, None, *fault, leaf.data[:256])
+            else:
+                yield {self.content: leaf.data, **labels, "file": leaf.name}
+
+    def fault(self, data: bytes, ending: str) -> tuple[str, str] | None:
+        """Why a file with such an extension is a reject, and what is wrong with it; nothing where it is none."""
+        raise TypeError(f"{type(self).__name__} has no fault")
 
     def labels(self, leaf: Leaf) -> dict[str, object] | Reject:
         """The columns that a file's name gives, or the reject."""

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
 from typing import ClassVar, Literal, NamedTuple
 
-import polars as pl
 from pydantic import PositiveFloat
 
 from ops.sources.base import Modality
-from ops.sources.rejects import Reject
-from ops.sources.tree import ClassTreeSource, extension
+from ops.sources.tree import ClassTreeSource
 
 PCM, EXTENSIBLE = 1, 0xFFFE
 PCM_GUID = bytes.fromhex("0100000000001000800000aa00389b71")
@@ -34,31 +31,15 @@ class WavFolder(ClassTreeSource):
     """
 
     modality: ClassVar[Modality] = "sound"
+    content: ClassVar[str] = "sound"
 
     kind: Literal["wav_folder"] = "wav_folder"
     """A folder of WAV files by class."""
     max_seconds: PositiveFloat = 600.0
     """Longest recording in seconds."""
 
-    @property
-    def columns(self) -> dict[str, pl.DataType]:
-        """The encoded recording, and the columns that its name gives."""
-        return {"sound": pl.Binary(), **self.named}
-
-    def rows(self) -> Iterator[dict[str, object] | Reject]:
-        """Yield all recordings."""
-        for leaf in self.leaves():
-            labels = leaf.reject or self.labels(leaf)
-            if isinstance(labels, Reject):
-                yield labels
-                continue
-            fault = self._fault(leaf.data, extension(leaf.inner))
-            if fault is not None:
-                yield Reject(leaf.name, None, None, *fault, leaf.data[:256])
-            else:
-                yield {"sound": leaf.data, **labels, "file": leaf.name}
-
-    def _fault(self, data: bytes, ending: str) -> tuple[str, str] | None:
+    def fault(self, data: bytes, ending: str) -> tuple[str, str] | None:
+        """What is wrong with a recording; see `ClassTreeSource.fault`."""
         try:
             wave = read_header(data)
         except ValueError as error:

@@ -60,23 +60,14 @@ def image_run(folder: Path, training: dict[str, Any] | None = None, **settings: 
         pixels[:, :3] += 120 * label
         pixels[:, 3:] += 120 * (1 - label)
         examples.append((pixels.ravel().tolist(), label, ("train", "train", "train", "valid", "test")[row % 5], 0))
-    run = {
+    told = {
         "task": {"kind": "image_classification", "input": "image", "label": "label"},
         "model": {"kind": "vision_transformer", "patch": 2, "dim": 8, "depth": 1, "heads": 2, "dropout": 0.0},
-        "training": {**SETTINGS, **(training or {})},
-        "seed": 3,
         "classes": ["right", "left"],
         "inputs": [write_cache(folder / "cache" / "a", examples, "u1")],
         "input": {"kind": "image", "height": 4, "width": 6, "channels": 1},
-        "work": str(folder / "work"),
-        "world_size": 1,
-        "resume": True,
-        **settings,
     }
-    path = folder / "work" / "run.json"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(json.dumps(run))
-    return path
+    return _written(folder, training, {**told, **settings})
 
 
 def text_run(folder: Path, training: dict[str, Any] | None = None, **settings: Any) -> Path:
@@ -91,18 +82,25 @@ def text_run(folder: Path, training: dict[str, Any] | None = None, **settings: A
             values = [label, label, *words.tolist(), label]
             examples.append((values, label, ("train", "train", "train", "valid", "test")[row % 5], 0))
         inputs.append(write_cache(folder / "cache" / part, examples, "<u2"))
-    run = {
+    told = {
         "task": {"kind": "text_classification", "input": "text", "label": "label"},
         "model": {"kind": "transformer_encoder", "dim": 8, "depth": 1, "heads": 2, "dropout": 0.1},
-        "training": {**SETTINGS, **(training or {})},
-        "seed": 3,
         "classes": ["x", "y", "z"],
         "inputs": inputs,
         "input": {"kind": "text", "vocabulary": 12, "max_length": 12, "pad": 0},
+    }
+    return _written(folder, training, {**told, **settings})
+
+
+def _written(folder: Path, training: dict[str, Any] | None, told: dict[str, Any]) -> Path:
+    """The run.json of what is told, with how tiny runs are trained."""
+    run = {
+        "training": {**SETTINGS, **(training or {})},
+        "seed": 3,
         "work": str(folder / "work"),
         "world_size": 1,
         "resume": True,
-        **settings,
+        **told,
     }
     path = folder / "work" / "run.json"
     path.parent.mkdir(exist_ok=True)
