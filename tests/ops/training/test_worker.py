@@ -385,3 +385,19 @@ def test_a_plain_run_imports_nothing_heavy(tmp_path: Path, expected: dict[str, s
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "0 []"
     assert hashes(run) == expected
+
+
+def test_what_is_imported_is_not_searched_for_garbage(tmp_path: Path) -> None:
+    """At the first step there is a search again, but all that was imported has been through none."""
+    script = (
+        "import gc, logging, runpy; seen = []\n"
+        "def searches(): return gc.get_stats()[2]['collections']\n"
+        "class Told(logging.Handler):\n"
+        "    def emit(self, record):\n"
+        "        seen.append((gc.isenabled(), gc.get_freeze_count() > 100_000, searches() - before))\n"
+        "logging.getLogger('satiety.training').addHandler(Told()); before = searches()\n"
+        "runpy.run_module('ops.training.worker', run_name='__main__', alter_sys=True); print(seen[0])"
+    )
+    command = [sys.executable, "-c", script, str(text_run(tmp_path, {"steps": 1, "log_every": 1}))]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "(True, True, 0)"
