@@ -11,7 +11,9 @@ from ops.config import Config
 
 WATTS_PER_CORE = 12.0
 WATTS_PER_GIGABYTE = 0.3725
+WATTS_PER_GPU = 200.0
 ESTIMATE = f"CPU-seconds x {WATTS_PER_CORE:g} W + wall seconds x peak GB x {WATTS_PER_GIGABYTE:g} W"
+GPU_ESTIMATE = f"GPU-seconds x {WATTS_PER_GPU:g} W"
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z")
 
@@ -47,6 +49,9 @@ class Cost(Config):
     wall_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """Time from start to end, in seconds."""
 
+    gpu_seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    """Time in which GPUs were held, added up over them, in seconds."""
+
     peak_bytes: int | None = Field(default=None, ge=0)
     """Largest resident memory of the process (the sum over ranks), in bytes."""
 
@@ -72,6 +77,11 @@ def estimate_energy(cpu_seconds: float, wall_seconds: float, peak_bytes: int) ->
     """
     memory = wall_seconds * peak_bytes / 1e9 * WATTS_PER_GIGABYTE
     return Energy(joules=cpu_seconds * WATTS_PER_CORE + memory, method="estimated", how=ESTIMATE)
+
+
+def estimate_gpu_energy(gpu_seconds: float) -> float:
+    """Joules of GPUs that nobody counted: 200 W for each second, of a GPU of unknown make at work."""
+    return gpu_seconds * WATTS_PER_GPU
 
 
 def si(value: float, unit: str = "", digits: int = 3) -> str:

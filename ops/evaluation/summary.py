@@ -177,13 +177,15 @@ def flow_rows(report: Any) -> list[tuple[str, ...]]:
 def cost_rows(report: Any) -> list[tuple[str, ...]]:
     """What each system took, in words."""
     costs = [row.cost for row in report.costs]
-    units = (
+    gpus = [("GPU time", "s", [cost.gpu_seconds for cost in costs])] if any(cost.gpu_seconds for cost in costs) else []
+    units = [
         ("Parameters", "", [cost.parameters for cost in costs]),
         ("Operations", "FLOP", [cost.flops for cost in costs]),
         ("CPU-seconds", "", [cost.cpu_seconds for cost in costs]),
         ("Wall time", "s", [cost.wall_seconds for cost in costs]),
+        *gpus,
         ("Peak memory", "B", [cost.peak_bytes for cost in costs]),
-    )
+    ]
     rows = [(name, *("-" if v is None else si(v, unit) for v in values)) for name, unit, values in units]
     energy = [f"{si(c.energy.joules, 'J')} ({c.energy.method})" if c.energy else "-" for c in costs]
     shares = (

@@ -272,7 +272,7 @@ def _with_search(build: Build, cost: Cost) -> Cost:
 
 def _with(cost: Cost, search: Mapping[str, Any]) -> Cost:
     """The cost of both together."""
-    added = {"cpu_seconds": "cpu_s", "wall_seconds": "wall_s", "flops": "flops"}
+    added = {"cpu_seconds": "cpu_s", "wall_seconds": "wall_s", "gpu_seconds": "gpu_s", "flops": "flops"}
     counted = {name: getattr(cost, name) for name in added if getattr(cost, name) is not None}
     more: dict[str, Any] = {name: value + float(search.get(added[name], 0.0)) for name, value in counted.items()}
     if cost.energy is not None:
@@ -289,6 +289,7 @@ def _cost(measured: dict[str, Any]) -> Cost:
         flops_how=measured.get("flops_how", "") if measured.get("flops") is not None else "",
         cpu_seconds=measured.get("cpu_s"),
         wall_seconds=measured.get("wall_s"),
+        gpu_seconds=measured.get("gpu_s"),
         peak_bytes=measured.get("peak_rss_bytes"),
         energy=Energy(**energy) if energy else None,
         flops_by_torch=measured.get("flops_by_torch"),

@@ -24,7 +24,7 @@ from ops.stages.spec import ALL, Build, Services, Stage
 from ops.storage import Counts, Output, Store, Version
 from ops.storage.files import write_file
 
-SPENT = ("cpu_s", "wall_s", "flops", "examples", "joules")
+SPENT = ("cpu_s", "wall_s", "gpu_s", "flops", "examples", "joules")
 """What a training counts, and a search adds up; its own costs beside them are small."""
 
 NOTHING = dict.fromkeys(SPENT, 0.0)

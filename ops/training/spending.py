@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
-from ops.evaluation.cost import Energy, estimate_energy
+from ops.evaluation.cost import GPU_ESTIMATE, Energy, estimate_energy, estimate_gpu_energy
 from ops.evaluation.measure import Meter
 from ops.training.distributed import Group
+from ops.training.gpu_energy import gpu_energy, spent
 
 FLOPS_HOW = (
     "matrix products counted in closed form, padding included, the optimiser's too; "
@@ -49,6 +50,7 @@ class Spending:
         """
         self._group, self._helpers, self._helped = group, helpers, 0.0
         self._sum = dict(before or _NOTHING)
+        self._on_gpu, self._gpu_energy = group.device.type == "cuda", gpu_energy(group.device)
         self._flops = self._model_flops = self._examples = 0
         self._seconds: dict[Activity, float] = dict.fromkeys(ACTIVITIES, 0.0)
         self._running = False
@@ -87,28 +89,30 @@ class Spending:
     def lap(self) -> dict[str, Any]:
         """Everything so far, of all processes; each of them must call this at the same step."""
         self._stack.close()
-        spent = self._meter.cost()
-        energy = spent.energy
+        found = self._meter.cost()
+        energy = found.energy
         measured = energy.joules if energy is not None and energy.method == "measured" else None
         helped, helpers_peak = self._helpers()
         lap = {
-            "cpu_s": (spent.cpu_seconds or 0.0) + self._early[0] + helped - self._helped,
-            "wall_s": (spent.wall_seconds or 0.0) + self._early[1],
-            "peak": (spent.peak_bytes or 0) + helpers_peak,
+            "cpu_s": (found.cpu_seconds or 0.0) + self._early[0] + helped - self._helped,
+            "wall_s": (found.wall_seconds or 0.0) + self._early[1],
+            "peak": (found.peak_bytes or 0) + helpers_peak,
             "joules": measured if self._group.local_rank == 0 else 0.0,  # the counter is of the whole machine
+            "gpu_joules": spent(self._gpu_before, self._gpu_energy()) if self._on_gpu else 0.0,
             "flops": self._flops,
             "model_flops": self._model_flops,
             "examples": self._examples,
             **{f"{what}_s": seconds for what, seconds in self._seconds.items()},
         }
+        # A process has its GPU for itself as long as it runs.
+        lap["gpu_s"] = lap["wall_s"] if self._on_gpu else 0.0
         laps = [json.loads(part) for part in self._group.gather(json.dumps(lap).encode())]
-        joules = [part["joules"] for part in laps]
-        known = self._sum["joules"] is not None and None not in joules
         self._sum |= {
             "cpu_s": round(self._sum["cpu_s"] + sum(part["cpu_s"] for part in laps), 3),
             "wall_s": round(self._sum["wall_s"] + max(part["wall_s"] for part in laps), 3),
             "peak_rss_bytes": max(self._sum["peak_rss_bytes"], sum(part["peak"] for part in laps)),
-            "joules": round(self._sum["joules"] + sum(joules), 1) if known else None,
+            "gpu_s": round(self._sum["gpu_s"] + sum(part["gpu_s"] for part in laps), 3),
+            **{name: _sum_of([self._sum[name], *(part[name] for part in laps)]) for name in _JOULES},
             **{name: self._sum[name] + sum(part[name] for part in laps) for name in _COUNTS},
             # Of the mean process: what is waited for in all of them at once is waited for once.
             **{name: round(self._sum[name] + sum(part[name] for part in laps) / len(laps), 6) for name in _TIMES},
@@ -119,19 +123,27 @@ class Spending:
         return dict(self._sum)
 
     def _start(self) -> None:
-        self._began = time.perf_counter()
+        self._began, self._gpu_before = time.perf_counter(), self._gpu_energy()
         self._stack = ExitStack()
         self._meter = self._stack.enter_context(Meter())
 
 
+def _sum_of(joules: list[float | None]) -> float | None:
+    """All of them together; None where one is unknown."""
+    known = [each for each in joules if each is not None]
+    return round(sum(known), 1) if len(known) == len(joules) else None
+
+
 _COUNTS = ("flops", "model_flops", "examples")
+_JOULES = ("joules", "gpu_joules")
 _TIMES = tuple(f"{what}_s" for what in ACTIVITIES)
 _NOTHING: dict[str, Any] = {
     "cpu_s": 0.0,
     "wall_s": 0.0,
     "startup_s": 0.0,
     "peak_rss_bytes": 0,
-    "joules": 0.0,
+    "gpu_s": 0.0,
+    **dict.fromkeys(_JOULES, 0.0),
     **dict.fromkeys(_COUNTS, 0),
     **dict.fromkeys(_TIMES, 0.0),
 }
@@ -151,15 +163,9 @@ def report(total: dict[str, Any], parameters: int, world: int, peak: float, coun
         The figures; `utilisation` is the model's operations over those that the processes could have done while they
         computed (model FLOPs utilisation; Chowdhery et al., 2022).
     """
-    if total["joules"] is None:
-        energy = estimate_energy(total["cpu_s"], total["wall_s"], total["peak_rss_bytes"])
-    else:
-        energy = Energy(
-            joules=total["joules"], method="measured", how="RAPL package counters of the whole machine, while training"
-        )
     busy = sum(total[name] for name in _TIMES)
     could = total["computing_s"] * peak * world
-    figures = {key: value for key, value in total.items() if key not in ("joules", "model_flops")}
+    figures = {key: value for key, value in total.items() if key not in (*_JOULES, "model_flops")}
     return {
         **figures,
         "flops_how": FLOPS_HOW,
@@ -169,5 +175,25 @@ def report(total: dict[str, Any], parameters: int, world: int, peak: float, coun
         "waiting_share": round(total["waiting_s"] / busy, 4) if busy else None,
         "parameters": parameters,
         "processes": world,
-        "energy": energy.model_copy(update={"joules": round(energy.joules, 1)}).model_dump(mode="json"),
+        "energy": _energy(total).model_dump(mode="json"),
     }
+
+
+def _energy(total: dict[str, Any]) -> Energy:
+    """Of processor and memory, and of the GPUs where there were such: measured if all of it is."""
+    parts = []
+    if total["joules"] is None:
+        estimate = estimate_energy(total["cpu_s"], total["wall_s"], total["peak_rss_bytes"])
+        parts.append((estimate.joules, False, estimate.how))
+    else:
+        parts.append((total["joules"], True, "RAPL package counters of the whole machine, while training"))
+    if total["gpu_s"] and total["gpu_joules"] is None:
+        parts.append((estimate_gpu_energy(total["gpu_s"]), False, GPU_ESTIMATE))
+    elif total["gpu_s"]:
+        parts.append((total["gpu_joules"], True, f"{total['gpu_joules']:.1f} J by the counters of the GPUs (NVML)"))
+    measured = all(known for _, known, _ in parts)
+    return Energy(
+        joules=round(sum(joules for joules, _, _ in parts), 1),
+        method="measured" if measured else "estimated",
+        how=", and ".join(how for _, _, how in parts),
+    )

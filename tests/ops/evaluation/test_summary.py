@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from ops.evaluation.summary import asset_metadata, markdown, terminal
+from ops.evaluation.cost import Cost
+from ops.evaluation.html import render
+from ops.evaluation.summary import asset_metadata, cost_rows, markdown, terminal
 from tests.ops.evaluation.example import text_report
 from tests.ops.evaluation.test_html import hostile_report
 
@@ -60,3 +62,10 @@ def test_terminal_lines_are_plain_and_aligned() -> None:
     assert len({len(row) for row in table}) == 1
     assert table[1].split()[:2] == ["Model", f"{report.scores[0].accuracy.value:.3f}"]
     assert not set(terminal(hostile_report())) & {"\x1b", "\x00", "\u202e"}
+
+
+def test_gpu_time_is_told_where_gpus_were_held() -> None:
+    held = text_report(model_cost=Cost(cpu_seconds=1.0, gpu_seconds=12.5))
+    assert ("GPU time", "12.5 s", "-") in cost_rows(held) and "GPU time" in render(held)
+    without = text_report(model_cost=Cost(cpu_seconds=1.0, gpu_seconds=0.0))
+    assert "GPU time" not in markdown(without) and "GPU time" not in render(without)
