@@ -74,7 +74,10 @@ def training_ids(part: CacheInput) -> pa.ChunkedArray:
     This imports pyarrow's functions: a tenth of a second, which runs without changes are spared.
     """
     chosen = _split_numbers(_table(checked(part, INDEX))["split"]) == 0
-    return _table(checked(part, IDS))["id"].cast(pa.large_string()).filter(pa.array(chosen))
+    # `pa.array` imports pandas.
+    bits = pa.py_buffer(np.packbits(chosen, bitorder="little"))
+    mask = pa.Array.from_buffers(pa.bool_(), len(chosen), [None, bits])
+    return _table(checked(part, IDS))["id"].cast(pa.large_string()).filter(mask)
 
 
 def training_originals(part: CacheInput) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:

@@ -9,6 +9,8 @@ import base64
 import io
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -156,7 +158,10 @@ def test_what_cannot_be_is_said_before_anything_runs(tmp_path: Path) -> None:
             load(str(maker(tmp_path / str(number), **changes)), ())
 
 
-@pytest.fixture(scope="module", params=list(MAKERS))
+KINDS = [pytest.param(name, marks=[pytest.mark.slow] if name == "spectrograms" else []) for name in MAKERS]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(request.param, tmp_path_factory.mktemp(request.param))
 
@@ -253,6 +258,21 @@ def test_the_report_shows_rows_beside_what_training_saw(made: Made) -> None:
         assert np.array_equal(np.asarray(shown)[: top.height - 4, : top.width], np.asarray(top)[: top.height - 4])
 
 
+@pytest.mark.slow
+def test_training_imports_nothing_heavy(made: Made, tmp_path: Path) -> None:
+    run = json.loads(made.runs[0].read_text())
+    run["training"] |= {"steps": 4, "loader": {"kind": "threads", "workers": 1}}
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps({**run, "work": str(tmp_path)}))
+    script = (
+        "import sys; from ops.training.worker import main; code = main(sys.argv[1:]); "
+        "print(code, [m for m in ('dagster', 'mlflow', 'polars', 'pandas', 'sklearn') if m in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "0 []"
+
+
+@pytest.mark.slow
 def test_a_run_killed_within_an_epoch_goes_on_with_the_same_bytes(made: Made, tmp_path: Path) -> None:
     run = json.loads(made.runs[0].read_text())
     run["training"] |= {"steps": 14, "checkpoint_every": 3}

@@ -14,7 +14,7 @@ from ops.augmentation.draws import as_seeds, uniforms
 from ops.augmentation.eda import Eda
 from ops.augmentation.word_dropout import WordDropout
 from ops.augmentation.word_swap import WordSwap
-from ops.augmentation.words import Rows, TextChange, inserted
+from ops.augmentation.words import Rows, TextChange, inserted, words_of
 from ops.steps import Facts
 
 WORDS = st.sampled_from(["a", "bb", "ä", "中", "d!"])
@@ -38,6 +38,11 @@ def test_dropout_leaves_words_in_order(texts: list[str | None], rate: float) -> 
         rest = iter(words(before))
         assert all(word in rest for word in words(after))  # a subsequence
         assert bool(words(after)) == bool(words(before))
+
+
+@given(st.text(st.sampled_from("ab\u00e9\t\n\x0b\x1c\x1f\x85\xa0\u1680\u180e\u2003\u200b\u2028\u3000 ")))
+def test_words_end_at_the_white_space_of_unicode(text: str) -> None:
+    assert words_of(text) == pl.Series([text]).str.extract_all(r"\S+").to_list()[0]  # as regexes in Rust have it
 
 
 @given(TEXTS, RATES)

@@ -172,6 +172,32 @@ def test_the_page_says_which_rows_taught_what() -> None:
     assert "CPU seconds" in said
 
 
+def test_rows_of_a_table_stand_above_their_copies_with_what_has_changed_marked(tmp_path: Path) -> None:
+    name = HOSTILE[0]
+    table = pl.DataFrame(
+        {
+            "id": ["a", "b", "a+1", "b+1"],
+            name: [1.0, 2.0, 1.25, 2.0],
+            "plain": [0.5, 0.5, 0.5, 0.5 + 1e-9],
+            "label": pl.Series([0, 1, 0, 1], dtype=pl.Int32),
+            "copy": pl.Series([0, 0, 1, 1], dtype=pl.Int32),
+            "split": ["train"] * 4,
+        }
+    )
+    sheet = contact_sheet(stored(tmp_path, table, 2), "", "table", ["jitter"], columns=[name, "plain"])
+    assert sheet is not None and sheet.columns == [name, "plain"]
+    assert sheet.rows == [
+        SheetRow(id="a", cells=[["1", "0.5"], ["1.25", "0.5"]], changed=[[True, False]]),
+        SheetRow(id="b", cells=[["2", "0.5"], ["2", "0.5"]], changed=[[False, True]]),
+    ]
+    shown = render(text_report(contact_sheet=sheet))
+    assert shown.count("<mark>") == 2 and "<mark>1.25</mark>" in shown and "<script>alert" not in shown
+    page = Page(shown)
+    assert "copy 1" in page.text() and ("contact_sheet.copies", "1", "1") in page.figures
+    markdown = sheet_markdown(sheet)
+    assert r"1.25 \*" in markdown and "<script" not in markdown and "what is changed has a star" in markdown
+
+
 def test_a_picture_is_in_the_page_and_in_the_markdown() -> None:
     uri, width, height = picture([[np.zeros((4, 4, 1), np.uint8)] * 2])
     rows = [SheetRow(id="a/1")]
