@@ -118,14 +118,21 @@ def left_out(run: Path) -> list[int]:
     return [line["step"] for line in records(run) if "left_out" in line]
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "zero1", pytest.param("fsdp", marks=pytest.mark.slow)])
+SPOILT = [("ddp", 1), ("zero1", 2)]
+SLOW = [("fsdp", 2), ("pipeline", 2), ("local_sgd", 2), ("parameter_server", 3)]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "world"), [*SPOILT, *(pytest.param(*each, marks=pytest.mark.slow) for each in SLOW)]
+)
 def test_from_a_checkpoint_that_is_spoilt_it_goes_back_to_the_one_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, strategy: str, world: int
 ) -> None:
     """The sixth update spoils what the checkpoint of step 6 keeps: no batch after it helps, leaving it out does."""
     spoil(monkeypatch, tmp_path)
-    world = 1 if strategy == "ddp" else 2
-    run = text_run(tmp_path, {**BAD, "steps": 14, "evaluate_every": 14, "strategy": strategy}, world_size=world)
+    model = {"kind": "transformer_encoder", "dim": 8, "depth": 2, "heads": 2}
+    settings = {**BAD, "steps": 14, "evaluate_every": 14, "strategy": strategy}
+    run = text_run(tmp_path, settings, world_size=world, model=model)
     assert ([work(run)] if world == 1 else work_together(run)) == [0] * world
     told = log(run)
     assert "the loss is not finite at step 7: back to step 6, that batch is left out" in told
