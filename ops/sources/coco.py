@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from ops.errors import BadData
-from ops.sources import strict_json
 from ops.sources.boxes import Annotation, Box, BoxSource, Fault, number
+from ops.sources.streamed_json import entries
 from ops.sources.tree import Leaf
+
+_IMAGE = ("id", "file_name", "width", "height")
+_BOX = ("id", "image_id", "category_id", "bbox", "iscrowd")
+"""What is used of images and annotations; the rest, outlines above all, is most of a file."""
 
 
 class Coco(BoxSource):
     """COCO object detection (Lin et al., 2014): `images`, `categories`, and `annotations` with `bbox` [x, y, w, h].
 
-    `bbox` counts in pixels from the upper left corner. The JSON file is read as a whole, so that memory grows with it.
+    `bbox` counts in pixels from the upper left corner. Of the JSON file only images and boxes are kept in memory.
     An annotation that names no image or category, or whose box is no four numbers, makes its image a reject.
     """
 
@@ -41,14 +46,9 @@ class Coco(BoxSource):
             BadData: the file is no COCO annotation at all.
         """
         try:
-            document = strict_json.load(leaf.data)
-            images, found, labels = _parts(document)
+            images, boxes, labels = _parts(leaf.data)
         except ValueError as error:
             raise BadData(f"cannot be read as COCO annotations: {error}", where=leaf.name) from error
-        boxes: dict[Any, list[Any]] = {}
-        for item in found:
-            key = _hashable(item.get("image_id")) if isinstance(item, dict) else None
-            boxes.setdefault(key, []).append(item if isinstance(item, dict) else {"": item})
         for line, image in enumerate(images, 1):
             yield self._annotation(leaf, line, image, boxes, labels)
         # What no image of the file has taken.
@@ -73,20 +73,38 @@ class Coco(BoxSource):
         return self.key(name), Annotation(leaf.name, line, found, size, excerpt=_excerpt(image))
 
 
-def _parts(document: Any) -> tuple[list[Any], list[Any], dict[Any, str]]:
-    if not isinstance(document, dict):
-        raise ValueError("it is no object")
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(document.get(key), list):
-            raise ValueError(f"it has no list {key!r}")
-    labels = {}
-    for item in document["categories"]:
-        if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not isinstance(item.get("id"), int):
-            raise ValueError(f"a category without id or name: {_excerpt(item).decode()[:100]}")
-        if item["id"] in labels:
-            raise ValueError(f"category {item['id']} is there twice")
-        labels[item["id"]] = item["name"]
-    return document["images"], document["annotations"], labels
+def _parts(data: bytes) -> tuple[list[Any], dict[Any, list[Any]], dict[Any, str]]:
+    """The images, of each image's id the annotations, and the categories' names by id; of annotations what is used."""
+    lists = ("images", "annotations", "categories")
+    images: list[Any] = []
+    boxes: dict[Any, list[Any]] = {}
+    labels: dict[Any, str] = {}
+    there, object_ = set(), False
+    for kind, key, item in entries(io.BytesIO(data), lists):
+        object_ = True
+        if kind == "list":
+            there.add(key)
+        elif kind == "value":
+            continue
+        elif key == "images":
+            images.append({name: item[name] for name in _IMAGE if name in item} if isinstance(item, dict) else item)
+        elif key == "annotations":
+            some = {name: item[name] for name in _BOX if name in item} if isinstance(item, dict) else {"": item}
+            boxes.setdefault(_hashable(some.get("image_id")), []).append(some)
+        else:
+            _label(item, labels)
+    for key in lists:
+        if key not in there:
+            raise ValueError(f"it has no list {key!r}" if object_ else "it is no object")
+    return images, boxes, labels
+
+
+def _label(item: Any, labels: dict[Any, str]) -> None:
+    if not isinstance(item, dict) or not isinstance(item.get("name"), str) or not isinstance(item.get("id"), int):
+        raise ValueError(f"a category without id or name: {_excerpt(item).decode()[:100]}")
+    if item["id"] in labels:
+        raise ValueError(f"category {item['id']} is there twice")
+    labels[item["id"]] = item["name"]
 
 
 def _box(item: Any, labels: dict[Any, str]) -> Box:

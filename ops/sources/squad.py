@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar, Literal
+from collections.abc import Iterable, Iterator
+from typing import Any, BinaryIO, ClassVar, Literal
 
 import polars as pl
 from pydantic import PositiveInt
 
 from ops.errors import BadData
-from ops.sources import strict_json
 from ops.sources.base import BATCH_BYTES, BATCH_ROWS, Batch, Modality
 from ops.sources.containers import InputFile
 from ops.sources.files import FileSource
 from ops.sources.rejects import Reject, reject_frame
+from ops.sources.streamed_json import Capped, TooLarge, entries
 
 ANSWER = pl.Struct({"text": pl.String(), "start": pl.Int64()})
 """An answer, and where it begins in the context, in characters (Unicode code points)."""
@@ -24,14 +24,14 @@ class Squad(FileSource):
 
     A question that cannot be answered has no answers. `question_id` is the file's `id`, `title` that of the article;
     `line` is the number of the question in the file, from 1. Whether answers stand where they say is not looked at
-    here. A file is read as a whole.
+    here. Of a file one article is in memory at a time.
     """
 
     modality: ClassVar[Modality] = "text"
 
     kind: Literal["squad"] = "squad"
     """SQuAD JSON."""
-    max_file_bytes: PositiveInt = 256 << 20
+    max_file_bytes: PositiveInt = 4 << 30
     """Largest file."""
 
     @property
@@ -47,19 +47,24 @@ class Squad(FileSource):
             BadData: the file is no JSON of this form at all.
         """
         with file.open() as stream:
-            data = stream.read(self.max_file_bytes + 1)
-        if len(data) > self.max_file_bytes:
-            raise BadData(f"has more than {self.max_file_bytes:,} bytes", where=file.name, hint="raise max_file_bytes")
-        try:
-            document = strict_json.load(data)
-        except ValueError as error:
-            raise BadData(f"cannot be read as JSON: {error}", where=file.name) from error
-        articles = document.get("data") if isinstance(document, dict) else None
-        if not isinstance(articles, list):
-            raise BadData("is no SQuAD file: it has no list `data`", where=file.name)
-        yield from self._batches(file.name, articles)
+            yield from self._batches(file.name, self._articles(file.name, stream))
 
-    def _batches(self, name: str, articles: list[Any]) -> Iterator[Batch]:
+    def _articles(self, name: str, stream: BinaryIO) -> Iterator[Any]:
+        listed = False
+        try:
+            for entry in entries(Capped(stream, self.max_file_bytes), ("data",)):
+                listed |= entry.kind == "list"
+                if entry.kind == "item":
+                    yield entry.value
+        except ValueError as error:
+            raise BadData(f"cannot be read as JSON: {error}", where=name) from error
+        except TooLarge:
+            said = f"has more than {self.max_file_bytes:,} bytes"
+            raise BadData(said, where=name, hint="raise max_file_bytes") from None
+        if not listed:
+            raise BadData("is no SQuAD file: it has no list `data`", where=name)
+
+    def _batches(self, name: str, articles: Iterable[Any]) -> Iterator[Batch]:
         schema = {**self.columns, "file": pl.String(), "line": pl.Int64()}
         rows: list[dict[str, Any]] = []
         rejects: list[Reject] = []
@@ -80,7 +85,7 @@ class Squad(FileSource):
             yield Batch(pl.DataFrame(rows, schema=schema, orient="row"), reject_frame(rejects))
 
 
-def _questions(articles: list[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
+def _questions(articles: Iterable[Any]) -> Iterator[tuple[Any, dict[str, Any]]]:
     """The questions with what they share; an article or paragraph that cannot be read stands for its questions."""
     for article in articles:
         title = article.get("title", "") if isinstance(article, dict) else None

@@ -1,4 +1,4 @@
-"""JSON documents read as a whole and strictly: no key twice, no NaN, and an error that names the place."""
+"""How JSON is read strictly: no key twice, no NaN, no number that takes long."""
 
 from __future__ import annotations
 
@@ -6,25 +6,6 @@ import json
 from typing import Any, NoReturn
 
 MAX_DIGITS = 300
-
-
-def load(data: bytes) -> Any:
-    """The value of a JSON document in UTF-8 (RFC 8259; a byte order mark is skipped).
-
-    Raises:
-        ValueError: it is none; the message has line and column where they are known.
-    """
-    try:
-        return json.loads(
-            data.decode("utf-8-sig"),
-            object_pairs_hook=_no_key_twice,
-            parse_constant=_no_constant,
-            parse_int=lambda digits: int(digits) if len(digits) <= MAX_DIGITS else float(digits),
-        )
-    except UnicodeDecodeError as error:
-        raise ValueError(f"not UTF-8 at byte {error.start}") from None
-    except RecursionError:
-        raise ValueError("nested too deep") from None
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -37,3 +18,11 @@ def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+DECODER = json.JSONDecoder(
+    object_pairs_hook=_no_key_twice,
+    parse_constant=_no_constant,
+    parse_int=lambda digits: int(digits) if len(digits) <= MAX_DIGITS else float(digits),
+)
+"""Reads one value."""
