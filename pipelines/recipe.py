@@ -217,7 +217,8 @@ def find(reference: str) -> Path:
     if not NAME.fullmatch(reference) and nearest(reference, known) is None:
         rule = "a name has a-z, 0-9 and _; a path ends in .yaml or has a /"
         raise ConfigError(f"{reference[:80]!r} is no name of a recipe", hint=rule)
-    hint = advice(reference, list(known), "there are")
+    beside = next((f"{reference}{end}" for end in (".yaml", ".yml") if Path(f"{reference}{end}").is_file()), None)
+    hint = f"did you mean the file {beside}?" if beside else advice(reference, list(known), "there are")
     missing = [str(folder) for folder in user_folders() if not folder.is_dir()]
     if missing:
         hint += f"; {FOLDERS_VARIABLE} names {missing[0]}, which is no folder"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from ops.errors import SatietyError
 from ops.recipe import Recipe
+from ops.stages.raw_corpus import looks_once
 from ops.stages.run import Built, build_stage
 from ops.stages.run import wanted as goal_of
 from ops.stages.spec import ALL, Services, Stage
@@ -50,9 +53,11 @@ class Workspace:
             self.settings.export()
             stage.fetch(recipe, partial(_downloading, stage.name))
         root = self.store().root
-        jobs = [(recipe, stage.name, key, root) for key in wanted]
+        there = self._there(recipe, stage, wanted)
+        jobs = [(recipe, stage.name, key, root) for key in wanted if key not in there]
+        reused = map(build_partition, [(recipe, stage.name, key, root) for key in there])
         found: dict[str, Built] = {}
-        for built in open_engine(self.settings.engine, root).map(build_partition, jobs):
+        for built in chain(reused, open_engine(self.settings.engine, root).map(build_partition, jobs)):
             found[built.partition] = built
             done(built, len(found), len(wanted))
             on_built(built, len(found), len(wanted))
@@ -74,13 +79,28 @@ class Workspace:
         publish("done", stage.name)
         return built
 
+    def _there(self, recipe: Recipe, stage: Stage, keys: list[str]) -> list[str]:
+        """The partitions that only have to be found: starting processes takes longer than that, some seconds.
+
+        None where the source would have to be hashed for it: that is work for the engine.
+        """
+        if stage.external is not None and not looks_once():
+            return []
+        store = self.store()
+        try:
+            return [key for key in keys if self._is_there(recipe, stage, key, store)]
+        except (SatietyError, OSError):  # Told by who builds it.
+            return []
+
+    @staticmethod
+    def _is_there(recipe: Recipe, stage: Stage, key: str, store: Store) -> bool:
+        slot = store.slot(recipe.name, stage.name, key)
+        return bool(slot.fingerprints()) and slot.version(goal_of(stage, recipe, key, store).fingerprint) is not None
+
     def _is_missing(self, recipe: Recipe, stage: Stage, keys: list[str]) -> bool:
         """Whether a partition is still to be built: what is there already needs nothing from elsewhere."""
         store = self.store()
-        return any(
-            store.slot(recipe.name, stage.name, key).version(goal_of(stage, recipe, key, store).fingerprint) is None
-            for key in keys
-        )
+        return not all(self._is_there(recipe, stage, key, store) for key in keys)
 
 
 def _launch(run_file: Path, recipe: Recipe, on_record: Callable[[dict[str, Any]], None]) -> None:

@@ -34,12 +34,17 @@ _seen: ContextVar[dict[str, str] | None] = ContextVar("_seen", default=None)
 
 @contextmanager
 def looking_once() -> Iterator[None]:
-    """Within the block each source is hashed once, however many partitions ask: a plan is of one moment."""
-    token = _seen.set({})
+    """Within the block each source is hashed once, however many partitions ask: a plan, or a run, is of one moment."""
+    token = _seen.set({} if (seen := _seen.get()) is None else seen)
     try:
         yield
     finally:
         _seen.reset(token)
+
+
+def looks_once() -> bool:
+    """Whether this is within such a block."""
+    return _seen.get() is not None
 
 
 def _external(recipe: Recipe, partition: str) -> str:

@@ -88,7 +88,9 @@ def _of_series(build: Build) -> dict[str, Any]:
     every = {split: pl.concat(found) for split, found in moments.items()}
     for split, seen in every.items():
         if seen.is_empty():
-            raise BadData(f"the {split} split has no row", hint="move the days at which splits begin, or add data")
+            rows_left = any(len(other) for other in every.values())
+            hint = "move the days at which splits begin, or add data" if rows_left else _where_rows_went(build)
+            raise BadData(f"the {split} split has no row", hint=hint)
     found: dict[str, Any] = {"rows": {split: len(seen) for split, seen in every.items()}, "series": series}
     found["shared_with_train"] = {s: int(every[s].is_in(every["train"].implode()).sum()) for s in SPLITS[1:]}
     return found | ({"fitted": fitted} if fitted is not None else {})

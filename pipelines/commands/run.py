@@ -41,6 +41,7 @@ def run(
     What is fresh is not touched. Ended anywhere, the same command goes on from where it was. With --stage, what
     the stage reads is not built: where it is missing or older than the recipe, the run is refused.
     """
+    from ops.stages.raw_corpus import looking_once
     from ops.storage import Store
     from pipelines.commands import plan as plan_command
     from pipelines.console import give, say, state
@@ -54,20 +55,21 @@ def run(
         settings = dataclasses.replace(settings, engine=settings.engine.model_copy(update={"workers": workers}))
     state.resume = None if dry_run else loaded.command("run", *_options(stage, partition, as_is, workers))
     store = Store(settings.store)
-    made = make_plan(loaded.recipe, store, stage, partition)
-    if stage:
-        _look_beneath(loaded, store, stage, partition, as_is, dry_run)
-    if dry_run and as_json:
-        give(plan_command.document(made, recipe))
-    elif dry_run:
-        plan_command.show(made)
-    elif made.fresh and not _failed(store, made):
-        _finish(loaded, settings, store, made, None, 0.0, as_json)
-    else:
-        say(plan_command.summary(made))
-        started = time.monotonic()
-        result = _execute(loaded, settings, stage, partition)
-        _finish(loaded, settings, store, made, result, time.monotonic() - started, as_json)
+    with looking_once():  # What the plan has hashed of the source, the run need not hash again.
+        made = make_plan(loaded.recipe, store, stage, partition)
+        if stage:
+            _look_beneath(loaded, store, stage, partition, as_is, dry_run)
+        if dry_run and as_json:
+            give(plan_command.document(made, recipe))
+        elif dry_run:
+            plan_command.show(made)
+        elif made.fresh and not _failed(store, made):
+            _finish(loaded, settings, store, made, None, 0.0, as_json)
+        else:
+            say(plan_command.summary(made))
+            started = time.monotonic()
+            result = _execute(loaded, settings, stage, partition)
+            _finish(loaded, settings, store, made, result, time.monotonic() - started, as_json)
 
 
 def _look_beneath(

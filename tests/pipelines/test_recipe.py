@@ -138,6 +138,12 @@ def test_a_missing_part_is_shown_as_it_is_written_and_is_no_fault_of_an_option(r
     assert said == ["--set evaluation.samples: key 'baseline' is missing (`baseline: {kind: …}`)"]
 
 
+def test_a_file_that_is_meant_by_its_name_is_suggested(recipe_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(recipe_folder)
+    with pytest.raises(ConfigError, match=r"there is no recipe 'tiny' \(did you mean the file tiny.yaml\?\)"):
+        load("tiny")
+
+
 def test_what_is_wrong_between_keys_stands_at_one_of_them(recipe_folder: Path) -> None:
     path = recipe_folder / "tiny.yaml"
     text = RECIPE.replace("    minimum: 2", "    minimum: 300").replace("  epochs: 1", "  epochs: 1\n  steps: 1")

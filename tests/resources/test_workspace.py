@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ops.errors import SatietyError
 from ops.stages.chain import stage_named
+from ops.stages.raw_corpus import looking_once
 from ops.stages.run import Built
 from ops.stages.spec import ALL
+from resources.engine import LocalEngine
 from resources.progress import Event, listening, publish
 from resources.settings import EngineSettings, Settings
 from resources.workspace import Workspace
@@ -44,6 +47,31 @@ def test_partitions_come_in_the_order_asked_for_and_are_told_as_they_are_done(tm
     again = workspace(world).build(world.recipe(), stage, KEYS, on_built)
     assert [b.built for b in again] == [False] * 3
     assert [b.version.digest for b in again] == [b.version.digest for b in built]
+
+
+def test_what_is_there_needs_no_other_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what is to be built goes to the engine; a source is not hashed here for it, unless it has been already."""
+    world, sent = worlds.make(tmp_path), list[list[str]]()
+
+    class Counting(LocalEngine):
+        def map(self, function: Any, items: Any) -> Any:
+            sent.append([item[2] for item in items])
+            return super().map(function, items)
+
+    monkeypatch.setattr("resources.workspace.open_engine", lambda settings, root: Counting(1))
+    recipe = world.recipe()
+
+    def build(name: str, keys: list[str]) -> list[bool]:
+        stage = stage_named(recipe, name)
+        return [built.built for built in workspace(world).build(recipe, stage, keys, lambda b, done, of: None)]
+
+    assert build("raw_corpus", ["0", "1", "2"]) == [True] * 3
+    assert build("signatures", ["0", "2"]) == [True] * 2
+    assert build("signatures", ["0", "1", "2"]) == [False, True, False]
+    assert build("raw_corpus", ["0"]) == [False]
+    with looking_once():
+        assert build("raw_corpus", ["1", "2"]) == [False] * 2
+    assert sent == [["0", "1", "2"], ["0", "2"], ["1"], ["0"], []]
 
 
 def test_a_fold_has_one_partition(tmp_path: Path) -> None:
