@@ -65,9 +65,9 @@ font-size:12px;unicode-bidi:isolate}
 .chart .band{fill-opacity:.22} .chart .ground{fill:var(--card)} .chart .inside{fill:var(--inside)} .chart .mid{fill:var(--mid)} .chart .cell{fill:var(--grid)}
 .chart .whisker-model{stroke:var(--model);stroke-width:2.5} .chart .whisker-baseline{stroke:var(--baseline);stroke-width:2.5}
 .chart .whisker-majority{stroke:var(--majority);stroke-width:2.5}
-.chart .line-model,.chart .line-soft,.chart .line-loss,.chart .line-thin,.chart .line-chosen{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
+.chart .line-model,.chart .line-baseline,.chart .line-soft,.chart .line-loss,.chart .line-thin,.chart .line-chosen{fill:none;stroke-width:2;stroke-linejoin:round;stroke-linecap:round}
 .chart .line-model{stroke:var(--model)} .chart .line-soft{stroke:var(--majority);stroke-width:1.5}
-.chart .line-loss{stroke:var(--loss)}
+.chart .line-loss{stroke:var(--loss)} .chart .line-baseline{stroke:var(--baseline)}
 .chart .line-thin{stroke:var(--majority);stroke-width:1} .chart .line-chosen{stroke:var(--baseline);stroke-width:2.5}
 """
 

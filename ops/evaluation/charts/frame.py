@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ops.evaluation.svg import Scale, stroke, text, tick_label, ticks
 
 Point = tuple[float, float]
@@ -21,8 +23,8 @@ class Frame:
         """Where a value is drawn."""
         return self._x(x), self._y(y)
 
-    def grid(self, below: str) -> str:
-        """Lines across, marks below, and what the axis below shows."""
+    def grid(self, below: str, label: Callable[[float], str] = lambda step: tick_label(step, 1)) -> str:
+        """Lines across, marks below as `label` writes them, and what the axis below shows."""
         left, right, bottom = self._x(self._first), self._x(self._last), self._y(self.low)
         parts = []
         for mark in self._marks:
@@ -35,7 +37,7 @@ class Frame:
         ]
         for step in steps:
             parts.append(stroke(self._x(step), bottom, self._x(step), bottom + 4, "axis"))
-            parts.append(text(self._x(step), bottom + 18, tick_label(step, 1), "soft small figure", "middle"))
+            parts.append(text(self._x(step), bottom + 18, label(step), "soft small figure", "middle"))
         parts.append(stroke(left, bottom, right, bottom, "axis"))
         return "".join([*parts, text((left + right) / 2, bottom + 36, below, "soft small", "middle")])
 

@@ -10,7 +10,7 @@ from ops.evaluation.forecast.schema import ForecastDifference, ForecastSample, F
 from ops.evaluation.svg import Chart, dot, element, number, path, stroke
 
 STYLES = {"model": "model", "baseline": "baseline", "persistence": "majority"}
-LINES = {"model": "line-model", "baseline": "line-loss", "persistence": "line-soft"}
+LINES = {"model": "line-model", "baseline": "line-baseline", "persistence": "line-soft"}
 
 
 def errors_chart(scores: Sequence[ForecastScore]) -> Chart:
@@ -42,7 +42,7 @@ def steps_chart(steps: Sequence[StepRow], minutes: int) -> Chart:
     return Chart("steps", "Mean absolute error by step ahead", said, 960, 300, "".join(parts))
 
 
-_DOTS = {"model": "model", "baseline": "loss", "persistence": "majority"}
+_DOTS = {"model": "model", "baseline": "baseline", "persistence": "majority"}
 
 
 def sample_chart(sample: ForecastSample, name: str) -> Chart:

@@ -10,7 +10,7 @@ _KIND = """<p class="kind">{{ r.subject.task|replace("_", " ")|capitalize }} of 
 {%- if r.subject.model %} · {{ user(r.subject.model) }}{% endif %}</p>
 """
 
-_LEGEND = """<ul class="legend"><li><i class="model"></i>model</li>{% if r.costs|length > 1 %}<li><i class="loss"></i>{{ user(r.costs[1].name) }}</li>{% endif %}<li><i class="majority"></i>persistence</li></ul>"""
+_LEGEND = """<ul class="legend"><li><i class="model"></i>model</li>{% if r.costs|length > 1 %}<li><i class="baseline"></i>{{ user(r.costs[1].name) }}</li>{% endif %}<li><i class="majority"></i>persistence</li></ul>"""
 
 _RESULT = (
     """<section id="result">

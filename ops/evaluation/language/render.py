@@ -17,7 +17,11 @@ from ops.evaluation.svg import Chart, dot, path
 from ops.evaluation.verdict import figure, signed, signed_span, span
 
 STYLES = {"model": "model", "baseline": "baseline", "unigram": "majority"}
-LINES = {"model": ("line-model", "model"), "baseline": ("line-loss", "loss"), "unigram": ("line-soft", "majority")}
+LINES = {
+    "model": ("line-model", "model"),
+    "baseline": ("line-baseline", "baseline"),
+    "unigram": ("line-soft", "majority"),
+}
 _SHOWN = ("scores", "places", "loss", "accuracy", "funnel")
 
 
@@ -48,7 +52,7 @@ def places_chart(places: list[PlaceRow]) -> Chart:
     }
     highest = max(value for points in lines.values() for _, value in points)
     frame = Frame(960, 300, 0, max(math.log2(places[-1].last), 1), 0, highest)
-    parts = [frame.grid("logarithm to base 2 of the tokens seen")]
+    parts = [frame.grid("tokens seen", lambda doubled: f"{2**doubled:,.0f}")]
     for role, points in lines.items():
         line, style = LINES[role]
         parts.append(path([frame(*point) for point in points], line))

@@ -12,7 +12,7 @@ from ops.errors import BadData
 from ops.evaluation.baselines.base import Fitted
 from ops.evaluation.cost import Cost
 from ops.evaluation.language.build import Told, build_language_report
-from ops.evaluation.language.render import language_markdown, language_metadata, render_language
+from ops.evaluation.language.render import language_markdown, language_metadata, places_chart, render_language
 from ops.evaluation.language.schema import LanguageReport, SplitTexts, Written
 from ops.evaluation.reports import lead, read_report
 from ops.evaluation.schema import Subject
@@ -93,6 +93,8 @@ def test_what_a_token_costs_by_what_was_seen() -> None:
     for row in rows:
         mine = (test.seen >= row.first) & (test.seen <= row.last)
         assert row.tokens == mine.sum() and row.model == pytest.approx(test.nats[mine].mean(), abs=1e-6)
+    drawn = places_chart(rows).body
+    assert all(f">{seen}</text>" in drawn for seen in ("1", "2", "4", "8", "tokens seen"))
 
 
 @pytest.mark.parametrize(
