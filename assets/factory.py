@@ -117,7 +117,7 @@ def chosen_partitions(context: dg.AssetExecutionContext) -> list[str]:
         raise ConfigError(
             "the run names no partitions",
             where=context.asset_key.to_user_string(),
-            hint="choose partitions, or all of them, and launch them as a single run",
+            hint="choose partitions, or all of them with the button All",
         )
     return list(context.partition_keys)
 

@@ -13,7 +13,7 @@ from ops.stages.chain import DATA_STAGES, stages
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
-SINGLE_RUN = "Launch all partitions as a single run: some stages see a part of the corpus, some all of it."
+SINGLE_RUN = "Press All to launch all partitions as one run: some stages see a part of the corpus, some all of it."
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,14 @@ def describe_record(record: dict[str, Any]) -> str:
         ("valid_mae", "valid error"),
         ("valid_nats", "valid nats"),
     )
-    words += [f"{label} {record[name]:.4f}" for name, label in names if isinstance(record.get(name), int | float)]
+    told: list[float] = []
+    for name, label in names:
+        value = record.get(name)
+        if isinstance(value, int | float) and not (
+            name == "valid_nats" and value in told
+        ):  # A loss in nats is said once.
+            words.append(f"{label} {value:.4f}")
+            told.append(value)
     if isinstance(record.get("examples_per_s"), int | float):
         words.append(f"{record['examples_per_s']:,.0f} examples/s")
     return ", ".join(words)

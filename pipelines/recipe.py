@@ -30,6 +30,8 @@ COMPONENT = "pipelines.component.Recipe"
 """The `type` of a `defs.yaml` that holds a recipe."""
 SHIPPED = Path(__file__).parent / "defs"
 FOLDERS_VARIABLE = "SATIETY_RECIPES"
+NO_RECIPES = ("params.yaml", "dvc.yaml", "dvc.code.yaml")
+"""Files that lie beside recipes in a project's folder: the machine's settings, and what `satiety dvc` writes."""
 
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -176,7 +178,7 @@ def recipes() -> dict[str, Path]:
         files = [*folder.glob("*/defs.yaml"), *(folder.glob("*.yaml") if folder != SHIPPED else ())]
         for path in sorted(files):
             name = path.parent.name if path.name == "defs.yaml" else path.stem
-            if NAME.fullmatch(name):
+            if NAME.fullmatch(name) and path.name not in NO_RECIPES:
                 found.setdefault(name, path)
     return found
 

@@ -11,6 +11,9 @@ from pipelines.commands.options import JsonOption
 if TYPE_CHECKING:
     from pipelines.ui import Page
 
+HINTS = {"mlflow": "  (the runs of an experiment: Model training, top left)"}
+"""What a page does not say itself; MLflow's begins with traces of agents, of which there are none here."""
+
 
 def ui(
     port: Annotated[
@@ -25,7 +28,7 @@ def ui(
 
     On loopback, until Ctrl-C; Dagster's daemon runs beside them."""
     from pipelines.console import give, say
-    from pipelines.recipe import broken_recipes
+    from pipelines.recipe import FOLDERS_VARIABLE, broken_recipes, recipes
     from pipelines.ui import serve
     from resources.settings import load_settings
 
@@ -34,7 +37,8 @@ def ui(
         if as_json:
             give(shown)
         else:
-            say("\n".join(f"{name:<8} {url}" for name, url in shown.items()))
+            say("\n".join(f"{name:<8} {url}{HINTS.get(name, '')}" for name, url in shown.items()))
+            say(f"recipes  {', '.join(recipes())}  (those in folders of {FOLDERS_VARIABLE} and those that ship)")
             say("Ctrl-C ends all of them")
 
     for path, problem in broken_recipes():

@@ -111,6 +111,9 @@ def test_records_in_words() -> None:
     record = {"step": 1200, "loss": 0.12345, "examples_per_s": 1234.5, "lr": 1e-3, "valid_loss": None}
     assert describe_record(record) == "step 1,200, loss 0.1235, 1,234 examples/s"
     assert describe_record({}) == ""
+    told = {"step": 1, "valid_loss": 2.5, "valid_accuracy": 0.5, "valid_nats": 2.5}
+    assert describe_record(told) == "step 1, valid loss 2.5000, valid accuracy 0.5000", "a loss in nats is said once"
+    assert describe_record({**told, "valid_nats": 2.25}).endswith(", valid nats 2.2500")
 
 
 def test_figures_for_people() -> None:

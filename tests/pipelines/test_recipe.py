@@ -138,6 +138,15 @@ def test_a_missing_part_is_shown_as_it_is_written_and_is_no_fault_of_an_option(r
     assert said == ["--set evaluation.samples: key 'baseline' is missing (`baseline: {kind: …}`)"]
 
 
+def test_settings_beside_recipes_are_none(recipe_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A project's folder may be named as one of recipes, with all else that lies in it."""
+    monkeypatch.setenv("SATIETY_RECIPES", str(recipe_folder))
+    for name in ("params.yaml", "dvc.yaml", "dvc.code.yaml"):
+        (recipe_folder / name).write_text("stages: {}\n")
+    assert "tiny" in recipes() and not {"params", "dvc"} & recipes().keys()
+    assert not list(broken_recipes())
+
+
 def test_a_file_that_is_meant_by_its_name_is_suggested(recipe_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(recipe_folder)
     with pytest.raises(ConfigError, match=r"there is no recipe 'tiny' \(did you mean the file tiny.yaml\?\)"):
