@@ -32,7 +32,7 @@ class ImageDuplicates(Deduplication):
     """The column of encoded images."""
     threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.9
     """The least likeness at which an image is dropped: the correlation of slopes on thumbnails."""
-    agreement: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.8
+    agreement: Annotated[float, Field(ge=-1.0, le=1.0)] = 0.84
     """The least likeness in any of 5 x 5 parts of the thumbnails at which an image is dropped; at -1 no part counts."""
     radius: Annotated[int, Field(ge=0, le=15)] = 10
     """How many of 64 bits of their hashes may differ for two images to be compared."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ops.deduplication.images.agreement import agreement
 from ops.deduplication.images.hashes import FLIPS, coefficients, dhash, hashes_of, mirrored, phash
 from ops.deduplication.images.search import Index
-from ops.deduplication.images.verify import alike_as_wholes, coarse, detail, flipped, laid_over
+from ops.deduplication.images.verify import Windows, alike_as_wholes, coarse, detail, flipped, laid_closely, laid_over
 
 Thumbs = NDArray[np.uint8]
 Integers = NDArray[np.int64]
@@ -28,6 +28,9 @@ WINDOWS = tuple(
 
 Any part is a few hundredths of the side away from one of them: the smaller they are, the more places they have.
 """
+
+NEAR_ALIKE, NEAR_AGREEMENT = np.float32(0.05), np.float32(0.25)
+"""By how much a part may miss the bounds to be laid over once more."""
 
 _CROP_RADIUS = 8  # of pHashes, which have 32 ones each: they differ in an even number of bits
 
@@ -92,14 +95,34 @@ def pairs(thumbs: Thumbs, bounds: Bounds, *, flips: bool, crops: bool) -> Found:
             _key(np.minimum(whole, part), np.maximum(whole, part), len(told)), _key(*found[0][:2], len(told))
         )
         whole, part, windows = whole[~as_whole], part[~as_whole], windows[~as_whole]
-        alike, windows = laid_over(thumbs, whole, part, windows)
-        inside = np.flatnonzero((alike >= bounds.threshold) & (windows[:, 2] <= WHOLE))
-        unflipped = np.zeros(len(inside), np.int64)
-        agreeing = agreement(thumbs, whole[inside], part[inside], unflipped, windows[inside]) >= bounds.agreement
-        inside = inside[agreeing]
-        found.append((whole[inside], part[inside], alike[inside], np.full(len(inside), CROP)))
+        whole, part, alike = _parts(thumbs, whole, part, windows, bounds)
+        found.append((whole, part, alike, np.full(len(whole), CROP)))
     lefts, rights, alikes, hows = (np.concatenate(values) for values in zip(*found, strict=True))
     return Found(told[lefts], told[rights], alikes, hows)
+
+
+def _parts(
+    thumbs: Thumbs, whole: Integers, part: Integers, windows: Windows, bounds: Bounds
+) -> tuple[Integers, Integers, NDArray[np.float32]]:
+    """Of proposed pairs (whole, part) those that are alike enough on the whole and in every part, and how alike.
+
+    A window that is a hundredth of the side beside where it belongs looks like another shot of the same. So what just
+    misses a bound is laid over once more, in all the detail that there is: copies gain by that, and other shots do not.
+    """
+
+    def agreeing(some: Integers) -> NDArray[np.float32]:
+        return agreement(thumbs, whole[some], part[some], np.zeros(len(some), np.int64), windows[some])
+
+    alike, windows = laid_over(thumbs, whole, part, windows)
+    near = np.flatnonzero(alike >= bounds.threshold - NEAR_ALIKE)
+    least = np.full(len(whole), -1, np.float32)
+    least[near] = agreeing(near)
+    short = (alike[near] < bounds.threshold) | (least[near] < bounds.agreement)
+    again = near[short & (least[near] >= bounds.agreement - NEAR_AGREEMENT)]
+    alike[again], windows[again] = laid_closely(thumbs, whole[again], part[again], windows[again])
+    least[again] = np.maximum(least[again], agreeing(again))
+    kept = np.flatnonzero((alike >= bounds.threshold) & (least >= bounds.agreement) & (windows[:, 2] <= WHOLE))
+    return whole[kept], part[kept], alike[kept]
 
 
 def _key(left: Integers, right: Integers, count: int) -> Integers:

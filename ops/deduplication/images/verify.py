@@ -18,6 +18,8 @@ _CHUNK = 512  # images looked at together: bounds memory
 
 _ALIKE_COARSE = 0.88
 """How alike the coarse images of a pair must be to be compared in detail."""
+_CLOSE = np.float32(0.008)
+"""The first step of a closer look, as a share of the side."""
 _MOVES = np.array(
     [
         *((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (-1, -1, 0), (1, 1, 0), (-1, 1, 0), (1, -1, 0)),
@@ -132,6 +134,20 @@ def laid_over(images: NDArray[Any], whole: Integers, part: Integers, windows: Wi
     return alike, best
 
 
+def laid_closely(images: NDArray[Any], whole: Integers, part: Integers, windows: Windows) -> tuple[Floats, Windows]:
+    """The same for windows that are nearly right, on softened images of 64 x 64 pixels from the first step on."""
+    alike, best = np.empty(len(whole), np.float32), windows.astype(np.float32).copy()
+    for start in range(0, len(whole), _CHUNK):
+        some = slice(start, start + _CHUNK)
+        near, of = images[whole[some]].astype(np.float32), softened(images[part[some]])
+        found, window, step = likeness(softened(windowed(near, best[some], near.shape[1])), of), best[some], _CLOSE
+        for _ in range(5):
+            found, window = _round(near, of, window, found, step, soft=True)
+            step /= np.float32(1.6)
+        alike[some], best[some] = found, window
+    return alike, best
+
+
 def _matched(whole: NDArray[Any], part: NDArray[Any], best: Windows) -> tuple[Floats, Windows]:
     seen, of = coarse(whole), coarse(coarse(part))
     alike = likeness(windowed(seen, best, of.shape[1]), of)
@@ -151,8 +167,15 @@ def _matched(whole: NDArray[Any], part: NDArray[Any], best: Windows) -> tuple[Fl
     return alike, best
 
 
-def _round(whole: Floats, part: Floats, start: Windows, alike: Floats, step: np.float32) -> tuple[Floats, Windows]:
-    """The best of all moves from where each window is."""
+def _round(
+    whole: Floats,
+    part: Floats,
+    start: Windows,
+    alike: Floats,
+    step: np.float32,
+    soft: bool = False,
+) -> tuple[Floats, Windows]:
+    """The best of all moves from where each window is; `soft` where the parts are softened, as the windows are then."""
     alike, best = alike.copy(), start.copy()
     for move in _MOVES:
         tried = start + step * move
@@ -160,7 +183,8 @@ def _round(whole: Floats, part: Floats, start: Windows, alike: Floats, step: np.
         tried[:, :2] -= step * move[2:] / 2
         tried[:, 2] = np.clip(tried[:, 2], 0.5, 1)
         tried[:, :2] = np.clip(tried[:, :2], 0, 1 - tried[:, 2:])
-        now = likeness(windowed(whole, tried, part.shape[1]), part)
+        seen = windowed(whole, tried, part.shape[1] + 2 * soft)
+        now = likeness(softened(seen) if soft else seen, part)
         better = now > alike
         best[better], alike[better] = tried[better], now[better]
     return alike, best
