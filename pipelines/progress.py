@@ -198,14 +198,16 @@ class Bars:
 
     def __init__(self) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.table import Column
 
         self.progress = Progress(
             SpinnerColumn(finished_text="✓"),
             TextColumn("{task.description:<14}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("{task.fields[note]}", markup=False),
+            BarColumn(bar_width=24, table_column=Column(min_width=12)),
+            MofNCompleteColumn(table_column=Column(no_wrap=True, min_width=7)),
+            TimeElapsedColumn(table_column=Column(no_wrap=True, min_width=7)),
+            # What is long is cut, and not the columns in front of it.
+            TextColumn("{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=err(),
         )
         self.stage: StageProgress | None = None
@@ -238,12 +240,15 @@ class Bars:
             self.stage.add(event.data)
             self.progress.update(self.task, completed=self.stage.done, total=self.stage.of, note=self.stage.rate(now))
         elif event.what == "record":
-            self.progress.update(self.task, note=describe_record(event.data.get("record", event.data)))
+            self.stage.note = describe_record(event.data.get("record", event.data))
+            self.progress.update(self.task, note=self.stage.note)
         elif event.what == "download":
             self._download(event.data)
         elif event.what == "done":
-            note = "  ".join(filter(None, (self.stage.rate(now) or self.stage.note, self.stage.losses())))
+            note = self.stage.rate(now) or self.stage.note
             self.progress.update(self.task, completed=self.stage.of, total=self.stage.of, note=note)
+            if losses := self.stage.losses():
+                self.progress.console.print(f"{self.stage.name}: {losses}", markup=False)
             self.stage = None
 
     def _download(self, data: dict[str, Any]) -> None:

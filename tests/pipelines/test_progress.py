@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from pipelines.console import seconds, size
@@ -105,6 +107,29 @@ def test_bars_take_any_order_of_events() -> None:
     bars.stop()
     (task,) = bars.progress.tasks
     assert (task.description, task.completed, task.total) == ("raw_corpus", 2, 2)
+
+
+def test_bars_keep_their_width_beside_long_notes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    bars = Bars()
+    bars.start()
+    dropped = {"exact_duplicates.duplicate": 4000, "quality.gopher_few_words": 30, "length": 2}
+    bars.on_event(Event("stage", "clean_corpus", {"partitions": 120}))
+    data = {"built": True, "rows": 5, "dropped": dropped, "done": 120, "of": 120}
+    bars.on_event(Event("partition", "clean_corpus", data))
+    bars.on_event(Event("record", "clean_corpus", {"record": {"step": 1234567, "loss": 1.5, "valid_loss": 1.25}}))
+    bars.progress.refresh()
+    bars.on_event(Event("done", "clean_corpus", {}))
+    bars.stop()
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err)
+    assert "120/120 0:00:0" in shown and "step 1,234" in shown
+    assert "clean_corpus: 4,032 dropped (exact_duplicates.duplicate 4,000, quality.gopher_few_words" in " ".join(
+        shown.split()
+    )
 
 
 def test_records_in_words() -> None:
