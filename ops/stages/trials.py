@@ -75,6 +75,8 @@ def trained(build: Build, model: Stage, store: Store, known: Versions) -> Traine
         else:
             valid, cost = version.manifest.facts["valid"], version.cost or {}
             spent = {name: float(cost.get(name) or (cost.get("energy") or {}).get(name, 0.0)) for name in SPENT}
+            # Ranks count themselves; who started them knows of torchrun too, and of what a killed one had not saved.
+            spent["cpu_s"] = max(spent["cpu_s"], _accounted(work))
             figures: dict[str, float | None] = {"valid_loss": valid["loss"], f"valid_{judged}": valid[judged]}
             return Trained(valid, figures, spent, _curves(version.file("history.jsonl")))
     # Its processes have left no costs: what they took in all is known to who started them.

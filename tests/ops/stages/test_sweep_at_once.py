@@ -141,19 +141,22 @@ def test_what_a_training_took_that_diverged_is_its_own(text: World, tmp_path: Pa
 
     class Working(Planted):
         def __call__(self, run_file: Path, recipe: Recipe, on_record: Any) -> None:
-            if json.loads(run_file.read_text())["training"]["learning_rate"] > 0.1:
+            rate = json.loads(run_file.read_text())["training"]["learning_rate"]
+            if rate > 0.1:
                 time.sleep(0.3)
                 (run_file.parent / SPENT).write_text("1.500\n")
                 (run_file.parent / "metrics.jsonl").write_text('{"step": 2, "loss": 4.0}\n{"step": 4, "loss": 90.0}\n')
                 raise CheckFailed("as planted")
+            # More than the ranks say of themselves in one training, less in another.
+            (run_file.parent / SPENT).write_text("1.0\n2.5\n" if rate == 0.01 else "1.0\n")
             program = "import time\nwhile time.process_time() < 0.4: pass"
             subprocess.run([sys.executable, "-S", "-c", program], check=True)
             super().__call__(run_file, recipe, on_record)
 
-    world = made(text, tmp_path, over={RATE: [0.2, 0.01]}, search="grid", at_once=2)
+    world = made(text, tmp_path, over={RATE: [0.2, 0.01, 0.02]}, search="grid", at_once=2)
     worlds.build(world.recipe(), world.store, ["sweep"], Working(far))
     version = world.version("sweep")
-    assert [cost["cpu_s"] for cost in (version.cost or {})["trials"]] == [1.5, 2.0]
+    assert [cost["cpu_s"] for cost in (version.cost or {})["trials"]] == [1.5, 3.5, 2.0]
     assert version.json("curves.json")[0] == {"loss": [[2, 4.0], [4, 90.0]], "valid_loss": []}
 
 
