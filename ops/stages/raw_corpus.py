@@ -5,6 +5,7 @@ With partitions by month the first one also keeps the rejects, and as such the r
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -101,26 +102,26 @@ def _build(build: Build) -> Counts:
     recipe, partition = build.recipe, build.partition
     reader = _Reader(build, _natural_key(recipe, partition))
     tables: list[pl.DataFrame] = []
-    rejects: list[pl.DataFrame] = []
-    for batch in reader:
-        if recipe.partitions.monthly is not None:
-            table, rejected = _month(batch, recipe.partitions.monthly, partition)
-        else:
-            table = _share(batch.table, recipe, partition, recipe.known_by)
-            rejected = _share(batch.rejects, recipe, partition, ["excerpt"])
-        tables.append(table)
-        rejects.append(rejected)
+    reasons: Counter[str] = Counter()
+    with build.output.rows("rejects.parquet", REJECTS_SCHEMA) as rejects:
+        for batch in reader:
+            if recipe.partitions.monthly is not None:
+                table, rejected = _month(batch, recipe.partitions.monthly, partition)
+            else:
+                table = _share(batch.table, recipe, partition, recipe.known_by)
+                rejected = _share(batch.rejects, recipe, partition, ["excerpt"])
+            tables.append(table)
+            rejects.write(rejected)
+            reasons.update(dict(rejected.group_by("reason").len().iter_rows()))
     schema = dict(recipe.source.columns)
     table = pl.concat(tables, how="diagonal") if tables else pl.DataFrame(schema=schema)
-    rejected = pl.concat(rejects) if rejects else pl.DataFrame(schema=REJECTS_SCHEMA)
     identity = pl.format("{}/{}", pl.lit(partition), pl.int_range(pl.len(), dtype=pl.Int64)).alias("id")
     build.output.parquet("data.parquet", table.select(identity, pl.all()))
-    build.output.parquet("rejects.parquet", rejected)
     if recipe.source.external(_natural_key(recipe, partition)) != build.external:
         raise Temporary("the source changed while it was read", hint="run again when nothing writes to it any more")
     reader.keep()
-    reasons = dict(rejected.group_by("reason").len().sort("reason").iter_rows())
-    return Counts(rows_in=table.height + rejected.height, rows_out=table.height, rejected=reasons)
+    rejected_by = dict(sorted(reasons.items()))
+    return Counts(rows_in=table.height + rejects.height, rows_out=table.height, rejected=rejected_by)
 
 
 def _share(table: pl.DataFrame, recipe: Recipe, partition: str, columns: list[str]) -> pl.DataFrame:

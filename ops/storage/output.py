@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from ops.storage.rows import RowsWriter
+
 ROW_GROUP_ROWS = 65_536
 ZSTD_LEVEL = 3
 
@@ -92,6 +94,21 @@ class Output:
                 raise (file.error or StorageError(f"cannot be written as Parquet: {error}", where=name)) from error
         schema = {column: str(kind) for column, kind in table.schema.items()}
         self._add(FileEntry(name, file.size, file.sha256, rows=table.height, schema=schema))
+
+    @contextmanager
+    def rows(self, name: str, schema: Mapping[str, pl.DataType]) -> Iterator[RowsWriter]:
+        """A Parquet table that grows by `writer.write(table)` within the `with` block: it need not fit into memory.
+
+        Equal rows give equal bytes, however they come.
+        """
+        from ops.storage.rows import RowsWriter
+
+        with self._new(name) as path, AtomicFile(path) as file:
+            writer = RowsWriter(file, schema)
+            yield writer
+            writer.finish()
+        types = {column: str(kind) for column, kind in schema.items()}
+        self._add(FileEntry(name, file.size, file.sha256, rows=writer.height, schema=types))
 
     def arrow(self, name: str, table: pl.DataFrame, *, packed: bool = False) -> None:
         """Write a table as one batch of an Arrow IPC file, of which readers map the columns into memory as they are.
