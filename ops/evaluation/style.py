@@ -137,7 +137,8 @@ tr.model>*{font-weight:600} .chips{list-style:none;margin:0;padding:0;display:fl
 display:-webkit-box;-webkit-box-orient:vertical;-webkit-line-clamp:7;overflow:hidden}
 .sample img{display:block;width:96px;height:96px;object-fit:contain;image-rendering:pixelated;margin:2px auto 12px;border-radius:6px;
 background:var(--grid)}
-.sheet{display:block;max-width:100%;height:auto;image-rendering:pixelated;margin:0 0 10px;border-radius:6px} .sheet-text{white-space:pre-line} .sheet-text.begin{min-width:9em}
+.sheet{display:block;max-width:100%;height:auto;image-rendering:pixelated;margin:0 0 10px;border-radius:6px} .sheet-text{white-space:pre-line}
+.texts{table-layout:fixed;min-width:640px} .texts th:first-child{width:22%} .texts td{overflow-wrap:anywhere}
 .sheet-rows tbody tr:first-child>*{font-weight:600;border-top:1px solid var(--rule)} .sheet-rows tbody th{white-space:nowrap}
 .sheet-rows tbody tr:not(:first-child) th{color:var(--soft);padding-left:14px} .sheet-rows tr:not(:last-child)>*{border-bottom:0;padding-bottom:2px} mark{background:var(--grid);color:inherit;border-radius:3px;padding:0 3px;margin:0 -3px}
 .sample .labels{margin-top:auto;font-size:13px;display:flex;flex-wrap:wrap;gap:4px 12px} .sample .labels span{color:var(--soft)}

@@ -74,11 +74,11 @@ _SAMPLES = """{%- if r.samples %}
 <h2>Samples</h2>
 <p class="lead">Beginnings of test texts, as the model goes on with them and as they go on. What it writes is drawn with the recipe's seed.</p>
 <div class="card scroll" tabindex="0" role="group" aria-label="Texts that the model wrote">
-<table>
+<table class="texts">
 <thead><tr><th scope="col">Beginning</th><th scope="col">The model goes on</th><th scope="col">The text goes on</th></tr></thead>
 <tbody>
 {%- for row in r.samples %}
-<tr><td class="sheet-text begin" dir="auto">{{ row.prompt }}<br><span class="id">{{ user(row.id) }}</span></td>
+<tr><td class="sheet-text" dir="auto">{{ row.prompt }}<br><span class="id">{{ user(row.id) }}</span></td>
 <td class="sheet-text" dir="auto">{{ row.written }}</td><td class="sheet-text" dir="auto">{{ row.came }}</td></tr>
 {%- endfor %}
 </tbody></table></div>

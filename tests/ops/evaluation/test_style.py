@@ -37,6 +37,12 @@ def test_text_can_be_read_on_every_ground(palette: dict[str, str]) -> None:
     assert contrast(palette["model"], palette["inside"]) >= 4.5
 
 
+def test_no_chart_is_drawn_larger_than_it_is() -> None:
+    """On narrow screens wide charts scroll; a rule of a least width would blow up a small matrix."""
+    assert "max-width:max(100%,700px)" in PAGE_STYLE
+    assert not re.search(r"\.chart\{[^}]*min-width", PAGE_STYLE)
+
+
 def test_both_palettes_name_the_same_colours_and_all_used_ones_are_there() -> None:
     assert LIGHT.keys() == DARK.keys()
     assert set(re.findall(r"var\(--(\w+)\)", PAGE_STYLE + TEMPLATE)) <= LIGHT.keys()
