@@ -105,8 +105,12 @@ class Output:
 
         with self._new(name) as path, AtomicFile(path) as file:
             writer = RowsWriter(file, schema)
-            yield writer
-            writer.finish()
+            try:
+                yield writer
+                writer.finish()
+            except BaseException:
+                writer.abandon()
+                raise
         types = {column: str(kind) for column, kind in schema.items()}
         self._add(FileEntry(name, file.size, file.sha256, rows=writer.height, schema=types))
 

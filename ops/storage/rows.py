@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import polars as pl
 import pyarrow as pa
@@ -21,11 +22,11 @@ class _Sink:
     closed = False
 
     def __init__(self, file: AtomicFile) -> None:
-        self._file = file
+        self._file, self.given_up = file, False
 
     def write(self, data: pa.Buffer | bytes) -> int:
-        """All bytes."""
-        return self._file.write(memoryview(data))
+        """All bytes; none that come once the file is given up."""
+        return len(data) if self.given_up else self._file.write(memoryview(data))
 
     def tell(self) -> int:
         """Bytes so far."""
@@ -57,8 +58,9 @@ class RowsWriter:
         self._held: list[pl.DataFrame] = []
         self._rows = 0
         self._types = self._arrow(self._empty).schema
+        self._sink = _Sink(file)
         self._writer = pq.ParquetWriter(
-            pa.PythonFile(_Sink(file), "w"), self._types, compression="zstd", compression_level=ZSTD_LEVEL
+            pa.PythonFile(self._sink, "w"), self._types, compression="zstd", compression_level=ZSTD_LEVEL
         )
 
     def write(self, table: pl.DataFrame) -> None:
@@ -80,6 +82,12 @@ class RowsWriter:
             self._writer.close()
         except (pa.ArrowException, OSError) as error:
             raise self._failure(error) from error
+
+    def abandon(self) -> None:
+        """Write nothing any more: pyarrow ends the file when it is collected, and its number may be another's then."""
+        self._sink.given_up = True
+        with suppress(pa.ArrowException, OSError, StorageError):
+            self._writer.close()
 
     def _group(self, rows: pl.DataFrame) -> None:
         try:

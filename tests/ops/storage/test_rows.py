@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 from itertools import pairwise
 from pathlib import Path
 
@@ -60,3 +61,25 @@ def test_a_full_disk_stays_a_full_disk(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(files.AtomicFile, "_write_all", full)
     with pytest.raises(DiskFull):
         commit(tmp_path, [table(10)])
+
+
+def test_a_table_that_is_given_up_writes_nothing_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    original = files.AtomicFile._write_all
+
+    def seen(self: files.AtomicFile, view: memoryview) -> None:
+        written.append(self.path.name)
+        original(self, view)
+
+    monkeypatch.setattr(files.AtomicFile, "_write_all", seen)
+
+    def write(output: Output) -> None:
+        with output.rows("rejects.parquet", SCHEMA) as writer:
+            writer.write(table(10))
+            written.clear()
+            raise KeyError("the source cannot be read")
+
+    with pytest.raises(KeyError):
+        Store(tmp_path).slot("demo", "raw_corpus").commit("f0", {}, write)
+    gc.collect()
+    assert written == []
