@@ -55,10 +55,12 @@ class Passages(Step):
         start, end = (pl.col("__length") * (pl.col(_NUMBER) + more) // pl.col(_COUNT) for more in (0, 1))
         width = pl.col(_COUNT).cast(pl.String).str.len_chars().max()
         number = pl.col(_NUMBER).cast(pl.String).str.zfill(pl.lit(rows.select(width).item() or 1))
+        # Of one text polars knows that all rows have one count, and multiplies by its reciprocal: other last bits.
+        places = pl.Series(rows[_NUMBER].to_numpy() / rows[_COUNT].to_numpy(), dtype=pl.Float64)
         cut = rows.with_columns(
             pl.format("{}#{}", "id", number).alias("id"),
             pl.col(self.column).str.slice(start, (end - start).cast(pl.UInt64)),
-            pl.when(pl.col("__length") > 0).then(pl.col(_NUMBER) / pl.col(_COUNT)).alias(self.output),
+            pl.when(pl.col("__length") > 0).then(places).alias(self.output),
         ).drop(_COUNT, _NUMBER, "__length")
         texts = counted.filter(pl.col(_COUNT) > 1).height
         return Outcome(cut, changed={"cut": texts} if texts else {}, added=cut.height - table.height)

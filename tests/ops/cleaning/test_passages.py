@@ -2,7 +2,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -35,6 +35,7 @@ def naive(texts: list[str | None], characters: int | None, parts: int | None) ->
 
 
 @given(TEXTS, st.integers(1, 12))
+@example(["aaaaaaaaa"], 1)
 def test_against_slices(texts: list[str | None], size: int) -> None:
     for settings in ({"characters": size, "parts": None}, {"characters": None, "parts": size}):
         outcome = cut(texts, **settings)

@@ -13,7 +13,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from ops.errors import ConfigError
 from ops.training.averaging import Average
 from ops.training.config import Averaging
-from ops.training.loop import Progress
+from ops.training.progress import Progress
 from tests.ops.training.runs import hashes, log, records, text_run, work, work_together
 
 
