@@ -13,7 +13,7 @@ import polars as pl
 import yaml
 
 from ops.errors import BadData, CheckFailed
-from ops.evaluation.cost import Cost, Energy
+from ops.evaluation.cost import ESTIMATE, Cost, Energy, si
 from ops.evaluation.given import Given
 from ops.evaluation.schema import Flow, Learned, Origin, Point, Report, Subject
 from ops.evaluation.trial_curves import TrialCurves, trial_curves
@@ -115,7 +115,7 @@ def _given(build: Build) -> Given:
         flows=[flow for name in counted for flow in _flows(name, build.every(name))],
         history=_records(model.file("history.jsonl")),
         inputs=_origins(build),
-        model_cost=_with_search(build, _cost(model.cost or {})),
+        model_cost=_with_searches(build, _cost(model.cost or {})),
         resamples=build.recipe.evaluation.bootstrap,
         learned=_learned(build),
     )
@@ -262,22 +262,31 @@ def _records(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def _with_search(build: Build, cost: Cost) -> Cost:
+def _with_searches(build: Build, cost: Cost) -> Cost:
     """What the training took and the searches before it, where there were such."""
     for name in (STRENGTH, SWEEP):
         if name in build.inputs:
-            cost = _with(cost, build.one(name).cost or {})
+            cost = with_search(cost, build.one(name).cost or {})
     return cost
 
 
-def _with(cost: Cost, search: Mapping[str, Any]) -> Cost:
-    """The cost of both together."""
+def with_search(cost: Cost, search: Mapping[str, Any]) -> Cost:
+    """The cost of a training and of a search before it together."""
     added = {"cpu_seconds": "cpu_s", "wall_seconds": "wall_s", "gpu_seconds": "gpu_s", "flops": "flops"}
     counted = {name: getattr(cost, name) for name in added if getattr(cost, name) is not None}
     more: dict[str, Any] = {name: value + float(search.get(added[name], 0.0)) for name, value in counted.items()}
     if cost.energy is not None:
-        more["energy"] = cost.energy.model_copy(update={"joules": cost.energy.joules + search.get("joules", 0.0)})
+        more["energy"] = _energy_with(cost.energy, search)
     return cost.model_copy(update=more)
+
+
+def _energy_with(energy: Energy, search: Mapping[str, Any]) -> Energy:
+    """The energy of both together: measured if all of it is."""
+    found = energy.model_copy(update={"joules": round(energy.joules + search.get("joules", 0.0), 1)})
+    if energy.method == "estimated" or not search.get("estimated_joules"):
+        return found
+    how = f"{energy.how}, and of {si(search['estimated_joules'], 'J')} in the search: {ESTIMATE}"
+    return found.model_copy(update={"method": "estimated", "how": how})
 
 
 def _cost(measured: dict[str, Any]) -> Cost:

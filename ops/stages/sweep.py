@@ -24,7 +24,7 @@ from ops.recipe import Recipe
 from ops.stages.model import model_stage
 from ops.stages.settled import FOUND, LEARNED, STRENGTH, SWEEP
 from ops.stages.spec import Build, Input, Stage
-from ops.stages.trials import NOTHING, Trained, shortened, total, trained
+from ops.stages.trials import NOTHING, Trained, ended, shortened, total, trained
 from ops.storage import Store, sha256_json
 from ops.sweep.config import Sweep
 from ops.sweep.halving import shares, survivors
@@ -171,7 +171,8 @@ class _Hunt:
 
     def _train(self, row: Row, build: Build) -> _Piece:
         """One training."""
-        found = trained(build, _model(build.recipe), self._store(row["values"]), build.inputs)
+        store, alone = self._store(row["values"]), self.sweep.at_once == 1
+        found = trained(build, _model(build.recipe), store, build.inputs, alone=alone)
         figure = math.inf
         if found.valid is not None:
             score = self.sweep.judged == "score"
@@ -254,10 +255,9 @@ def _write(build: Build, hunt: _Hunt, best: int) -> None:
     build.output.text(PAGE, render_sweep(page, charts(page, sweep, found)))
     build.output.facts({"chosen": hunt.values[best], "trials": len(hunt.values), "cut": hunt.cut})
     # Not in the result: what a training takes differs from run to run.
-    cost = total(hunt.costs)
-    build.output.cost(
-        {**cost, "cpu_s": round(cost["cpu_s"] + hunt.in_vain, 3), "in_vain_cpu_s": round(hunt.in_vain, 3)}
-    )
+    vain = ended(hunt.in_vain)
+    cost = {**total([*hunt.costs, vain]), "trials": hunt.costs}
+    build.output.cost({**cost, "in_vain_cpu_s": round(hunt.in_vain, 3)})
 
 
 def sweep_stage(vocabulary: bool, strength: bool = False) -> Stage:

@@ -15,6 +15,7 @@ from typing import Any
 
 from ops.abreast import given_up
 from ops.errors import CheckFailed, SatietyError
+from ops.evaluation.cost import estimate_energy, estimate_gpu_energy
 from ops.evaluation.curves import curves_of
 from ops.launch import SPENT as ACCOUNT
 from ops.recipe import Recipe
@@ -24,8 +25,11 @@ from ops.stages.spec import ALL, Build, Services, Stage
 from ops.storage import Counts, Output, Store, Version
 from ops.storage.files import write_file
 
-SPENT = ("cpu_s", "wall_s", "gpu_s", "flops", "examples", "joules")
-"""What a training counts, and a search adds up; its own costs beside them are small."""
+COUNTED = ("cpu_s", "wall_s", "gpu_s", "flops", "examples", "joules")
+"""What a training counts; what a search takes beside its trainings is small."""
+
+SPENT = (*COUNTED, "estimated_joules")
+"""What a search adds up: with those of the joules that no counter told."""
 
 NOTHING = dict.fromkeys(SPENT, 0.0)
 """What a training took that there was not."""
@@ -56,8 +60,16 @@ class Trained:
     curves: dict[str, list[tuple[int, float]]]
 
 
-def trained(build: Build, model: Stage, store: Store, known: Versions) -> Trained:
-    """Train the build's recipe in a store of the trial's own; what was given up finds nothing and has its cost."""
+def trained(build: Build, model: Stage, store: Store, known: Versions, *, alone: bool = True) -> Trained:
+    """Train the build's recipe in a store of the trial's own; what was given up finds nothing and has its cost.
+
+    Args:
+        build: of the stage that searches.
+        model: the stage that trains.
+        store: the trial's own.
+        known: versions that are read.
+        alone: whether no other training runs beside this one.
+    """
     judged = build.recipe.task.judged[0]
     slot = store.slot(build.recipe.name, model.name)
     _, goal = _goal(build, model, ALL, known)
@@ -71,17 +83,34 @@ def trained(build: Build, model: Stage, store: Store, known: Versions) -> Traine
         except SatietyError:
             if not given_up():
                 raise
-            return Trained(None, {}, NOTHING | {"cpu_s": _accounted(work)}, {})
+            return Trained(None, {}, ended(_accounted(work)), {})
         else:
-            valid, cost = version.manifest.facts["valid"], version.cost or {}
-            spent = {name: float(cost.get(name) or (cost.get("energy") or {}).get(name, 0.0)) for name in SPENT}
-            # Ranks count themselves; who started them knows of torchrun too, and of what a killed one had not saved.
-            spent["cpu_s"] = max(spent["cpu_s"], _accounted(work))
+            valid, spent = version.manifest.facts["valid"], _spent(version.cost or {}, _accounted(work), alone)
             figures: dict[str, float | None] = {"valid_loss": valid["loss"], f"valid_{judged}": valid[judged]}
             return Trained(valid, figures, spent, _curves(version.file("history.jsonl")))
     # Its processes have left no costs: what they took in all is known to who started them.
-    spent = NOTHING | json.loads(gone.read_bytes())
+    spent = ended(json.loads(gone.read_bytes())["cpu_s"])
     return Trained(None, {"valid_loss": None, f"valid_{judged}": None}, spent, _curves(work / "metrics.jsonl"))
+
+
+def ended(cpu_s: float) -> dict[str, float]:
+    """The cost of a training that did not come to its end: of its energy there is an estimate at the most."""
+    joules = round(estimate_energy(cpu_s, 0.0, 0).joules, 1)
+    return NOTHING | {"cpu_s": cpu_s, "joules": joules, "estimated_joules": joules}
+
+
+def _spent(cost: Mapping[str, Any], accounted: float, alone: bool) -> dict[str, float]:
+    """What a training took, of its cost record and of who started it."""
+    energy = cost.get("energy") or {}
+    spent = {name: float(cost.get(name) or energy.get(name, 0.0)) for name in COUNTED}
+    # Ranks count themselves; who started them knows of torchrun too, and of what a killed one had not saved.
+    spent["cpu_s"] = max(spent["cpu_s"], accounted)
+    measured = energy.get("method") == "measured"
+    if not alone and (measured or spent["gpu_s"]):
+        # Counters are of the whole machine and of whole GPUs: each training would have what all of them took.
+        estimate = estimate_energy(spent["cpu_s"], spent["wall_s"], cost.get("peak_rss_bytes") or 0)
+        spent["joules"], measured = round(estimate.joules + estimate_gpu_energy(spent["gpu_s"]), 1), False
+    return spent | {"estimated_joules": 0.0 if measured else spent["joules"]}
 
 
 def _accounted(folder: Path) -> float:

@@ -19,11 +19,15 @@ import yaml
 
 from ops.abreast import given_up
 from ops.errors import CheckFailed, TrainingFailed
+from ops.evaluation.cost import Cost, Energy
 from ops.launch import SPENT
 from ops.recipe import Recipe
 from ops.stages.chain import stage_named
+from ops.stages.report import with_search
 from ops.stages.run import build_stage
 from ops.stages.spec import ALL, Services
+from ops.storage.files import remove_tree
+from ops.training.result import write_result
 from tests.chain import worlds
 from tests.chain.worlds import World
 from tests.ops.stages.test_sweep import DIM, RATE, Planted, Run, far, made
@@ -158,6 +162,35 @@ def test_what_a_training_took_that_diverged_is_its_own(text: World, tmp_path: Pa
     version = world.version("sweep")
     assert [cost["cpu_s"] for cost in (version.cost or {})["trials"]] == [1.5, 3.5, 2.0]
     assert version.json("curves.json")[0] == {"loss": [[2, 4.0], [4, 90.0]], "valid_loss": []}
+
+
+@pytest.mark.parametrize(("at_once", "joules", "estimated"), [(1, 340.0, 40.0), (2, 880.0, 880.0)])
+def test_what_counters_of_a_whole_machine_told_is_taken_of_trainings_that_had_it_for_themselves(
+    at_once: int, joules: float, estimated: float, text: World, tmp_path: Path
+) -> None:
+    """Two end, with 150 J each by counters; the other one diverges, and nobody counts its energy."""
+
+    class Counted(Planted):
+        def __call__(self, run_file: Path, recipe: Recipe, on_record: Any) -> None:
+            if json.loads(run_file.read_text())["training"]["learning_rate"] > 0.1:
+                (run_file.parent / SPENT).write_text("3.33333333\n")
+            super().__call__(run_file, recipe, on_record)
+            result = run_file.parent / "result"
+            files = {path.name: path.read_bytes() for path in result.iterdir() if path.name != "done.json"}
+            energy = {"joules": 150.0, "method": "measured", "how": "planted"}
+            cost = {"cpu_s": 10.0, "wall_s": 3.0, "gpu_s": 1.5, "peak_rss_bytes": 0, "energy": energy}
+            remove_tree(result)
+            write_result(result, files | {"cost.json": json.dumps(cost).encode()})
+
+    world = made(text, tmp_path, over={RATE: [0.01, 0.2, 0.02]}, search="grid", at_once=at_once)
+    worlds.build(world.recipe(), world.store, ["sweep"], Counted(bad))
+    cost = world.version("sweep").cost or {}
+    assert (cost["joules"], cost["estimated_joules"], cost["gpu_s"]) == (joules, estimated, 3.0)
+    measured = Cost(energy=Energy(joules=60.0, method="measured", how="planted"))
+    energy = with_search(measured, cost).energy
+    assert energy is not None and (energy.joules, energy.method) == (60.0 + joules, "estimated")
+    counted = with_search(measured, {**cost, "estimated_joules": 0.0}).energy
+    assert counted is not None and (counted.joules, counted.method) == (60.0 + joules, "measured")
 
 
 @pytest.mark.parametrize(
