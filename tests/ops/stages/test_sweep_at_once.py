@@ -118,6 +118,23 @@ def test_what_was_begun_before_the_budget_was_spent_is_ended_and_counted(text: W
     assert cost["cpu_s"] == pytest.approx(2 + cost["in_vain_cpu_s"]) and len(cost["trials"]) == 1
 
 
+def test_what_is_ended_in_a_later_round_is_counted_too(text: World, tmp_path: Path) -> None:
+    """The second round takes three times what the first one let expect: three have begun when the budget is spent."""
+
+    class Dearer(Slow):
+        def __call__(self, run_file: Path, recipe: Recipe, on_record: Any) -> None:
+            self.cpu_s = 6.0 if recipe.training.steps == 60 else 2.0
+            super().__call__(run_file, recipe, on_record)
+
+    settings: dict[str, Any] = {"over": {RATE: RATES}, "search": "grid", "halving": {"factor": 2, "first": 0.5}}
+    world, launch = made(text, tmp_path, **settings, budget_cpu_s=23.0, at_once=4), Dearer(far)
+    worlds.build(world.recipe(), world.store, ["sweep"], launch)
+    cost, done = world.version("sweep").cost or {}, len(launch.runs) - 10
+    assert done + len(launch.ended) == 2
+    assert cost["in_vain_cpu_s"] == pytest.approx(6 * done + 0.75 * len(launch.ended))
+    assert cost["cpu_s"] == pytest.approx(24 + cost["in_vain_cpu_s"])
+
+
 def test_a_budget_that_is_foreseen_is_not_overspent(text: World, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"over": {RATE: RATES}, "search": "grid", "budget_cpu_s": 11.0}
     world, launch = made(text, tmp_path, **settings, at_once=2), Slow(far)

@@ -171,6 +171,8 @@ def test_where_nothing_older_is_kept_it_says_so(
     run = text_run(tmp_path, {**BAD, "checkpoint_every": 2 if settings else 6, "evaluate_every": 12, **settings})
     assert work(run) == 4
     assert said in log(run)
+    # The checkpoint that did not help is not thrown away without another one in its place.
+    assert (run.parent / "checkpoints" / "step-00000006").is_dir()
 
 
 @pytest.mark.parametrize(
