@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from ops.evaluation.measure import Meter
 from ops.training import random_state, spending
 from ops.training.distributed import Group
 from ops.training.heartbeat import Heartbeat
@@ -120,3 +121,17 @@ def test_costs_add_up_over_laps_and_resumed_runs() -> None:
         "method": "measured",
         "how": "RAPL package counters of the whole machine, while training",
     }
+
+
+@pytest.mark.parametrize(("local_rank", "joules"), [(0, 5.0), (1, 0.0)])
+def test_the_energy_of_a_machine_is_counted_by_one_of_its_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, local_rank: int, joules: float
+) -> None:
+    counter = tmp_path / "intel-rapl:0"
+    counter.mkdir()
+    (counter / "max_energy_range_uj").write_text("100000000")
+    (counter / "energy_uj").write_text("97000000")
+    monkeypatch.setattr(spending, "Meter", lambda: Meter(tmp_path))
+    process = Spending(Group(local_rank=local_rank), None, 0.0)
+    (counter / "energy_uj").write_text("2000000")  # it wraps
+    assert process.lap()["joules"] == joules
