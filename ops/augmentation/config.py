@@ -61,6 +61,10 @@ class Augmentation(Config):
             raise ValueError("the steps are for different kinds of data")
         if self.balance and not self._tables:
             raise ValueError("balance is for tables")
+        if self.column is not None and self._tables:
+            raise ValueError("column does nothing for tables: each step names its columns")
+        if sum(isinstance(step, BpeDropout) for step in self.steps) > 1:
+            raise ValueError("bpe_dropout is there twice, and a text is cut into tokens once")
         return self
 
     @model_validator(mode="after")

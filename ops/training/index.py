@@ -54,17 +54,15 @@ def read_index(part: CacheInput, label_shape: tuple[int, ...] | None) -> dict[st
         label_shape: shape of one label where it is no class but floats; None where examples have none.
     """
     path = checked(part, INDEX)
-    table = _table(path)
-    try:
-        whole = ("offset", "length", "copy", *(("label",) if label_shape == () else ()))
-        found: dict[str, NDArray[Any]] = {name: whole_numbers(table[name]) for name in whole}
-        if label_shape is None:
-            found["label"] = np.zeros((len(table), 0), np.int64)
-        elif label_shape:
-            found["label"] = _floats(table["label"], label_shape, path)
-        found["split"] = _split_numbers(table["split"])
-    except KeyError as error:
-        raise IntegrityError(f"the index has no column {error}", where=str(path)) from error
+    wanted = ("offset", "length", "copy", "split", *(("label",) if label_shape is not None else ()))
+    table = _table(path, *wanted)
+    found: dict[str, NDArray[Any]] = {name: whole_numbers(table[name]) for name in wanted[:3]}
+    if label_shape is None:
+        found["label"] = np.zeros((len(table), 0), np.int64)
+    else:
+        label = table["label"]
+        found["label"] = _floats(label, label_shape, path) if label_shape else whole_numbers(label)
+    found["split"] = _split_numbers(table["split"])
     return found
 
 
@@ -72,12 +70,20 @@ def training_ids(part: CacheInput) -> pa.ChunkedArray:
     """Ids of the training examples of a partition, in the order of its index.
 
     This imports pyarrow's functions: a tenth of a second, which runs without changes are spared.
+
+    Raises:
+        IntegrityError: bytes are not those of the manifest, or there is not one id for each example.
     """
-    chosen = _split_numbers(_table(checked(part, INDEX))["split"]) == 0
+    chosen = _split_numbers(_table(checked(part, INDEX), "split")["split"]) == 0
+    path = checked(part, IDS)
+    ids = _table(path, "id")["id"]
+    if len(ids) != len(chosen) or ids.null_count:
+        said = f"{len(ids) - ids.null_count} ids, the index has {len(chosen)} examples"
+        raise IntegrityError(said, where=str(path))
     # `pa.array` imports pandas.
     bits = pa.py_buffer(np.packbits(chosen, bitorder="little"))
     mask = pa.Array.from_buffers(pa.bool_(), len(chosen), [None, bits])
-    return _table(checked(part, IDS))["id"].cast(pa.large_string()).filter(mask)
+    return ids.cast(pa.large_string()).filter(mask)
 
 
 def training_originals(part: CacheInput) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
@@ -88,7 +94,7 @@ def training_originals(part: CacheInput) -> tuple[NDArray[np.uint8], NDArray[np.
     """
     array = checked_values(part, "u1", 0, ORIGINALS)
     path = checked(part, INDEX)
-    table = _table(path)
+    table = _table(path, "split", OFFSET, LENGTH)
     chosen = np.flatnonzero(_split_numbers(table["split"]) == 0)
     offset, length = (whole_numbers(table[name])[chosen].astype(np.int64) for name in (OFFSET, LENGTH))
     if len(chosen) and (offset.min() < 0 or length.min() < 0 or (offset + length).max() > len(array)):
@@ -96,12 +102,17 @@ def training_originals(part: CacheInput) -> tuple[NDArray[np.uint8], NDArray[np.
     return array, offset, length
 
 
-def _table(path: Path) -> pa.Table:
+def _table(path: Path, *columns: str) -> pa.Table:
+    """A mapped file's table, which has those columns."""
     try:
         with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as reader:
-            return reader.read_all()
+            table = reader.read_all()
     except (pa.ArrowException, OSError) as error:
         raise IntegrityError(f"not a readable Arrow file: {error}", where=str(path)) from error
+    for name in columns:
+        if name not in table.column_names:
+            raise IntegrityError(f"the index has no column {name}", where=str(path))
+    return table
 
 
 def _floats(column: pa.ChunkedArray, shape: tuple[int, ...], path: Path) -> NDArray[np.float32]:

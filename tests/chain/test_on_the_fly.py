@@ -50,7 +50,7 @@ Places = dict[tuple[str, str], Built]
 
 def texts(folder: Path, **changes: Any) -> Path:
     steps = [{"kind": "word_swap", "probability": 0.5}, {"kind": "eda", "rate": 0.3}, {"kind": "bpe_dropout"}]
-    return tiny_recipe(folder, augmentation={"steps": steps, **changes})
+    return tiny_recipe(folder, augmentation={"steps": steps, **changes}, tokenizer={"max_length": 64})
 
 
 def sounds(folder: Path, **changes: Any) -> Path:
@@ -298,3 +298,32 @@ def test_damaged_originals_are_named(made: Made, tmp_path: Path) -> None:
     part = run.inputs[0].model_copy(update={"files": {**run.inputs[0].files, "originals.bin": "0" * 64}})
     with pytest.raises(IntegrityError, match="not those of the manifest"):
         alteration(run.model_copy(update={"inputs": [part, *run.inputs[1:]]}), made.examples())
+
+
+def test_a_damaged_vocabulary_is_named_and_a_text_may_be_as_long_as_the_tokenizer_says(made: Made) -> None:
+    run = made.run()
+    assert run.changes is not None
+    if made.name != "texts":
+        assert run.changes.vocabulary is None
+        return
+    assert run.changes.vocabulary is not None and made.recipe.tokenizer is not None
+    wrong = run.changes.vocabulary.model_copy(update={"sha256": "0" * 64})
+    told = run.changes.model_copy(update={"vocabulary": wrong})
+    with pytest.raises(IntegrityError, match=r"tokenizer\.json: the bytes are not those of the manifest"):
+        alteration(run.model_copy(update={"changes": told}), made.examples())
+    longest = made.recipe.tokenizer.max_length
+    assert made.examples().length.max() < longest and made.altering().changing.longest == longest
+
+
+def test_texts_at_edges_are_tokenised_each_on_its_own(made: Made) -> None:
+    if made.name != "texts":
+        return
+    altering, run = made.altering(), made.run()
+    texts = ["", "   ", "wave", "wave tide " * 40, "\u00e9\u4e2d"]
+    given, ids = [np.frombuffer(text.encode(), np.uint8) for text in texts], [f"edge/{n}" for n in range(5)]
+    values, lengths = altering.changing(given, ids, 2)
+    assert lengths[0] == 1 and lengths[3] == altering.changing.longest == values.shape[1]
+    for text, row, value, length in zip(given, ids, values, lengths, strict=True):
+        (alone,), (size,) = altering.changing([text], [row], 2)
+        assert size == length and np.array_equal(alone[:size], value[:length]) and not value[length:].any()
+    assert values.dtype == np.dtype(run.input.dtype)

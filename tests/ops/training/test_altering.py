@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
+import torch
 
 from ops.augmentation.config import Augmentation
 from ops.errors import ConfigError
@@ -20,8 +21,10 @@ from ops.training.altering import Altering, alteration
 from ops.training.changing.base import changing_of
 from ops.training.config import Loader, Mixing
 from ops.training.data import Examples, load_examples
+from ops.training.distributed import Group
 from ops.training.loader import Batch, batches
 from ops.training.order import Order
+from ops.training.parallel.server_worker import Helper
 from ops.training.run import Changes, read_run
 from tests.ops.training.runs import hashes, image_run, log, text_run, work, work_together
 
@@ -77,6 +80,28 @@ def test_what_cannot_be_on_the_fly_is_refused(settings: dict[str, Any], said: st
         augmentation(mode="on_the_fly", **settings)
 
 
+@pytest.mark.parametrize("mode", ["offline", "on_the_fly"])
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"steps": [{"kind": "jitter", "columns": ["a"]}], "column": "a"}, "column does nothing for tables"),
+        ({"steps": [{"kind": "bpe_dropout", "rate": 0.5}, {"kind": "bpe_dropout"}]}, "bpe_dropout is there twice"),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(settings: dict[str, Any], said: str, mode: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        augmentation(mode=mode, **settings)
+
+
+def test_shards_are_made_anew_for_other_neighbours_and_nothing_else() -> None:
+    def kept(mode: str = "on_the_fly", **settings: Any) -> dict[str, Any]:
+        step = {"kind": "smote", "columns": ["a", "b"], **settings}
+        return augmentation(mode=mode, steps=[step, {"kind": "jitter", "columns": ["a"]}]).kept_for
+
+    assert kept() == kept(probability=0.3)
+    assert kept() != kept(neighbours=4) and kept() != kept(columns=["b", "a"])
+
+
 def made(workers: int, rank: int = 0, world: int = 1, mixing: Mixing | None = None) -> list[Batch]:
     offsets, labels = np.arange(COUNT) * SPEC.size, np.arange(COUNT) % 3
     data = Examples((PIXELS.ravel(),), np.zeros(COUNT, np.int64), offsets, np.full(COUNT, SPEC.size), labels)
@@ -118,6 +143,25 @@ def test_a_killed_run_ends_with_the_same_bytes(tmp_path: Path) -> None:
 def test_two_processes_train_on_the_fly(tmp_path: Path) -> None:
     run = image_run(tmp_path, **changes(), world_size=2)
     assert work_together(run) == [0, 0]
+
+
+def test_workers_of_a_parameter_server_change_what_one_process_changes(tmp_path: Path) -> None:
+    served = read_run(
+        image_run(tmp_path / "served", {"strategy": "parameter_server", "precision": "float64"}, **changes())
+    )
+    plain = read_run(image_run(tmp_path / "plain", {"strategy": "parameter_server", "precision": "float64"}))
+    examples = load_examples(served.inputs, served.input.dtype, len(served.classes))["train"]
+    alter = alteration(served, examples)
+    assert alter is not None
+    for run in (served, plain):
+        helper = Helper(run, Group(device=torch.device("cpu")))
+        order = Order(examples.length, run.training.batch_size, run.seed, run.training.bucketing)
+        for step in (0, order.steps_per_epoch):
+            rows = order.rows(step)
+            epoch = step // order.steps_per_epoch
+            values = alter(rows, epoch)[0] if run is served else examples.values(rows)
+            expected = run.task_value().collate(values, examples.length[rows], run.input)[0]
+            assert helper._loader(0, 1).get(step).inputs[0].equal(expected)
 
 
 @pytest.mark.parametrize(

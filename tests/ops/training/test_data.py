@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from ops.errors import BadData, IntegrityError
 from ops.training.data import Examples, load_examples
-from ops.training.index import whole_numbers
+from ops.training.index import training_ids, training_originals, whole_numbers
 from ops.training.run import CacheInput
-from tests.ops.training.runs import cache_entry, write_arrow, write_cache
+from tests.ops.training.runs import cache_entry, sha256, write_arrow, write_cache
 
 ROWS: list[tuple[list[int], int | None, str, int]] = [
     ([1, 2, 3], 0, "train", 0),
@@ -142,3 +142,27 @@ def test_an_index_without_a_column_is_named(tmp_path: Path) -> None:
     write_arrow(pa.ipc.open_file(index).read_all().drop_columns(["copy"]), index)
     with pytest.raises(IntegrityError, match=r"no column .*copy"):
         load(cache_entry(tmp_path / "a"))
+
+
+@pytest.mark.parametrize(
+    ("ids", "said"),
+    [
+        ({"name": ["a"] * 6}, "no column id"),
+        ({"id": ["a"] * 5}, "5 ids, the index has 6 examples"),
+        ({"id": ["a"] * 7}, "7 ids, the index has 6 examples"),
+        ({"id": [*"abcde", None]}, "5 ids, the index has 6 examples"),
+    ],
+)
+def test_ids_that_are_not_those_of_the_examples_are_named(ids: dict[str, Any], said: str, tmp_path: Path) -> None:
+    write_cache(tmp_path / "a", ROWS, "<u2")
+    write_arrow(pa.table(ids), tmp_path / "a" / "ids.arrow")
+    with pytest.raises(IntegrityError, match=rf"ids\.arrow: .*{said}"):
+        training_ids(CacheInput.model_validate(cache_entry(tmp_path / "a")))
+
+
+def test_an_index_without_originals_is_named(tmp_path: Path) -> None:
+    entry = write_cache(tmp_path / "a", ROWS, "<u2")
+    (tmp_path / "a" / "originals.bin").write_bytes(b"abc")
+    entry["files"]["originals.bin"] = sha256(tmp_path / "a" / "originals.bin")
+    with pytest.raises(IntegrityError, match=r"index\.arrow: the index has no column original_offset"):
+        training_originals(CacheInput.model_validate(entry))
