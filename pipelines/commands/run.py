@@ -41,6 +41,7 @@ def run(
     What is fresh is not touched. Ended anywhere, the same command goes on from where it was. With --stage, what
     the stage reads is not built: where it is missing or older than the recipe, the run is refused.
     """
+    from ops.errors import ConfigError
     from ops.stages.raw_corpus import looking_once
     from ops.storage import Store
     from pipelines.commands import plan as plan_command
@@ -49,6 +50,8 @@ def run(
     from pipelines.recipe import load
     from resources.settings import load_settings
 
+    if as_is and not stage:
+        raise ConfigError("--as-is is for a run of some stages alone", hint="name them with --stage, or leave it out")
     loaded = load(recipe, overrides or ())
     settings = load_settings()
     if workers is not None:

@@ -231,6 +231,8 @@ def test_stages_alone_are_refused_without_their_inputs(
     assert "note: signatures, duplicates: older than the recipe, taken as it is" in err
     assert called("run", "tiny.yaml", "--stage", "model", "--as-is")[0] == 0
     assert called("run", "tiny.yaml", "--stage", "report")[0] == 1, "there is no model"
+    code, _, err = called("run", "tiny.yaml", "--as-is")
+    assert code == 2 and "error: --as-is is for a run of some stages alone" in err
 
 
 def test_a_report_that_did_not_pass_fails_every_run(
