@@ -33,6 +33,8 @@ from ops.sweep.values import listed, with_values
 
 PAGE = "sweep.html"
 """The trials side by side, as a page."""
+TRAINED = ("finished", "diverged")
+"""States of rows that took time: repeated and refused values are not trained."""
 Row = dict[str, Any]
 
 
@@ -95,17 +97,23 @@ class _Hunt:
     @property
     def spent(self) -> bool:
         """Whether the budget is used up, so that no training begins any more."""
-        return not self._leaves_room([])
+        return not self._leaves_room(0, [])
 
-    def _leaves_room(self, begun: list[_Piece | None]) -> bool:
-        """Whether the budget is likely to last for one more training, besides those that have begun."""
-        budget, rung = self.sweep.budget_cpu_s, self.rows[-1]["rung"] if self.rows else 0
+    def _leaves_room(self, rung: int, begun: list[_Piece | None]) -> bool:
+        """Whether the budget is likely to last for one more training of a round, besides those that have begun."""
+        budget = self.sweep.budget_cpu_s
         if budget is None:
             return True
         ended: list[float] = [piece.found.cost["cpu_s"] for piece in begun if piece is not None and piece.found]
-        known = [c["cpu_s"] for row, c in zip(self.rows, self.costs, strict=True) if row["rung"] == rung] + ended
+        # Before one of this round has ended, those of the round before are all that is known.
+        known = [*self._took(rung), *ended] or self._took(rung - 1)
         likely = begun.count(None) * sum(known) / len(known) if known else 0.0
         return float(sum(cost["cpu_s"] for cost in self.costs)) + sum(ended) + likely < budget
+
+    def _took(self, rung: int) -> list[float]:
+        """CPU-seconds of the trainings of a round."""
+        rows = zip(self.rows, self.costs, strict=True)
+        return [cost["cpu_s"] for row, cost in rows if row["rung"] == rung and row["state"] in TRAINED]
 
     def first(self, share: float) -> list[int]:
         """Try what is proposed; returns the trials that trained, the best first."""
@@ -153,7 +161,7 @@ class _Hunt:
     def _training(self, trials: Mapping[int, Row], rung: int, share: float) -> Abreast[_Piece]:
         """Trainings of those values, as many at once as the sweep says; their results come in order."""
         pieces = (self._begun(_row(number, rung, values), share) for number, values in trials.items())
-        return Abreast(pieces, self.sweep.at_once, self._leaves_room)
+        return Abreast(pieces, self.sweep.at_once, partial(self._leaves_room, rung))
 
     def _begun(self, row: Row, share: float) -> Callable[[], _Piece]:
         """What does one training, in any thread."""

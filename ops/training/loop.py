@@ -211,10 +211,9 @@ class Trainer:
         older = before.older_than(step)
         if before.setbacks >= often:
             raise _not_finite(what, step, f", and training went back {often} times already" if often else "")
-        if self._resume(older) is None:
-            raise _not_finite(
-                what, step, "" if older is None else f" again, and no checkpoint is older than step {older}"
-            )
+        # Without an older one that checkpoint may be good all the same: what spoilt the weights may lie behind it.
+        if self._resume(older) is None and (older is None or self._resume() is None):
+            raise _not_finite(what, step, ", and there is no checkpoint to go back to")
         self._progress.follow(before, step, self._config.checkpoint_every)
         self._strategy.goes_on(self._progress.step)
         self._model.train()

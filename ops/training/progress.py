@@ -10,9 +10,9 @@ class Progress:
     """Where training is; what a checkpoint must know beside weights and random states.
 
     A batch whose loss is not finite is left out, from the last checkpoint on. Where training diverges again before it
-    has gone on for a while, that checkpoint was spoilt already: it goes back to an older one then and leaves out all
-    batches from there on, as Chowdhery et al. (2022) did with PaLM by hand. What was made of the same batches again
-    would be the same weights.
+    has gone on for a while, that checkpoint may be spoilt already: it goes back to an older one then, or to the same
+    where there is none, and leaves out all batches from there on, as Chowdhery et al. (2022) did with PaLM by hand.
+    What was made of the same batches again would be the same weights.
 
     Attributes:
         step: updates made.

@@ -101,3 +101,17 @@ def test_the_kernel_for_cpus_is_the_formula_and_has_its_gradient() -> None:
     for given in (x, x.transpose(0, 1), x[:, ::2]):
         assert torch.allclose(unit_rms(given), unit_rms(given.detach()), atol=1e-12)
         assert torch.allclose(unit_rms(given), normalise(given, (-1,), False, torch.finfo(x.dtype).eps), atol=1e-12)
+
+
+def test_a_position_of_zeros_stays_zeros_with_a_finite_gradient() -> None:
+    """As torch's own has it: padding may be zeros."""
+    found = []
+    for function in (unit_rms, lambda given: nn.functional.rms_norm(given, (4,), eps=torch.finfo(given.dtype).eps)):
+        x = example(2, 3, 4)
+        x[1] = 0.0
+        said = function(x.requires_grad_())
+        torch.autograd.backward(said.sum())
+        assert x.grad is not None and bool(x.grad.isfinite().all()) and bool((said[1] == 0).all())
+        found.append(x.grad)
+    ours, expected = found
+    assert torch.allclose(ours, expected, rtol=1e-10)

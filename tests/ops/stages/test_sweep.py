@@ -16,6 +16,8 @@ from ops.evaluation.sweep import sweep_report
 from ops.recipe import Recipe
 from ops.stages.chain import stages
 from ops.stages.settled import swept
+from ops.sweep.config import Sweep
+from ops.sweep.proposals import Sampled
 from tests.chain import worlds
 from tests.chain.worlds import World
 
@@ -128,6 +130,19 @@ def test_parzen_estimators_come_nearer_than_chance(text: World, tmp_path: Path) 
     assert near["tpe"] > 1.5 * near["random"]
 
 
+def test_of_values_that_come_again_the_sampler_hears_the_figure_a_second_time(text: World, tmp_path: Path) -> None:
+    over: dict[str, Any] = {RATE: [0.0001, 0.001, 0.01, 0.1, 1.0], DIM: [16, 32]}
+    world, launch = made(text, tmp_path, over=over, trials=24), Planted(far)
+    found = search(world, launch)
+    alone, expected = Sampled(Sweep.model_validate({"over": over, "trials": 24}), set(), world.recipe().seed), []
+    while asked := alone.ask():
+        for values in asked:
+            expected.append(values)
+            alone.tell(far({"training": {"learning_rate": values[RATE]}}))
+    assert [row["values"] for row in found["trials"]] == expected
+    assert [row["state"] for row in found["trials"]].count("repeated") == 24 - len(launch.runs) >= 14
+
+
 def test_halving_keeps_those_that_did_best(text: World, tmp_path: Path) -> None:
     rates = [round(0.001 * 1.8**place, 6) for place in range(9)]
     halving = {"factor": 3, "first": 0.1}
@@ -149,6 +164,22 @@ def test_halving_keeps_those_that_did_best(text: World, tmp_path: Path) -> None:
     assert recipe.sweep is not None
     rows = sweep_report(recipe.name, recipe.description, recipe.sweep, found, [{}] * 12).rows
     assert [row.steps for row in rows] == [20] * 3 + [7] * 6 and rows[0].chosen
+
+
+@pytest.mark.parametrize(("diverge", "chosen"), [([0.01], 0.02), ([0.01, 0.02], 0.1)])
+def test_what_did_well_in_a_short_training_and_diverges_in_a_longer_one_is_not_chosen(
+    diverge: list[float], chosen: float, text: World, tmp_path: Path
+) -> None:
+    def late(run: Run) -> float:
+        rate, steps = run["training"]["learning_rate"], run["training"]["steps"]
+        return math.inf if steps == 60 and rate in diverge else far(run)
+
+    settings: dict[str, Any] = {"over": {RATE: [0.01, 0.02, 0.1, 1.0]}, "search": "grid"}
+    world, launch = made(text, tmp_path, **settings, halving={"factor": 2, "first": 0.5}), Planted(late)
+    found = search(world, launch)
+    assert launch.tried[4:] == [(0.01, 60), (0.02, 60)]
+    assert found["chosen"]["values"] == {RATE: chosen}
+    assert [row["state"] for row in found["trials"]][4:].count("diverged") == len(diverge)
 
 
 def test_the_score_is_compared_where_it_is_asked_for(text: World, tmp_path: Path) -> None:

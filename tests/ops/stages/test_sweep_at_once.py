@@ -118,14 +118,16 @@ def test_what_was_begun_before_the_budget_was_spent_is_ended_and_counted(text: W
     assert cost["cpu_s"] == pytest.approx(2 + cost["in_vain_cpu_s"]) and len(cost["trials"]) == 1
 
 
+class Dearer(Slow):
+    """A training of the second round takes three times what one of the first took."""
+
+    def __call__(self, run_file: Path, recipe: Recipe, on_record: Any) -> None:
+        self.cpu_s = 6.0 if recipe.training.steps == 60 else 2.0
+        super().__call__(run_file, recipe, on_record)
+
+
 def test_what_is_ended_in_a_later_round_is_counted_too(text: World, tmp_path: Path) -> None:
-    """The second round takes three times what the first one let expect: three have begun when the budget is spent."""
-
-    class Dearer(Slow):
-        def __call__(self, run_file: Path, recipe: Recipe, on_record: Any) -> None:
-            self.cpu_s = 6.0 if recipe.training.steps == 60 else 2.0
-            super().__call__(run_file, recipe, on_record)
-
+    """The first round lets expect too little: three have begun when the budget is spent."""
     settings: dict[str, Any] = {"over": {RATE: RATES}, "search": "grid", "halving": {"factor": 2, "first": 0.5}}
     world, launch = made(text, tmp_path, **settings, budget_cpu_s=23.0, at_once=4), Dearer(far)
     worlds.build(world.recipe(), world.store, ["sweep"], launch)
@@ -135,12 +137,30 @@ def test_what_is_ended_in_a_later_round_is_counted_too(text: World, tmp_path: Pa
     assert cost["cpu_s"] == pytest.approx(24 + cost["in_vain_cpu_s"])
 
 
+def test_what_a_training_takes_is_expected_of_its_own_round(text: World, tmp_path: Path) -> None:
+    """After 24 of 29 CPU-seconds one of 6 is on its way: there is no room for a third of this round."""
+    settings: dict[str, Any] = {"over": {RATE: RATES}, "search": "grid", "halving": {"factor": 2, "first": 0.5}}
+    world, launch = made(text, tmp_path, **settings, budget_cpu_s=29.0, at_once=2), Dearer(far)
+    worlds.build(world.recipe(), world.store, ["sweep"], launch)
+    assert (len(launch.runs), launch.ended) == (9 + 2, [])
+
+
 def test_a_budget_that_is_foreseen_is_not_overspent(text: World, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"over": {RATE: RATES}, "search": "grid", "budget_cpu_s": 11.0}
     world, launch = made(text, tmp_path, **settings, at_once=2), Slow(far)
     worlds.build(world.recipe(), world.store, ["sweep"], launch)
     assert len(launch.runs) == 6 and launch.ended == []
     assert (world.version("sweep").cost or {})["cpu_s"] == 12.0
+
+
+def test_values_that_come_again_do_not_make_trainings_look_cheap(text: World, tmp_path: Path) -> None:
+    """With 4 of 5.5 CPU-seconds spent and one of 2 on its way there is no room for another."""
+    settings: dict[str, Any] = {"over": {RATE: [RATES[0]] * 6 + RATES[1:]}, "search": "grid", "budget_cpu_s": 5.5}
+    world, launch = made(text, tmp_path, **settings, at_once=2), Slow(far)
+    worlds.build(world.recipe(), world.store, ["sweep"], launch)
+    states = [row["state"] for row in world.version("sweep").json("sweep.json")["trials"]]
+    assert states == ["finished"] + ["repeated"] * 5 + ["finished"] * 2
+    assert (len(launch.runs), launch.ended) == (3, [])
 
 
 def test_where_one_fails_the_others_are_ended_and_what_had_ended_is_not_trained_again(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -157,18 +158,53 @@ def test_killed_on_the_way_back_it_comes_to_the_same_bits(tmp_path: Path, monkey
         assert work(killed) == 0 and hashes(killed) == hashes(whole)
 
 
+@pytest.mark.usefixtures("bad_batch")
+def test_asked_to_stop_on_the_way_back_it_writes_a_checkpoint_and_comes_to_the_same_bits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is still open if going back has helped only who asks gets one; what may be gone back to stays."""
+    whole, stopped = text_run(tmp_path / "whole", BAD), text_run(tmp_path / "stopped", BAD)
+    assert work(whole) == 0
+    step, made = Update.step, list[int]()
+
+    def asked(self: Update, number: int, overflow: bool = False) -> float:
+        made.append(number)
+        if made.count(6) == 2 and number == 6:  # it has gone back, and hears of this in the update after the bad batch
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(self, number, overflow)
+
+    monkeypatch.setattr(Update, "step", asked)
+    assert work(stopped) == 128 + signal.SIGTERM
+    kept = sorted(path.name for path in (stopped.parent / "checkpoints").iterdir())
+    assert kept == ["step-00000004", "step-00000006", "step-00000009"]
+    assert work(stopped) == 0 and hashes(stopped) == hashes(whole)
+
+
+def test_from_what_spoilt_the_weights_behind_the_only_checkpoint_it_goes_back_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sixth update lies behind the checkpoint of step 4, which is made again until its batch is left out too."""
+    spoil(monkeypatch, tmp_path)
+    run = text_run(tmp_path, {**BAD, "checkpoint_every": 4, "evaluate_every": 12})
+    assert work(run) == 0
+    assert "the loss is not finite at step 7: back to step 4, that batch is left out" in log(run)
+    assert "the loss is not finite at step 8: back to step 4, all batches in between are left out" in log(run)
+    assert left_out(run) == [5, 6, 7, 8]
+    assert [line["step"] for line in records(run) if "loss" in line] == [1, 2, 3, 4, *range(9, 13)]
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({}, "the loss is not finite at step 8 again, and no checkpoint is older than step 6"),
+        ({"rollbacks": 2}, "the loss is not finite at step 9, and training went back 2 times already"),
         ({"rollbacks": 1}, "the loss is not finite at step 8, and training went back 1 times already"),
     ],
 )
-def test_where_nothing_older_is_kept_it_says_so(
+def test_from_the_only_checkpoint_that_is_spoilt_it_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], said: str
 ) -> None:
     spoil(monkeypatch, tmp_path)
-    run = text_run(tmp_path, {**BAD, "checkpoint_every": 2 if settings else 6, "evaluate_every": 12, **settings})
+    run = text_run(tmp_path, {**BAD, "checkpoint_every": 6, "evaluate_every": 12, **settings})
     assert work(run) == 4
     assert said in log(run)
     # The checkpoint that did not help is not thrown away without another one in its place.

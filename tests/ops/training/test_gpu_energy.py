@@ -80,6 +80,8 @@ def test_a_training_on_a_gpu_adds_up_what_its_gpu_counts(nvml: Nvml) -> None:
     total = Spending(Group(device=GPU), first.lap(), 0.0).lap()
     assert total["gpu_joules"] == 9.0  # of two laps; the reading between them belongs to neither
     assert total["gpu_s"] == pytest.approx(total["wall_s"], abs=0.002) and total["gpu_s"] > 0
+    alone = Spending(Group(device=GPU), None, 0.0)
+    assert [alone.lap()["gpu_joules"] for _ in range(3)] == [4.5, 9.0, 13.5]  # each counts from where it began
     nvml.broken = True
     assert first.lap()["gpu_joules"] is None  # a part is not told as if it were all
     on_a_cpu = Spending(Group(), None, 0.0).lap()
