@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ops.augmentation.base import Change, Shape
 from ops.augmentation.draws import as_seeds
@@ -40,6 +40,12 @@ class SpecAugment(Change):
     """Strips of pitch."""
     pitch_limit: Share = 0.2
     """Widest strip of pitch, as a share of the mel channels."""
+
+    @model_validator(mode="after")
+    def _masks(self) -> SpecAugment:
+        if not self.times and not self.pitches:
+            raise ValueError("times and pitches are both 0: nothing would be masked")
+        return self
 
     def weakened(self, strength: float) -> dict[str, Any]:
         """Narrower strips."""

@@ -114,3 +114,8 @@ def test_what_cannot_be_asked() -> None:
         changed(SpecAugment(), np.zeros(4, np.uint8))
     with pytest.raises(ValidationError, match="above high"):
         SoundNoise(low=20.0, high=10.0)
+
+
+def test_strips_that_mask_nothing_are_refused() -> None:
+    with pytest.raises(ValidationError, match="nothing would be masked"):
+        SpecAugment(times=0, pitches=0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import time
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -86,6 +88,27 @@ def test_a_training_on_a_gpu_adds_up_what_its_gpu_counts(nvml: Nvml) -> None:
     assert first.lap()["gpu_joules"] is None  # a part is not told as if it were all
     on_a_cpu = Spending(Group(), None, 0.0).lap()
     assert (on_a_cpu["gpu_s"], on_a_cpu["gpu_joules"]) == (0.0, 0.0)
+
+
+OTHER = {"cpu_s": 0.5, "wall_s": 0.25, "peak": 1 << 40, "gpu_s": 0.125, "joules": 0.0, "gpu_joules": 5.0}
+
+
+def test_costs_of_several_processes_are_added_and_the_time_that_passes_is_not(
+    nvml: Nvml, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[dict[str, Any]] = []
+
+    def gather(self: Group, data: bytes) -> list[bytes]:
+        told.append(json.loads(data))
+        return [data, json.dumps(told[0] | OTHER).encode()]
+
+    monkeypatch.setattr(Group, "gather", gather)
+    found, (own,) = Spending(Group(device=GPU), None, time.perf_counter() - 10.0).lap(), told
+    assert own["wall_s"] > 10.0 and own["gpu_s"] == own["wall_s"] and own["cpu_s"] > 0.0
+    for name, other in (("cpu_s", 0.5), ("gpu_s", 0.125), ("gpu_joules", 5.0)):
+        assert found[name] == pytest.approx(own[name] + other, abs=0.001)
+    assert found["peak_rss_bytes"] == own["peak"] + (1 << 40)
+    assert found["wall_s"] == pytest.approx(own["wall_s"], abs=0.001)
 
 
 COUNTED = "RAPL package counters of the whole machine, while training"
