@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
 from ops.augmentation.config import Augmentation
 from ops.cleaning.split import Split
@@ -156,8 +156,18 @@ class Recipe(Config):
     automation: Automation = Automation()
     """Schedules and the watched folder."""
 
+    _keys: tuple[str, ...] | None = PrivateAttr(None)
+
+    def as_of_now(self) -> Recipe:
+        """This recipe with the partitions that it has now: a run is of one moment, whatever files come meanwhile."""
+        found = self.model_copy()
+        found._keys = tuple(self.partition_keys())
+        return found
+
     def partition_keys(self) -> list[str]:
         """The keys of the corpus's partitions, in order."""
+        if self._keys is not None:
+            return list(self._keys)
         if self.partitions.hash is not None:
             width = len(str(self.partitions.hash - 1))
             return [f"{index:0{width}d}" for index in range(self.partitions.hash)]

@@ -24,7 +24,7 @@ def recipe_definitions(recipe: Recipe, settings: Settings | None = None) -> dg.D
         return open_store(settings or load_settings())
 
     return dg.Definitions(
-        assets=assets(recipe),
+        assets=assets(recipe.as_of_now()),
         jobs=[made.main, made.data, made.training],
         schedules=schedules(recipe, made, store),
         sensors=sensors(recipe, made),

@@ -58,7 +58,7 @@ def execute(
         Interrupted: a signal ended the run and whoever handles it did not raise; what was committed stays.
     """
     with _full_disks_named(settings.home):
-        return _execute(recipe, stages, partitions, settings, on_event)
+        return _execute(recipe.as_of_now(), stages, partitions, settings, on_event)
 
 
 def _execute(

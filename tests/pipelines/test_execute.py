@@ -14,7 +14,7 @@ from pipelines.execute import execute
 from pipelines.recipe import load_file
 from resources.progress import Event
 from resources.settings import EngineSettings, Settings, TrackingSettings, load_settings
-from tests.tiny import DATA, tiny_recipe
+from tests.tiny import DATA, tiny_recipe, write_rows
 
 
 class Folder:
@@ -67,6 +67,24 @@ def test_the_whole_chain_builds_what_is_missing_and_says_so_as_it_goes(folder: F
     assert begun == list(DATA)
     shown = [f"{event.stage}[{event.data['key']}]" for event in events if event.what == "partition"]
     assert sorted(shown) == sorted([*done.built, *done.reused])
+
+
+def test_a_file_that_comes_in_the_middle_is_for_the_next_run(tmp_path: Path) -> None:
+    """Its partition was not there when the run began: the folds do not look for it."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    write_rows(inbox / "first.csv")
+    folder = Folder(tmp_path, source={"path": "inbox/*.csv"}, partitions={"by": "file", "hash": None})
+
+    def more(event: Event) -> None:
+        if (event.what, event.stage) == ("partition", "raw_corpus"):
+            write_rows(inbox / "second.csv", seed=1)
+
+    done = execute(folder.recipe, stages=list(DATA), settings=folder.settings, on_event=more)
+    assert "raw_corpus[inbox/first.csv]" in done.built and not any("second" in name for name in done.built)
+    assert folder.recipe.partition_keys() == ["inbox/first.csv", "inbox/second.csv"]
+    done = execute(folder.recipe, stages=list(DATA), settings=folder.settings)
+    assert "token_cache[inbox/second.csv]" in done.built and "raw_corpus[inbox/first.csv]" in done.reused
 
 
 def test_a_second_run_builds_nothing(folder: Folder) -> None:
