@@ -31,7 +31,8 @@ class Recorder:
             return self._dump
         if callable(found):
             return MethodType(found, self)
-        self.recorded.add(name)
+        if name in Recipe.model_fields:  # what else a recipe holds comes of these
+            self.recorded.add(name)
         return getattr(self._recipe, name)
 
     def _dump(self, include: set[str], **options: Any) -> dict[str, Any]:
