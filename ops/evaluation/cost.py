@@ -55,6 +55,9 @@ class Cost(Config):
     peak_bytes: int | None = Field(default=None, ge=0)
     """Largest resident memory of the process (the sum over ranks), in bytes."""
 
+    gpu_peak_bytes: int | None = Field(default=None, ge=0)
+    """Largest memory that was taken of GPUs for tensors (the sum over ranks), in bytes."""
+
     energy: Energy | None = None
     """Energy with its method."""
 

@@ -229,6 +229,7 @@ _COSTS = (
     ("Wall time", "wall_seconds", "seconds"),
     ("GPU time", "gpu_seconds", "seconds"),
     ("Peak memory", "peak_bytes", "bytes"),
+    ("Peak memory of GPUs", "gpu_peak_bytes", "bytes"),
 )
 
 
@@ -236,8 +237,8 @@ def cost_table(report: Any, fig: Any) -> list[tuple[str, list[tuple[Any, str]]]]
     """The rows of the table of costs: name, and a cell with its note for each system."""
     table = []
     for name, key, kind in _COSTS:
-        if key == "gpu_seconds" and not any(row.cost.gpu_seconds for row in report.costs):
-            continue
+        if key.startswith("gpu_") and not any(getattr(row.cost, key) for row in report.costs):
+            continue  # no GPU was held
         cells = [
             (DASH if getattr(row.cost, key) is None else fig(f"costs.{i}.cost.{key}", kind), "")
             for i, row in enumerate(report.costs)

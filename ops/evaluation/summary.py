@@ -177,23 +177,24 @@ def flow_rows(report: Any) -> list[tuple[str, ...]]:
 def cost_rows(report: Any) -> list[tuple[str, ...]]:
     """What each system took, in words."""
     costs = [row.cost for row in report.costs]
-    gpus = [("GPU time", "s", [cost.gpu_seconds for cost in costs])] if any(cost.gpu_seconds for cost in costs) else []
     units = [
         ("Parameters", "", [cost.parameters for cost in costs]),
         ("Operations", "FLOP", [cost.flops for cost in costs]),
         ("CPU-seconds", "", [cost.cpu_seconds for cost in costs]),
         ("Wall time", "s", [cost.wall_seconds for cost in costs]),
-        *gpus,
+        ("GPU time", "s", [cost.gpu_seconds for cost in costs]),
         ("Peak memory", "B", [cost.peak_bytes for cost in costs]),
+        ("Peak memory of GPUs", "B", [cost.gpu_peak_bytes for cost in costs]),
     ]
-    rows = [(name, *("-" if v is None else si(v, unit) for v in values)) for name, unit, values in units]
+    told = [row for row in units if "GPU" not in row[0] or any(row[2])]  # where one was held
+    rows = [(name, *("-" if v is None else si(v, unit) for v in values)) for name, unit, values in told]
     energy = [f"{si(c.energy.joules, 'J')} ({c.energy.method})" if c.energy else "-" for c in costs]
     shares = (
         ("Use of the processors", [cost.utilisation for cost in costs]),
         ("Waiting for data", [cost.waiting for cost in costs]),
     )
-    told = [(name, *("-" if v is None else f"{v:.1%}" for v in values)) for name, values in shares]
-    known = [row for row in told if any(cell != "-" for cell in row[1:])]
+    parts = [(name, *("-" if v is None else f"{v:.1%}" for v in values)) for name, values in shares]
+    known = [row for row in parts if any(cell != "-" for cell in row[1:])]
     return [*rows, ("Energy", *energy), *known]
 
 

@@ -300,6 +300,7 @@ def _cost(measured: dict[str, Any]) -> Cost:
         wall_seconds=measured.get("wall_s"),
         gpu_seconds=measured.get("gpu_s"),
         peak_bytes=measured.get("peak_rss_bytes"),
+        gpu_peak_bytes=measured.get("gpu_peak_bytes"),
         energy=Energy(**energy) if energy else None,
         flops_by_torch=measured.get("flops_by_torch"),
         utilisation=measured.get("utilisation"),

@@ -1,4 +1,4 @@
-"""How many operations a second the machine can do at most, and how many torch counts in a training step."""
+"""The most that a machine can do and that was taken of it, and how many operations torch counts in a training step."""
 
 from __future__ import annotations
 
@@ -15,8 +15,18 @@ from ops.nn.models.base import Model
 from ops.nn.spec import Spec
 from ops.tasks.base import Task
 
-PUBLISHED = {"H100": 989.4e12, "H200": 989.4e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "RTX 4090": 165.2e12}
-"""Dense bfloat16 operations a second of some accelerators, from their makers' data sheets; by part of the name."""
+PUBLISHED = {
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H100": 989.4e12,
+    "H200": 989.4e12,
+    "GH200": 989.4e12,
+    "A100": 312e12,
+    "L40S": 362e12,
+    "L4": 121e12,
+}
+"""Dense operations a second in 16 bits of some accelerators, from their makers' data sheets, by words of the name; of
+two that fit it is the first."""
 
 SIZE = {"cpu": 512, "cuda": 8192, "mps": 2048}
 TURNS = 4
@@ -29,10 +39,10 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
         device: where training computes.
         dtype: the type of its matrix products.
     """
-    if device.type == "cuda" and dtype == torch.bfloat16:
-        name = torch.cuda.get_device_name(device)
-        for part, flops in PUBLISHED.items():
-            if part in name:
+    if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16):
+        name = f" {torch.cuda.get_device_name(device).replace('-', ' ')} "
+        for words, flops in PUBLISHED.items():
+            if f" {words} " in name:
                 return flops
     size = SIZE[device.type]
     one = torch.ones((size, size), device=device, dtype=dtype)
@@ -42,6 +52,11 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
         _wait((one @ one)[:1, :1])
         best = min(best, time.perf_counter() - began)
     return 2 * size**3 / best
+
+
+def gpu_peak(device: torch.device) -> int:
+    """Most bytes that tensors of this process have taken of its GPU so far; 0 where it has none of NVIDIA's."""
+    return int(torch.cuda.max_memory_allocated(device)) if device.type == "cuda" else 0
 
 
 def counted_flops(

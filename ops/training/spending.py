@@ -12,6 +12,7 @@ from ops.evaluation.cost import GPU_ESTIMATE, Energy, estimate_energy, estimate_
 from ops.evaluation.measure import Meter
 from ops.training.distributed import Group
 from ops.training.gpu_energy import gpu_energy, spent
+from ops.training.peak import gpu_peak
 
 FLOPS_HOW = (
     "matrix products counted in closed form, padding included, the optimiser's too; "
@@ -49,7 +50,7 @@ class Spending:
             helpers: what this process's helpers have taken so far.
         """
         self._group, self._helpers, self._helped = group, helpers, 0.0
-        self._sum = dict(before or _NOTHING)
+        self._sum = _NOTHING | (before or {})
         self._on_gpu, self._gpu_energy = group.device.type == "cuda", gpu_energy(group.device)
         self._flops = self._model_flops = self._examples = 0
         self._seconds: dict[Activity, float] = dict.fromkeys(ACTIVITIES, 0.0)
@@ -97,6 +98,7 @@ class Spending:
             "cpu_s": (found.cpu_seconds or 0.0) + self._early[0] + helped - self._helped,
             "wall_s": (found.wall_seconds or 0.0) + self._early[1],
             "peak": (found.peak_bytes or 0) + helpers_peak,
+            "gpu_peak": gpu_peak(self._group.device),
             "joules": measured if self._group.local_rank == 0 else 0.0,  # the counter is of the whole machine
             "gpu_joules": spent(self._gpu_before, self._gpu_energy()) if self._on_gpu else 0.0,
             "flops": self._flops,
@@ -112,6 +114,7 @@ class Spending:
             "wall_s": round(self._sum["wall_s"] + max(part["wall_s"] for part in laps), 3),
             "peak_rss_bytes": max(self._sum["peak_rss_bytes"], sum(part["peak"] for part in laps)),
             "gpu_s": round(self._sum["gpu_s"] + sum(part["gpu_s"] for part in laps), 3),
+            "gpu_peak_bytes": max(self._sum["gpu_peak_bytes"], sum(part["gpu_peak"] for part in laps)),
             **{name: _sum_of([self._sum[name], *(part[name] for part in laps)]) for name in _JOULES},
             **{name: self._sum[name] + sum(part[name] for part in laps) for name in _COUNTS},
             # Of the mean process: what is waited for in all of them at once is waited for once.
@@ -143,6 +146,7 @@ _NOTHING: dict[str, Any] = {
     "startup_s": 0.0,
     "peak_rss_bytes": 0,
     "gpu_s": 0.0,
+    "gpu_peak_bytes": 0,
     **dict.fromkeys(_JOULES, 0.0),
     **dict.fromkeys(_COUNTS, 0),
     **dict.fromkeys(_TIMES, 0.0),

@@ -64,8 +64,9 @@ def test_terminal_lines_are_plain_and_aligned() -> None:
     assert not set(terminal(hostile_report())) & {"\x1b", "\x00", "\u202e"}
 
 
-def test_gpu_time_is_told_where_gpus_were_held() -> None:
-    held = text_report(model_cost=Cost(cpu_seconds=1.0, gpu_seconds=12.5))
+def test_time_and_memory_of_gpus_are_told_where_gpus_were_held() -> None:
+    held = text_report(model_cost=Cost(cpu_seconds=1.0, gpu_seconds=12.5, gpu_peak_bytes=3_000_000_000))
     assert ("GPU time", "12.5 s", "-") in cost_rows(held) and "GPU time" in render(held)
-    without = text_report(model_cost=Cost(cpu_seconds=1.0, gpu_seconds=0.0))
-    assert "GPU time" not in markdown(without) and "GPU time" not in render(without)
+    assert ("Peak memory of GPUs", "3.00 GB", "-") in cost_rows(held) and "Peak memory of GPUs" in render(held)
+    without = text_report(model_cost=Cost(cpu_seconds=1.0, gpu_seconds=0.0, gpu_peak_bytes=0))
+    assert "GPU" not in markdown(without) and "GPU" not in render(without)

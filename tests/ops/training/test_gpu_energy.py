@@ -20,6 +20,7 @@ from ops.training.spending import Spending
 
 UUID = "0f9c2b1e-1111-2222-3333-444455556666"
 GPU = torch.device("cuda", 0)
+MEMORY = 123_456_789
 
 
 class Nvml(ModuleType):
@@ -54,6 +55,7 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nvml]:
     stand_in = Nvml()
     monkeypatch.setitem(sys.modules, "pynvml", stand_in)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: SimpleNamespace(uuid=UUID))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: MEMORY)
     yield stand_in
 
 
@@ -90,7 +92,26 @@ def test_a_training_on_a_gpu_adds_up_what_its_gpu_counts(nvml: Nvml) -> None:
     assert (on_a_cpu["gpu_s"], on_a_cpu["gpu_joules"]) == (0.0, 0.0)
 
 
-OTHER = {"cpu_s": 0.5, "wall_s": 0.25, "peak": 1 << 40, "gpu_s": 0.125, "joules": 0.0, "gpu_joules": 5.0}
+def test_the_peak_memory_of_gpus_is_kept_and_old_checkpoints_know_none(nvml: Nvml) -> None:
+    first = Spending(Group(device=GPU), None, 0.0).lap()
+    assert first["gpu_peak_bytes"] == MEMORY
+    assert (
+        Spending(Group(device=GPU), first | {"gpu_peak_bytes": 2 * MEMORY}, 0.0).lap()["gpu_peak_bytes"] == 2 * MEMORY
+    )
+    del first["gpu_peak_bytes"]  # of a program that did not count it yet
+    assert Spending(Group(), first, 0.0).lap()["gpu_peak_bytes"] == 0
+    assert Spending(Group(device=GPU), first, 0.0).lap()["gpu_peak_bytes"] == MEMORY
+
+
+OTHER = {
+    "cpu_s": 0.5,
+    "wall_s": 0.25,
+    "peak": 1 << 40,
+    "gpu_peak": 7 * MEMORY,
+    "gpu_s": 0.125,
+    "joules": 0.0,
+    "gpu_joules": 5.0,
+}
 
 
 def test_costs_of_several_processes_are_added_and_the_time_that_passes_is_not(
@@ -108,6 +129,7 @@ def test_costs_of_several_processes_are_added_and_the_time_that_passes_is_not(
     for name, other in (("cpu_s", 0.5), ("gpu_s", 0.125), ("gpu_joules", 5.0)):
         assert found[name] == pytest.approx(own[name] + other, abs=0.001)
     assert found["peak_rss_bytes"] == own["peak"] + (1 << 40)
+    assert found["gpu_peak_bytes"] == 8 * MEMORY
     assert found["wall_s"] == pytest.approx(own["wall_s"], abs=0.001)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from ops.nn.models.transformer_encoder import TransformerEncoder
@@ -12,6 +13,38 @@ from ops.training.peak import counted_flops, peak_flops
 
 def test_a_machine_does_more_than_a_loop_of_python_and_less_than_all_of_them() -> None:
     assert 1e8 < peak_flops(torch.device("cpu"), torch.float32) < 1e14
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("NVIDIA H100 80GB HBM3", 989.4e12),
+        ("NVIDIA H100 PCIe", 756e12),
+        ("NVIDIA GH200 480GB", 989.4e12),
+        ("NVIDIA A100-SXM4-40GB", 312e12),
+        ("NVIDIA L4", 121e12),
+    ],
+)
+def test_what_a_data_sheet_says_is_found_by_the_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, expected: float
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: name)
+    assert {peak_flops(torch.device("cuda"), dtype) for dtype in (torch.bfloat16, torch.float16)} == {expected}
+
+
+def test_an_unknown_gpu_and_other_types_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No card's name fits, so products are computed: what this machine, without such a card, cannot do."""
+    measured: list[torch.dtype] = []
+
+    def ones(size: tuple[int, int], *, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+        measured.append(dtype)
+        return torch.zeros((8, 8), dtype=dtype)
+
+    monkeypatch.setattr(torch, "ones", ones)
+    for name, dtype in (("NVIDIA L40", torch.bfloat16), ("NVIDIA H100 80GB HBM3", torch.float32)):
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda device, name=name: name)
+        peak_flops(torch.device("cuda"), dtype)
+    assert measured == [torch.bfloat16, torch.float32]
 
 
 def test_torch_counts_a_training_step_as_three_forward_passes() -> None:
