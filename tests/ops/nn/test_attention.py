@@ -151,6 +151,21 @@ def test_the_module_is_its_parts(positions: str, projections: str, kv_heads: int
     assert torch.allclose(ours(x), ours.project_out(mixed.transpose(1, 2).reshape(2, 5, 16)), atol=1e-5)
 
 
+@pytest.mark.parametrize("kv_heads", [1, 4])
+def test_what_looks_at_a_memory_brings_queries_and_keys_to_one_length(kv_heads: int) -> None:
+    torch.manual_seed(0)
+    made = anatomy(positions="rotary", kv_heads=kv_heads, qk_norm=True)
+    ours, x, memory = Attention(made, cross=True), torch.randn(2, 3, 16), torch.randn(2, 5, 16)
+    queries, keys, values = (
+        part.reshape(2, part.shape[1], -1, 4).transpose(1, 2)
+        for part in (ours.queries(x), ours.keys(memory), ours.values(memory))
+    )
+    queries, keys = (part / part.square().mean(dim=-1, keepdim=True).sqrt() for part in (queries, keys))
+    mixed = attend(queries, keys, values)  # places of two texts are at no distance from each other
+    expected = ours.project_out(mixed.transpose(1, 2).reshape(2, 3, 16))
+    assert torch.allclose(ours(x, memory=memory), expected, atol=1e-5)
+
+
 def test_extra_values_are_added() -> None:
     torch.manual_seed(0)
     ours, x = Attention(anatomy(projections="separate")), torch.randn(2, 5, 16)

@@ -71,9 +71,28 @@ def test_what_blocks_add_up_to_does_not_grow_with_their_number(cross: bool, part
     stack = Decoder(made, cross=cross)
     for block in stack.blocks:
         assert isinstance(block, Block)
-        assert len(block.outputs()) == parts
+        named = {name for name, layer in block.named_modules() if layer in block.outputs()}
+        own = {"attention.project_out", "feed_forward.project_out"}
+        assert named == (own | {"memory_attention.project_out"} if cross else own) and len(named) == parts
         for layer in block.outputs():
             spread = float(layer.weight.detach().std()) * math.sqrt(layer.in_features)
             assert spread == pytest.approx(1 / math.sqrt(parts * 4), rel=0.03)
         inner = float(block.attention.queries.weight.detach().std()) * math.sqrt(128)
         assert inner == pytest.approx(1.0, rel=0.03)
+
+
+@pytest.mark.parametrize("make", [Encoder, Decoder])
+def test_residual_scalars_weigh_what_came_into_the_first_block_in_all(make: type[Encoder | Decoder]) -> None:
+    """Blocks that add nothing: x <- a x + b x0, one after the other, then the norm."""
+    torch.manual_seed(0)
+    stack = make(Anatomy(dim=8, depth=3, heads=2, inner=16, residual_scalars=True, zero_init=True))
+    x = torch.randn(2, 4, 8)
+    expected = x
+    for block in stack.blocks:
+        scalars = block.scalars
+        assert isinstance(scalars, nn.Parameter)
+        assert scalars.tolist() == [1.0, 0.0]
+        nn.init.normal_(scalars)
+        expected = scalars[0] * expected + scalars[1] * x
+    given = (x,) if isinstance(stack, Encoder) else (x, torch.zeros(2, 4, dtype=torch.int64))
+    assert torch.allclose(stack(*given), nn.functional.layer_norm(expected, (8,)), atol=1e-5)

@@ -151,6 +151,26 @@ def test_flops_are_those_that_torch_counts(settings: dict[str, Any]) -> None:
     assert encoder_decoder_flops(made, 7, 10, VOCABULARY) == pytest.approx(counted, rel=0.02)
 
 
+def test_what_goes_into_both_stacks_and_out_of_the_head_follows_the_settings() -> None:
+    """Embeddings times the root of the width, brought to one length and dropped from; logits that a bound holds."""
+    network = awake(anatomy(positions="none", dropout=0.4), scaled=True, embedding_norm=True, softcap=3.0)
+    source, lengths, before = batch()
+    given: list[Tensor] = []
+    for stack in (network.encoder, network.writer.decoder):
+        stack.register_forward_pre_hook(lambda _module, inputs: given.append(inputs[0]))
+    logits = network(source, lengths, before)
+    assert network.source is not None
+    for tokens, table, found in ((source, network.source, given[0]), (before, network.writer.embedding, given[1])):
+        x = 4.0 * table(tokens)
+        assert torch.allclose(found, x / x.square().mean(dim=2, keepdim=True).sqrt(), atol=1e-5)
+    said = network.writer.decoder(given[1], before, None, *network.read(source, lengths))
+    free = said @ network.writer.embedding.weight.T
+    assert torch.allclose(logits, 3.0 * torch.tanh(free / 3.0), atol=1e-5) and free.abs().max() > 3.0
+    given.clear()
+    network.train()(source.repeat(20, 1), lengths.repeat(20), before.repeat(20, 1))
+    assert [float((x == 0).double().mean()) for x in given] == pytest.approx([0.4, 0.4], abs=0.03)
+
+
 def test_one_embedding_for_source_target_and_head() -> None:
     torch.manual_seed(0)
     network = EncoderDecoder(anatomy(), source_vocabulary=9, target_vocabulary=9, shared=True)

@@ -116,6 +116,11 @@ def test_positions_go_on_behind_the_longest_text(positions: str) -> None:
     other.load_state_dict(network.state_dict())
     row = tokens(1, 40)
     assert torch.equal(network(row), other(row))
+    with torch.no_grad():  # the first place behind the table is in the middle of what is read
+        fresh = awake(positions=positions)
+        cache = fresh.cache(1, 40)
+        parts = [fresh(part, cache) for part in torch.tensor_split(row, (7, 20, 21), dim=1)]
+    assert torch.allclose(torch.cat(parts, dim=1), other(row), atol=1e-4)
 
 
 def test_learned_positions_end() -> None:
@@ -177,6 +182,9 @@ def test_what_goes_into_the_blocks_has_one_length_where_asked() -> None:
     network = awake(embedding_norm=True, bigrams=16)
     assert torch.allclose(network.front(tokens()).square().mean(dim=2), torch.ones(2, 12), atol=1e-4)
     torch.manual_seed(0)
+    for tied, spread in ((False, 1.0), (True, 0.02)):  # one that is the head too must not begin with loud logits
+        table = TransformerDecoder(dim=256, tied=tied).build(SPEC, 11).get_submodule("embedding").weight
+        assert isinstance(table, Tensor) and float(table.detach().std()) == pytest.approx(spread, rel=0.1)
     scaled: Any = TransformerDecoder(block="article", dim=256, positions="none", dropout=0.0).build(SPEC, 11)
     assert float(scaled.front(tokens()).detach().std()) == pytest.approx(1.0, rel=0.1)
 
