@@ -76,6 +76,10 @@ class LanguageModel(nn.Module):
             cache.last = tokens[:, -1:]
         return self.back(x)
 
+    def tied_weights(self) -> set[str]:
+        """Names of the weights that are used in front of the blocks and behind them."""
+        return {"embedding.weight"} if self.head is None else set()
+
     def front(self, tokens: Tensor, cache: KeyValueCache | None = None) -> Tensor:
         """(B, T) int64 to what goes into the first block, (B, T, D)."""
         x: Tensor = self.embedding(tokens)

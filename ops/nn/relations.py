@@ -76,17 +76,20 @@ class DistanceBias(nn.Module):
     Half of the groups are single distances, the others grow like a logarithm up to `FARTHEST`. Without a look ahead
     all groups are for what is behind. T5 has one table for all blocks; here each block has its own, so that blocks
     can be apart, and scores are divided by sqrt(D/H) as everywhere.
+
+    Attributes:
+        told: the heads whose biases are told, all H by default; a process that has some of the queries wants theirs.
     """
 
     def __init__(self, heads: int, causal: bool) -> None:
         super().__init__()
-        self.causal = causal
+        self.causal, self.told = causal, slice(None)
         self.table = nn.Parameter(torch.zeros(BUCKETS, heads))
 
     def bias(self, queries: Tensor, offset: int, columns: int) -> Tensor:
         """(1, H, T, S) for T queries, the first at place `offset`, and S keys."""
         groups = buckets(_distances(queries, offset, columns), self.causal)
-        return self.table[groups].permute(2, 0, 1)[None]
+        return self.table[:, self.told][groups].permute(2, 0, 1)[None]
 
 
 def buckets(distances: Tensor, causal: bool) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ops.launch import LaunchConfig
 
@@ -77,8 +77,6 @@ def _division(model: Model, size: int) -> Iterator[Problem]:
     inner: int = getattr(model, "inner", 0)
     if inner % size:
         yield ("model", "feed_forward"), f"{size} processes cannot divide the width {inner} inside feed-forward layers"
-    if _chosen(model, "positions") == "t5":
-        yield ("model", "positions"), "the T5 bias cannot be divided among processes"
 
 
 def _stages(model: Model, world: int) -> Iterator[Problem]:
@@ -87,12 +85,3 @@ def _stages(model: Model, world: int) -> Iterator[Problem]:
         yield ("training", "strategy"), f"{model.kind} is no stack of blocks that can be cut into stages"
     elif (depth := int(getattr(model, "depth", world))) < world:
         yield ("model", "depth"), f"{world} stages need {world} blocks at least, not {depth}"
-    if _chosen(model, "tied"):
-        yield ("model", "tied"), "a head that is the embedding's matrix would be in the first stage and in the last"
-
-
-def _chosen(model: Model, name: str) -> Any:
-    chosen = getattr(model, "chosen", None)
-    if chosen is None or name not in type(model).model_fields:
-        return getattr(model, name, None)
-    return chosen(name)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from ops.errors import ConfigError
 from ops.nn.decoder import Decoder
@@ -40,6 +40,10 @@ class Pipeline(Strategy):
     Every process runs the model's own forward pass: blocks of other stages do nothing in it, the first of its own takes
     what the stage before has sent, and behind the last of its own the pass ends. So the others compute what is in front
     of the blocks too, which does not count.
+
+    A weight that is used in front of the blocks and behind them (a model names it by `tied_weights`) is in the first
+    process and in the last. Its gradients are added up in both, which then make the same steps (Shoeybi et al., 2019);
+    for the gradients' length and in checkpoints only the first one's counts.
     """
 
     def __init__(self, group: Group, schedule: str, microbatches: int) -> None:
@@ -54,6 +58,7 @@ class Pipeline(Strategy):
         self._schedule, self._microbatches = schedule, microbatches
         self._stage = _Stage([], False, False)
         self._owners: dict[str, int] = {}
+        self._tied: set[str] = set()
         self._checked = False
 
     @property
@@ -83,11 +88,13 @@ class Pipeline(Strategy):
             else:
                 _let_go(block)
         self._module = model
+        self._tied = set(getattr(model, "tied_weights", set)())
         self._channel = Channel(self.group)
+        self._ends: distributed.ProcessGroup = distributed.new_group([0, world - 1])
 
     def steps(self, name: str) -> bool:
-        """Whether the weight is of this process's stage."""
-        return self._owners[name] == self.group.rank
+        """Whether the weight is used in this process's stage."""
+        return self._is_mine(name) or (name in self._tied and self.speaks)
 
     def forward(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """The whole batch through all stages; what the last says is told to all."""
@@ -147,7 +154,7 @@ class Pipeline(Strategy):
         """Whether gradients came to this stage's weights and to no others, with the first batch.
 
         Raises:
-            ConfigError: the model uses a weight in front of its blocks and behind them.
+            ConfigError: the model uses a weight in front of its blocks and behind them, and has not named it.
         """
         if self._checked:
             return
@@ -158,22 +165,26 @@ class Pipeline(Strategy):
         found = b"".join(self.group.gather(" ".join(foreign).encode())).decode()
         if found:
             raise ConfigError(
-                f"the model uses {found} both in front of its blocks and behind them, which two processes cannot",
+                f"the model uses {found} in another stage than its own, and does not say so by `tied_weights`",
                 where="training.strategy",
-                hint="untie the head (model.tied: false), or take another strategy",
+                hint="take another strategy",
             )
 
     def clip(self, model: nn.Module, longest: float | None, largest: float | None = None) -> float:
-        """As in one process; the squares of all stages are added up."""
-        gradients = [weight.grad for weight in model.parameters() if weight.grad is not None]
+        """As in one process, once gradients of tied weights are added up; so are the squares of all stages."""
+        gradients = {name: weight.grad for name, weight in model.named_parameters() if weight.grad is not None}
+        if self.group.first or self.speaks:
+            for name in sorted(self._tied):
+                distributed.all_reduce(gradients[name], group=self._ends)
         if largest is not None:
-            cut_off(gradients, largest)
+            cut_off(list(gradients.values()), largest)
         squares = torch.zeros((), dtype=torch.float64, device=self.group.sums)
-        for gradient in gradients:
-            squares += gradient.square().sum().to(squares)
+        for name, gradient in gradients.items():
+            if self._is_mine(name):
+                squares += gradient.square().sum().to(squares)
         norm = math.sqrt(float(self.group.total(squares)))
         if longest is not None and not norm <= longest:
-            for gradient in gradients:
+            for gradient in gradients.values():
                 gradient.mul_(longest / (norm + 1e-6))  # as torch.nn.utils.clip_grad_norm_
         return norm
 
@@ -183,13 +194,13 @@ class Pipeline(Strategy):
         return self.group.union(dict(sorted(mine.items())))
 
     def load(self, model: nn.Module, weights: Mapping[str, Tensor]) -> None:
-        """Each process takes those of its stage."""
+        """Each process takes those that are used in its stage."""
         own = model.state_dict()
         if own.keys() != weights.keys():
             raise RuntimeError(f"weights of another model: {sorted(own.keys() ^ weights.keys())[:3]}")
         with torch.no_grad():
             for name, value in own.items():
-                if self._is_mine(name):
+                if self.steps(name):
                     value.copy_(weights[name])
 
     def _is_mine(self, name: str) -> bool:

@@ -22,8 +22,8 @@ Orders = dict[str, Tensor]
 class TensorParallel(Sharded):
     """Megatron's division (Shoeybi et al., 2019): each process has some heads, and some of the feed-forward's width.
 
-    What is outside of these matrices (norms, embeddings, the head) every process has whole. Every process computes the
-    same batch, and ends each part of a block with the sum over all.
+    What is outside of these matrices (norms, embeddings, the head, what attention knows of distances) every process has
+    whole. Every process computes the same batch, and ends each part of a block with the sum over all.
     """
 
     def __init__(self, group: Group) -> None:
@@ -55,9 +55,9 @@ class TensorParallel(Sharded):
         self.take(model)
 
     def clip(self, model: nn.Module, longest: float | None, largest: float | None = None) -> float:
-        """As in one process, once gradients of what all heads share are added up: each process has those of its own."""
+        """As in one process, once gradients of tables of distances are added up: each has those of its heads."""
         for module in model.modules():
-            if isinstance(module, RelativePositions) and module.table.grad is not None:
+            if isinstance(module, RelativePositions | DistanceBias) and module.table.grad is not None:
                 distributed.all_reduce(local(module.table.grad), group=self.neighbours)
         return super().clip(model, longest, largest)
 
@@ -118,7 +118,8 @@ def _attention(name: str, module: Attention, mesh: DeviceMesh, plan: dict[str, P
     _check(name, "of heads", module.heads, size)
     _check(name, "of heads of keys and values", module.kv_heads, size)
     if isinstance(module.relation, DistanceBias):
-        raise ConfigError("the T5 bias cannot be divided", where="model.positions", hint="say rotary or learned")
+        first, heads = mesh.get_local_rank() * module.heads // size, module.heads // size
+        module.relation.told = slice(first, first + heads)
     plan[f"{name}.project_out"] = RowwiseParallel()
     orders: Orders = {}
     if module.joint:

@@ -25,13 +25,11 @@ ENCODER = TransformerEncoder(heads=4, dim=128, depth=2)
         ({"strategy": "tensor"}, 8, ENCODER, "heads", "8 processes cannot divide 4 heads"),
         ({"strategy": "tensor"}, 4, TransformerEncoder(heads=4, kv_heads=2), "kv_heads", "divide 2 heads of keys"),
         ({"strategy": "tensor"}, 2, TransformerEncoder(feed_forward=7), "feed_forward", "divide the width 7"),
-        ({"strategy": "tensor"}, 2, TransformerEncoder(positions="t5"), "positions", "T5 bias"),
         ({"strategy": "tensor"}, 2, TextCnn(), "strategy", "no heads of attention"),
         ({"strategy": "fsdp_tensor"}, 3, ENCODER, "tensor", "no groups of 2"),
         ({"strategy": "fsdp_tensor", "parallel": {"tensor": 8}}, 8, ENCODER, "heads", "8 processes cannot divide"),
         ({"strategy": "pipeline"}, 3, ENCODER, "depth", "3 stages need 3 blocks at least, not 2"),
         ({"strategy": "pipeline"}, 2, TextCnn(), "strategy", "no stack of blocks"),
-        ({"strategy": "pipeline"}, 2, TransformerDecoder(block="gpt2"), "tied", "in the first stage and in the last"),
         ({"strategy": "tensor", "sync_batch_norm": True}, 2, ENCODER, "sync_batch_norm", "no batch norms"),
     ],
 )
@@ -43,12 +41,24 @@ def test_wrong_pairs(training: dict[str, Any], processes: int, model: Any, place
 
 
 @pytest.mark.parametrize(
-    ("strategy", "processes"),
-    [("ddp", 1), ("ddp", 3), ("zero1", 2), ("fsdp", 5), ("tensor", 4), ("fsdp_tensor", 6), ("pipeline", 2)],
+    ("strategy", "processes", "model"),
+    [
+        *(
+            (strategy, processes, ENCODER)
+            for strategy, processes in [("ddp", 1), ("ddp", 3), ("zero1", 2), ("fsdp", 5)]
+        ),
+        *(
+            (strategy, processes, ENCODER)
+            for strategy, processes in [("tensor", 4), ("fsdp_tensor", 6), ("pipeline", 2)]
+        ),
+        ("tensor", 2, TransformerEncoder(positions="t5")),
+        ("fsdp_tensor", 4, TransformerDecoder(positions="relative")),
+        ("pipeline", 2, TransformerDecoder(block="gpt2")),
+    ],
 )
-def test_right_pairs(strategy: Any, processes: int) -> None:
+def test_right_pairs(strategy: Any, processes: int, model: Any) -> None:
     config = TrainingConfig(steps=1, strategy=strategy)
-    assert not list(strategy_problems(config, LaunchConfig(processes=processes), ENCODER))
+    assert not list(strategy_problems(config, LaunchConfig(processes=processes), model))
 
 
 def test_settings_of_another_strategy() -> None:

@@ -13,10 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ops.errors import ConfigError
+from ops.nn.language_model import LanguageModel
 from ops.nn.models.transformer_decoder import TransformerDecoder
 from ops.nn.spec import TextSpec
+from ops.training.config import TrainingConfig
 from ops.training.distributed import Group
 from ops.training.loader import Batch
+from ops.training.optimizer import Optimizers
 from ops.training.parallel.base import Strategy
 from ops.training.parallel.fsdp import Fsdp
 from ops.training.parallel.fsdp_tensor import FsdpTensor
@@ -29,11 +32,12 @@ Found = tuple[float, float, dict[str, Any]]
 SPEC = TextSpec(vocabulary=11, max_length=6)
 
 
-def language_model(**settings: Any) -> nn.Module:
+def language_model(**settings: Any) -> LanguageModel:
     """Grouped heads, rotary positions, value embeddings, weighed residuals; no weight is zero."""
     torch.manual_seed(1)
     kind = TransformerDecoder(**{"dim": 16, "depth": 3, "heads": 4, "kv_heads": 2, "value_embeddings": 2, **settings})
     model = kind.build(SPEC, 11).double()
+    assert isinstance(model, LanguageModel)
     for weight in model.parameters():
         nn.init.normal_(weight, std=0.3)
     return model
@@ -118,23 +122,61 @@ def test_each_process_holds_its_share_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_gradients_of_four_processes_are_those_of_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("positions", "tied"), [("relative", False), ("t5", True)])
+def test_gradients_of_four_processes_are_those_of_one(tmp_path: Path, positions: str, tied: bool) -> None:
     cases: dict[str, Callable[[Group], Strategy]] = {
         "fsdp_tensor": lambda group: FsdpTensor(group, 2),
         "1f1b": lambda group: Pipeline(group, "1f1b", 4),
     }
-    expected = gradients(Strategy(Group()), language_model(depth=5, positions="relative"))
-    found = together(tmp_path, 4, lambda group: every(group, cases, depth=5, positions="relative"))
+    expected = gradients(Strategy(Group()), language_model(depth=5, positions=positions, tied=tied))
+    found = together(tmp_path, 4, lambda group: every(group, cases, depth=5, positions=positions, tied=tied))
     for each in found[0].values():
         same(each, expected)
 
 
-def test_a_tied_head_cannot_be_in_two_stages(tmp_path: Path) -> None:
+@pytest.mark.parametrize("positions", ["t5", pytest.param("relative", marks=pytest.mark.slow)])
+def test_tables_of_distances_and_tied_heads_are_shared_too(tmp_path: Path, positions: str) -> None:
+    """Attention's tables by heads and the head that is the embedding: two processes, and the gradients of one."""
+    expected = gradients(Strategy(Group()), language_model(positions=positions, tied=True))
+    assert any(name.endswith("relation.table") for name in expected[2])
+    first, second = together(tmp_path, 2, lambda group: every(group, TWO, positions=positions, tied=True))
+    for name, found in first.items():
+        same(found, expected)
+        assert second[name][:2] == found[:2]
+
+
+def stepped(group: Group) -> tuple[set[str], bytes]:
+    """After three steps of AdamW in a pipeline: the names of this process's states, and its embedding's bytes."""
+    model, strategy = language_model(tied=True), Pipeline(group, "1f1b", 3)
+    strategy.prepare(model)
+    optimizers = Optimizers(model, TrainingConfig(steps=3, weight_decay=0.1), strategy)
+    for _ in range(3):
+        strategy.backward(batch(), loss_of, 0.1)
+        strategy.clip(model, 1.0, 0.5)
+        optimizers.step()
+        optimizers.zero_grad()
+    whole = strategy.whole_state(optimizers.state())
+    assert not group.first or sum(name.startswith("embedding.weight:exp_avg_sq") for name in whole) == 1
+    return {name.partition(":")[0] for name in optimizers.state()}, model.embedding.weight.detach().numpy().tobytes()
+
+
+@pytest.mark.slow
+def test_a_tied_head_is_the_same_in_both_ends_of_a_pipeline(tmp_path: Path) -> None:
+    """To the bit, and between them nobody steps it."""
+    (first, embedding), (between, other), (last, head) = together(tmp_path, 3, stepped)
+    assert embedding == head != other
+    assert "embedding.weight" in first & last and "embedding.weight" not in between
+    assert not (first & last) - {"embedding.weight"}
+
+
+def test_weights_of_two_stages_have_to_be_named(tmp_path: Path) -> None:
     def refused(group: Group) -> str:
+        model = language_model(tied=True)
+        model.tied_weights = set  # type: ignore[method-assign]
         try:
-            gradients(Pipeline(group, "gpipe", 2), language_model(tied=True))
+            gradients(Pipeline(group, "gpipe", 2), model)
         except ConfigError as error:
             return str(error)
         return ""
 
-    assert "embedding.weight both in front of its blocks and behind them" in together(tmp_path, 2, refused)[1]
+    assert "uses embedding.weight in another stage than its own" in together(tmp_path, 2, refused)[1]
