@@ -28,7 +28,7 @@ def generate(
     top_p: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Only the likeliest tokens that together have this probability.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed writes the same text.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="The same seed writes the same text.")] = 0,
     stop: Annotated[
         str, typer.Option("--stop", help="End in front of this; \\n stands for the end of a line.", show_default=False)
     ] = "",
@@ -40,8 +40,11 @@ def generate(
 ) -> None:
     """Write text with the recipe's language model, as it comes.
 
-    The model in use is taken, and every byte of it verified first. The prompt is normalised as the training texts were.
+    The model in use is taken, and every byte of it verified first; where the recipe says something else by now, that is
+    told. The prompt is normalised as the training texts were.
     """
+    import math
+
     from ops.errors import ConfigError
     from ops.storage import Store
     from ops.training.sampling import Sampling
@@ -53,13 +56,17 @@ def generate(
     if loaded.task.form != "stream":
         hint = "a recipe with the task language_model does"
         raise ConfigError(f"{loaded.task.kind} writes no text", where=f"{recipe}: task.kind", hint=hint)
+    for option, value in (("--temperature", temperature), ("--top-p", top_p)):
+        if math.isnan(value):
+            raise ConfigError("is no number", where=option)
     if top_p == 0.0:
         raise ConfigError("0 leaves no token to choose from", where="--top-p", hint="give more than 0, up to 1")
     writer = _writer(loaded, recipe, Store(load_settings().store))
     begin = _normalised(loaded, _given(prompt))
     unknown = _unknown(writer, begin)
     if unknown:
-        say(f"the vocabulary does not know {unknown} tokens of the prompt; the model sees [UNK] there")
+        tokens = "1 token" if unknown == 1 else f"{unknown} tokens"
+        say(f"the vocabulary does not know {tokens} of the prompt; the model sees [UNK] there")
     sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     pieces = writer.write(begin, length, sampling, stop.replace("\\n", "\n"), cached=not no_cache)
     if as_json:
@@ -73,10 +80,18 @@ def generate(
 
 
 def _writer(recipe: Recipe, reference: str, store: Store) -> Writer:
-    """The model in use with its vocabulary."""
+    """The model in use with its vocabulary; settings of the recipe that it was not trained with are told."""
+    from ops.stages.chain import stage_named
+    from ops.stages.run import settings
     from ops.training.generate import load_writer
+    from pipelines.console import say
 
-    return load_writer(*(_verified(store, recipe, reference, stage) for stage in ("model", "tokenizer")))
+    model, tokenizer = (_verified(store, recipe, reference, stage) for stage in ("model", "tokenizer"))
+    now, then = settings(stage_named(recipe, "model"), recipe), model.manifest.inputs
+    others = [key.removeprefix("config.") for key, value in now.items() if then.get(key) != value]
+    if others:
+        say(f"the model in use was trained with another {', '.join(others)}; satiety plan says what a run would build")
+    return load_writer(model, tokenizer)
 
 
 def _verified(store: Store, recipe: Recipe, reference: str, stage: str) -> Version:

@@ -59,11 +59,23 @@ def test_it_ends_where_it_is_told_to_and_speaks_json(called: Call) -> None:
     assert found["temperature"] == 0.8 and found["stop"] == stop
 
 
+def test_what_the_model_was_not_trained_with_is_told(called: Call) -> None:
+    steps, (_, text, said) = ["--set", "training.steps=20"], called("generate", "verse.yaml", "-n", "9")
+    assert "was trained with another training.steps; satiety plan" in said
+    assert called("generate", "verse.yaml", "-n", "9", *steps) == (0, text, "")
+    _, out, said = called("generate", "verse.yaml", "-n", "9", *steps, "--set", "model.dim=32")
+    assert out == text and "was trained with another model.dim;" in said
+
+
 def test_what_cannot_write_says_why(called: Call, folder: Path) -> None:
     assert "does not know 2 tokens of the prompt" in called("generate", "verse.yaml", "-p", "7 §", "-n", "1")[2]
+    assert "does not know 1 token of the prompt" in called("generate", "verse.yaml", "-p", "7", "-n", "1")[2]
     code, out, err = called("generate", "quickstart")
     assert (code, out) == (2, "") and "text_classification writes no text" in err
     assert "0 leaves no token" in called("generate", "verse.yaml", "--top-p", "0")[2]
+    for option, value in (("--top-p", "nan"), ("--temperature", "nan"), ("--seed", str(2**63))):
+        code, out, err = called("generate", "verse.yaml", option, value)
+        assert (code, out) == (2, "") and option in err and "not foreseen" not in err
     other = stream_recipe(folder / "other", name="other")
     code, _, err = called("generate", str(other))
     assert code == 2 and "has no model yet" in err and "satiety run" in err

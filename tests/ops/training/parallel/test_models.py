@@ -100,6 +100,33 @@ def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path, projections
         assert second[name][:2] == found[:2]
 
 
+def passes(group: Group) -> dict[str, str]:
+    """The forward and backward passes of this process's stage, in their order."""
+    told = {}
+    for schedule in ("gpipe", "1f1b"):
+        said: list[str] = []
+
+        class Watched(Pipeline):
+            def _forward_part(self, part: Batch, loss: Any, said: list[str] = said) -> Any:
+                said.append("F")
+                return super()._forward_part(part, loss)
+
+            def _backward_part(self, before: Any, out: Tensor, scale: float, said: list[str] = said) -> None:
+                said.append("B")
+                super()._backward_part(before, out, scale)
+
+        gradients(Watched(group, schedule, 5), language_model())
+        told[schedule] = "".join(said)
+    return told
+
+
+def test_by_1f1b_a_stage_is_ahead_by_the_stages_behind_it(tmp_path: Path) -> None:
+    """So many activations are kept (Narayanan et al., 2019, figure 4); by GPipe those of the whole batch."""
+    first, last = together(tmp_path, 2, passes)
+    assert first == {"gpipe": "FFFFFBBBBB", "1f1b": "FFBFBFBFBB"}
+    assert last == {"gpipe": "FFFFFBBBBB", "1f1b": "FBFBFBFBFB"}
+
+
 def held(group: Group) -> dict[str, float]:
     """Which share of the weights' values a process holds, and with ZeRO-1 keeps the optimiser's state of."""
     shares = {}

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from torch import nn
 
-from ops.training.parallel.server import PLACE
+from ops.training.distributed import Group
+from ops.training.parallel.server import PLACE, Server
+from ops.training.parallel.server_worker import Helper
+from ops.training.parallel.wire import LostError, connect, receive, send
+from ops.training.run import read_run
+from tests.ops.training.parallel.test_local_sgd import batch, loss_of, network
 from tests.ops.training.parallel.test_strategies import same, trained
 from tests.ops.training.runs import finish, records, start, text_run
 
@@ -65,11 +75,111 @@ def wait_for(condition: Any) -> None:
 
 
 def test_a_model_whose_running_values_would_stay_behind(tmp_path: Path) -> None:
-    import torch
-
     from ops.errors import ConfigError
-    from ops.training.parallel.server import Server
 
     server = Server(tmp_path, 1, 1, 0, torch.device("cpu"))
     with pytest.raises(ConfigError, match="running values"):
         server.prepare(torch.nn.BatchNorm1d(2))
+
+
+class Workers:
+    """Workers that say which step they were asked for, with which weight, and answer when they are told to."""
+
+    def __init__(self, place: Path, count: int) -> None:
+        self.asked: queue.Queue[tuple[int, float]] = queue.Queue()
+        self._answers: dict[int, threading.Event] = {}
+        self._threads = [threading.Thread(target=self._work, args=(place,), daemon=True) for _ in range(count)]
+        for thread in self._threads:
+            thread.start()
+
+    def _work(self, place: Path) -> None:
+        line = connect(place)
+        assert line is not None
+        try:
+            while not (head := receive(line))[0].get("over"):
+                step, weights = head[0]["step"], head[1]
+                answer = self._answers.setdefault(step, threading.Event())
+                self.asked.put((step, float(weights["bias"][0])))
+                answer.wait(10)
+                gradients = {name: torch.full_like(value, float(step)) for name, value in weights.items()}
+                send(line, {"who": step, "cpu_s": 0.0, "loss": 2.0 * step, "count": 2}, gradients)
+        except LostError:
+            pass
+
+    def answer(self, step: int) -> None:
+        self._answers.setdefault(step, threading.Event()).set()
+
+    def heard(self, count: int) -> dict[int, float]:
+        """The steps that were asked for, and the first weight's value there; no more than so many come."""
+        found = dict(self.asked.get(timeout=10) for _ in range(count))
+        time.sleep(0.1)
+        assert self.asked.empty()
+        return found
+
+
+@pytest.fixture
+def served(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Server, nn.Linear, Workers]]:
+    """A server of nine steps with five workers, and its model, whose bias begins at zero."""
+    server, model = (
+        Server(tmp_path, 5, 9, None if request.param == "any" else request.param, torch.device("cpu")),
+        network(),
+    )
+    nn.init.zeros_(model.bias)
+    server.prepare(model)
+    server.goes_on(0)
+    workers = Workers(tmp_path / PLACE, 5)
+    yield server, model, workers
+    for step in range(9):
+        workers.answer(step)
+    server.close()
+
+
+def update(server: Server, model: nn.Linear, step: int) -> None:
+    """Wait for a step's gradients, and set the bias to the number of updates."""
+    loss = server.backward(batch(step), loss_of, 0.2)
+    assert float(loss) == pytest.approx(step * 5)  # the worker's mean, times what the batch counts here
+    assert model.bias.grad is not None and float(model.bias.grad[0]) == step
+    nn.init.constant_(model.bias, step + 1.0)
+    server.stepped(model, step + 1)
+
+
+@pytest.mark.parametrize("served", [2], indirect=True)
+def test_no_gradient_is_further_behind_than_the_bound_and_updates_are_in_order(
+    served: tuple[Server, nn.Linear, Workers],
+) -> None:
+    """Of five workers three have work: the third batch's gradients will be two updates behind the weights."""
+    server, model, workers = served
+    assert workers.heard(3) == {0: 0.0, 1: 0.0, 2: 0.0}
+    workers.answer(2)
+    workers.answer(1)
+    assert workers.heard(0) == {}
+    workers.answer(0)
+    for step in range(3):
+        update(server, model, step)
+        assert workers.heard(1) == {step + 3: step + 1.0}  # at most two updates behind again
+
+
+@pytest.mark.parametrize("served", ["any"], indirect=True)
+def test_without_a_bound_nobody_waits_and_updates_are_made_as_they_come(
+    served: tuple[Server, nn.Linear, Workers],
+) -> None:
+    server, model, workers = served
+    assert workers.heard(5) == dict.fromkeys(range(5), 0.0)
+    for step in (3, 0, 4):
+        workers.answer(step)
+        server.backward(batch(step), loss_of, 0.2)
+        assert model.bias.grad is not None and float(model.bias.grad[0]) == step
+    assert sorted(workers.heard(3)) == [5, 6, 7]
+
+
+def test_whoever_computes_a_part_drops_the_same_values(tmp_path: Path) -> None:
+    """Two workers, each asked for other parts before: a part's gradients are the same bits."""
+    told = read_run(
+        text_run(tmp_path, model={"kind": "transformer_encoder", "dim": 8, "depth": 1, "heads": 2, "dropout": 0.5})
+    )
+    first, second = (Helper(told, Group(rank=rank)) for rank in (1, 2))
+    weights = {name: weight.detach().clone() for name, weight in first.model.named_parameters()}
+    second.answer((1, 0, 2), weights)
+    (mine, here), (theirs, there) = (each.answer((0, 1, 2), weights) for each in (first, second))
+    assert mine["loss"] == theirs["loss"] and all(torch.equal(here[name], value) for name, value in there.items())
+    assert first.answer((0, 0, 2), weights)[0]["loss"] != mine["loss"]
