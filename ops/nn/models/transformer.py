@@ -99,7 +99,8 @@ class Transformer(Model):
     bias: bool | None = None
     """Whether linear layers and LayerNorm of the blocks add a trained constant."""
     projections: Literal["joint", "separate"] | None = None
-    """Queries, keys and values by one product, or by three, which tensor parallelism can divide."""
+    """Queries, keys and values by one product, or by three; tensor parallelism by more processes than `kv_heads` wants
+    three."""
     qk_norm: bool | None = None
     """Whether queries and keys are brought to one length, so that no score grows without bound."""
     zero_init: bool | None = None

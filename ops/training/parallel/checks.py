@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from ops.launch import LaunchConfig
 
@@ -73,7 +73,12 @@ def _division(model: Model, size: int) -> Iterator[Problem]:
         yield ("model", "heads"), f"{size} processes cannot divide {heads} heads"
     shared: int | None = getattr(model, "kv_heads", None)
     if shared and shared % size:
-        yield ("model", "kv_heads"), f"{size} processes cannot divide {shared} heads of keys and values"
+        what = f"{size} processes cannot divide {shared} heads of keys and values"
+        chosen: Callable[[str], Any] | None = getattr(model, "chosen", None)
+        if size % shared:
+            yield ("model", "kv_heads"), what
+        elif chosen is not None and chosen("projections") == "joint":
+            yield ("model", "projections"), f"{what}, nor share them with projections: joint; say separate"
     inner: int = getattr(model, "inner", 0)
     if inner % size:
         yield ("model", "feed_forward"), f"{size} processes cannot divide the width {inner} inside feed-forward layers"

@@ -62,7 +62,7 @@ class FsdpTensor(TensorParallel):
         shape = (self.part[1], self._tensor)
         mesh = init_device_mesh(self.group.device.type, shape, mesh_dim_names=("data", "tensor"))
         self._neighbours: distributed.ProcessGroup = mesh.get_group("tensor")
-        self.orders = divide(model, mesh["tensor"])
+        self.division = divide(model, mesh["tensor"])
         shard_blocks(model, mesh["data"])
         self.take(model)
 

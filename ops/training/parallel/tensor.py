@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
@@ -13,22 +15,39 @@ from ops.nn.decoder import Decoder
 from ops.nn.feed_forward import FeedForward
 from ops.nn.relations import DistanceBias, RelativePositions
 from ops.training.distributed import Group
+from ops.training.parallel.own_head import OwnHead
 from ops.training.parallel.sharded import Sharded, local
 
 Orders = dict[str, Tensor]
 """By name of a weight, the order in which its rows lie: process by process."""
 
 
+@dataclass(frozen=True)
+class Division:
+    """How a model is divided.
+
+    Attributes:
+        plan: the style of each layer that is not left as it is, by its name.
+        orders: of weights whose rows were put in another order before.
+        partial: names of weights that every process has whole, and of whose gradients it has what its own heads make.
+    """
+
+    plan: dict[str, ParallelStyle] = field(default_factory=dict)
+    orders: Orders = field(default_factory=dict)
+    partial: list[str] = field(default_factory=list)
+
+
 class TensorParallel(Sharded):
     """Megatron's division (Shoeybi et al., 2019): each process has some heads, and some of the feed-forward's width.
 
     What is outside of these matrices (norms, embeddings, the head, what attention knows of distances) every process has
-    whole. Every process computes the same batch, and ends each part of a block with the sum over all.
+    whole; keys and values too, where they have fewer heads than there are processes. Every process computes the same
+    batch, and ends each part of a block with the sum over all.
     """
 
     def __init__(self, group: Group) -> None:
         super().__init__(group)
-        self.orders: Orders = {}
+        self.division = Division()
 
     @property
     def stream(self) -> int:
@@ -51,14 +70,14 @@ class TensorParallel(Sharded):
         Raises:
             ConfigError: they cannot be divided by the number of processes.
         """
-        self.orders = divide(model, init_device_mesh(self.group.device.type, (self.group.world,)))
+        self.division = divide(model, init_device_mesh(self.group.device.type, (self.group.world,)))
         self.take(model)
 
     def clip(self, model: nn.Module, longest: float | None, largest: float | None = None) -> float:
-        """As in one process, once gradients of tables of distances are added up: each has those of its heads."""
-        for module in model.modules():
-            if isinstance(module, RelativePositions | DistanceBias) and module.table.grad is not None:
-                distributed.all_reduce(local(module.table.grad), group=self.neighbours)
+        """As in one process, once gradients are added up of which each process has those of its heads."""
+        for name in self.division.partial:
+            if (gradient := model.get_parameter(name).grad) is not None:
+                distributed.all_reduce(local(gradient), group=self.neighbours)
         return super().clip(model, longest, largest)
 
     @property
@@ -68,37 +87,34 @@ class TensorParallel(Sharded):
 
     def merged(self, name: str, value: Tensor) -> Tensor:
         """The pieces put together, rows in the model's own order."""
-        full, order = super().merged(name, value), self.orders.get(name.partition(":")[0])
+        full, order = super().merged(name, value), self.division.orders.get(name.partition(":")[0])
         return full if order is None or not full.ndim else full[order.argsort().to(full.device)]
 
     def share(self, name: str, value: Tensor, weight: Tensor) -> Tensor:
         """The piece of the tensor that lies where the weight's does."""
-        order = self.orders.get(name)
+        order = self.division.orders.get(name)
         return super().share(name, value if order is None or not value.ndim else value[order.to(value.device)], weight)
 
 
-def divide(model: nn.Module, mesh: DeviceMesh) -> Orders:
+def divide(model: nn.Module, mesh: DeviceMesh) -> Division:
     """Divide the attention and feed-forward layers of a model among the processes of a mesh of one dimension.
-
-    Returns:
-        The weights whose rows were put in another order before.
 
     Raises:
         ConfigError: a layer's heads or width cannot be divided, or there is none.
     """
-    plan: dict[str, ParallelStyle] = {}
-    orders: Orders = {}
+    division = Division()
+    plan, orders = division.plan, division.orders
     for name, module in model.named_modules():
         if isinstance(module, Attention):
-            orders |= _attention(name, module, mesh, plan)
+            _attention(name, module, mesh, division)
         elif isinstance(module, FeedForward):
             _check(name, "inside the feed-forward layers", module.project_in.out_features, mesh.size())
             plan[f"{name}.project_out"] = RowwiseParallel()
             plan[f"{name}.project_in"] = ColwiseParallel()
             if module.gate is not None:
                 plan[f"{name}.gate"] = ColwiseParallel()
-        elif isinstance(module, Decoder):  # its value embeddings have a column for each of the heads' values
-            plan |= {f"{name}.values.{number}": ColwiseParallel() for number in module.values}
+        elif isinstance(module, Decoder):
+            _values(name, module, mesh, division)
     if not plan:
         raise ConfigError(
             "the model has neither attention nor feed-forward layers to divide",
@@ -110,26 +126,52 @@ def divide(model: nn.Module, mesh: DeviceMesh) -> Orders:
             weight = model.get_parameter(name)
             weight.copy_(weight[order.to(weight.device)])
     parallelize_module(model, mesh, plan)
-    return orders
+    return division
 
 
-def _attention(name: str, module: Attention, mesh: DeviceMesh, plan: dict[str, ParallelStyle]) -> Orders:
-    size = mesh.size()
+def _attention(name: str, module: Attention, mesh: DeviceMesh, division: Division) -> None:
+    size, plan = mesh.size(), division.plan
     _check(name, "of heads", module.heads, size)
-    _check(name, "of heads of keys and values", module.kv_heads, size)
+    shared = _shared(module.kv_heads, size) and not module.joint
+    if not shared:
+        _check(name, "of heads of keys and values", module.kv_heads, size)
     if isinstance(module.relation, DistanceBias):
         first, heads = mesh.get_local_rank() * module.heads // size, module.heads // size
         module.relation.told = slice(first, first + heads)
+    if isinstance(module.relation, DistanceBias | RelativePositions):
+        division.partial.append(f"{name}.relation.table")
     plan[f"{name}.project_out"] = RowwiseParallel()
-    orders: Orders = {}
     if module.joint:
         plan[f"{name}.project_in"] = ColwiseParallel()
         order = _by_heads(module, size)
-        orders = {f"{name}.project_in.{key}": order for key, _ in module.project_in.named_parameters()}
+        division.orders.update({f"{name}.project_in.{key}": order for key, _ in module.project_in.named_parameters()})
     else:
-        plan |= {f"{name}.{part}": ColwiseParallel() for part in ("queries", "keys", "values")}
-    module.heads, module.kv_heads = module.heads // size, module.kv_heads // size
-    return orders
+        plan[f"{name}.queries"] = ColwiseParallel()
+        for part in ("keys", "values"):
+            _by_head(f"{name}.{part}", getattr(module, part), module, mesh, division)
+    module.heads, module.kv_heads = module.heads // size, max(1, module.kv_heads // size)
+
+
+def _values(name: str, module: Decoder, mesh: DeviceMesh, division: Division) -> None:
+    """Value embeddings, which have a column for each of the heads' values."""
+    for number, table in module.values.items():
+        attention = module.blocks[int(number)].get_submodule("attention")
+        if isinstance(attention, Attention):
+            _by_head(f"{name}.values.{number}", table, attention, mesh, division)
+
+
+def _by_head(name: str, layer: nn.Module, module: Attention, mesh: DeviceMesh, division: Division) -> None:
+    """Give each process its heads of the keys or values that a layer makes; of fewer than there are processes, one."""
+    if not _shared(module.kv_heads, mesh.size()):
+        division.plan[name] = ColwiseParallel()
+        return
+    division.plan[name] = OwnHead(mesh.get_local_rank() * module.kv_heads // mesh.size(), module.head_dim)
+    division.partial.extend(f"{name}.{key}" for key, _ in layer.named_parameters())
+
+
+def _shared(heads: int, size: int) -> bool:
+    """Whether each of so many heads of keys and values serves several processes."""
+    return heads < size and size % heads == 0
 
 
 def _by_heads(module: Attention, size: int) -> Tensor:

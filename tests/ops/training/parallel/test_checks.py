@@ -23,7 +23,20 @@ ENCODER = TransformerEncoder(heads=4, dim=128, depth=2)
     [
         ({"strategy": "fsdp"}, 1, ENCODER, "strategy", "for several processes"),
         ({"strategy": "tensor"}, 8, ENCODER, "heads", "8 processes cannot divide 4 heads"),
-        ({"strategy": "tensor"}, 4, TransformerEncoder(heads=4, kv_heads=2), "kv_heads", "divide 2 heads of keys"),
+        (
+            {"strategy": "tensor"},
+            4,
+            TransformerEncoder(heads=4, kv_heads=2),
+            "projections",
+            "2 heads of keys and values, nor",
+        ),
+        (
+            {"strategy": "tensor"},
+            4,
+            TransformerEncoder(heads=12, kv_heads=3, dim=48),
+            "kv_heads",
+            "divide 3 heads of keys",
+        ),
         ({"strategy": "tensor"}, 2, TransformerEncoder(feed_forward=7), "feed_forward", "divide the width 7"),
         ({"strategy": "tensor"}, 2, TextCnn(), "strategy", "no heads of attention"),
         ({"strategy": "fsdp_tensor"}, 3, ENCODER, "tensor", "no groups of 2"),
@@ -53,6 +66,7 @@ def test_wrong_pairs(training: dict[str, Any], processes: int, model: Any, place
         ),
         ("tensor", 2, TransformerEncoder(positions="t5")),
         ("fsdp_tensor", 4, TransformerDecoder(positions="relative")),
+        ("tensor", 4, TransformerDecoder(heads=4, kv_heads=2)),
         ("pipeline", 2, TransformerDecoder(block="gpt2")),
     ],
 )

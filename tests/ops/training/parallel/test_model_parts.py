@@ -1,4 +1,4 @@
-"""Whole runs in which processes share more than matrices: tables of distances by heads, and tied heads in pipelines."""
+"""Whole runs in which processes share more than matrices: tables of distances, keys of several heads, tied heads."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ DECODER = {"kind": "transformer_decoder", "dim": 8, "depth": 3, "heads": 2, "blo
 TIED = {"task": {"kind": "language_model", "input": "text", "context": 6}, "classes": [], "model": DECODER}
 """GPT-2's head is its embedding's matrix."""
 T5 = {"model": {**TEXT, "heads": 4, "positions": "t5"}}
+ONE_KEY = {"model": {**T5["model"], "kv_heads": 1, "projections": "separate"}}
+"""Multi-query attention: every head of queries looks at the same keys and values."""
 
 GPIPE = {"strategy": "pipeline", "parallel": {"schedule": "gpipe", "microbatches": 2}}
 WAYS: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
     "tensor and t5": (2, {"strategy": "tensor"}, T5),
-    "fsdp_tensor and t5": (4, {"strategy": "fsdp_tensor"}, T5),
+    "tensor and one key": (2, {"strategy": "tensor", "optimizer": "muon"}, ONE_KEY),
+    "fsdp_tensor and t5": (4, {"strategy": "fsdp_tensor"}, ONE_KEY),
     "1f1b and tied": (2, {"strategy": "pipeline"}, TIED),
     "gpipe and tied": (3, GPIPE, TIED),
 }
@@ -35,7 +38,7 @@ def marked(names: list[str]) -> list[Any]:
 def test_they_train_what_one_does(tmp_path: Path, way: str) -> None:
     """Twenty steps with clipping by value and norm and an average of the weights."""
     world, training, settings = WAYS[way]
-    alone = trained(tmp_path / "alone", 1, STEPS, **settings)
+    alone = trained(tmp_path / "alone", 1, {**STEPS, "optimizer": training.get("optimizer", "adamw")}, **settings)
     same(trained(tmp_path / "all", world, {**STEPS, **training}, **settings), alone)
 
 
@@ -58,7 +61,7 @@ BY_STAGES = ((2, 1, "ddp"), (4, 3, "pipeline"))
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("way", "ways"), [("tensor and t5", BY_HEADS), ("1f1b and tied", BY_STAGES)], ids=["by heads", "by stages"]
+    ("way", "ways"), [("tensor and one key", BY_HEADS), ("1f1b and tied", BY_STAGES)], ids=["by heads", "by stages"]
 )
 def test_they_go_on_with_other_numbers_of_processes(tmp_path: Path, way: str, ways: Any) -> None:
     """Each from the checkpoint of the one before, as if one process had done it all."""
@@ -67,4 +70,4 @@ def test_they_go_on_with_other_numbers_of_processes(tmp_path: Path, way: str, wa
     run = trained(tmp_path / "all", world, often, **settings)
     for after, processes, strategy in ways:
         go_on(run, after, processes, strategy)
-    same(run, trained(tmp_path / "alone", 1, **settings))
+    same(run, trained(tmp_path / "alone", 1, {"optimizer": training.get("optimizer", "adamw")}, **settings))

@@ -161,6 +161,21 @@ def test_gradients_of_four_processes_are_those_of_one(tmp_path: Path, positions:
         same(each, expected)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kv_heads", "world", "make"),
+    [(1, 2, TensorParallel), (2, 4, TensorParallel), (1, 4, lambda group: FsdpTensor(group, 2))],
+)
+def test_fewer_heads_of_keys_than_processes(
+    tmp_path: Path, kv_heads: int, world: int, make: Callable[[Group], Strategy]
+) -> None:
+    """Multi-query attention, and two heads for four processes: each uses one, of value embeddings too."""
+    settings = {"kv_heads": kv_heads, "positions": "t5", "projections": "separate", "bias": True}
+    expected = gradients(Strategy(Group()), language_model(**settings))
+    for found in together(tmp_path, world, lambda group: every(group, {"": make}, **settings)):
+        same(found[""], expected)
+
+
 @pytest.mark.parametrize("positions", ["t5", pytest.param("relative", marks=pytest.mark.slow)])
 def test_tables_of_distances_and_tied_heads_are_shared_too(tmp_path: Path, positions: str) -> None:
     """Attention's tables by heads and the head that is the embedding: two processes, and the gradients of one."""
