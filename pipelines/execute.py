@@ -19,6 +19,7 @@ from ops.recipe import Recipe
 from pipelines import abandoned
 from pipelines.build import recipe_definitions, shared_definitions
 from pipelines.home import prepare_home
+from pipelines.interrupts import recorded_as_canceled
 from pipelines.jobs import RANGE_END, RANGE_START
 from pipelines.signals import Signals
 from resources.progress import Event, listening
@@ -101,7 +102,7 @@ def _run(
     """One run of the job."""
     chosen = None if names is None else [asset_key(recipe, name) for name in names]
     job = definitions.resolve_job_def(recipe.name)
-    with Signals() as signals:
+    with Signals() as signals, recorded_as_canceled():
         try:
             job.execute_in_process(
                 instance=instance,

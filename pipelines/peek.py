@@ -104,7 +104,7 @@ def _stored(target: str, store: Store, rows: int) -> Sheet:
         raise ConfigError(f"{recipe}/{stage} has no partition {partition!r}", hint=advice(partition, names, "it has"))
     sheet = _version(_current(chosen[0]).path, rows)
     if len(chosen) > 1:
-        sheet.grids.insert(0, _partitions(chosen))
+        sheet.grids.insert(0, _partitions(chosen, f"{recipe}/{stage}"))
     return sheet
 
 
@@ -138,14 +138,15 @@ def _order(stage: str) -> tuple[int, str]:
     return (names.index(stage) if stage in names else len(names), stage)
 
 
-def _partitions(slots: list[Slot]) -> Grid:
+def _partitions(slots: list[Slot], name: str) -> Grid:
     rows = []
     for slot in slots:
         version = _current(slot)
         counts = version.manifest.counts
         lost = sum(counts.dropped.values()) + sum(counts.rejected.values()) if counts else 0
         rows.append([slot.partition, counts.rows_out if counts else None, lost, version.digest])
-    return Grid("partitions (below: the first)", ["partition", "rows", "dropped", "digest"], rows)
+    title = f"{len(slots)} partitions (below: the first; the last is {name}/{slots[-1].partition})"
+    return Grid(title, ["partition", "rows", "dropped", "digest"], rows)
 
 
 def _version(folder: Path, rows: int) -> Sheet:

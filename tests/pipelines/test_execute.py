@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,38 @@ def test_an_error_that_nobody_foresaw_ends_the_run(tmp_path: Path, monkeypatch: 
     with pytest.raises(Exception, match="planted"):
         execute(folder.recipe, stages=["raw_corpus"], settings=folder.settings)
     assert [run.status for run in folder.runs()] == [dg.DagsterRunStatus.FAILURE]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("where", ["in a step", "while an event is written"])
+def test_a_run_that_ctrl_c_ended_is_canceled_not_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    folder = Folder(tmp_path)
+    events: list[str] = []
+    store = dg.DagsterInstance.handle_new_event
+
+    def ended(*arguments: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    def kept(instance: dg.DagsterInstance, event: Any, *arguments: Any, **options: Any) -> None:
+        store(instance, event, *arguments, **options)
+        if event.dagster_event is not None:
+            events.append(event.dagster_event.event_type_value)
+            if where != "in a step" and events.count("STEP_SUCCESS") == 1 and events[-1] == "STEP_SUCCESS":
+                signal.raise_signal(signal.SIGINT)
+
+    if where == "in a step":
+        monkeypatch.setattr("resources.workspace.build_partition", ended)
+    monkeypatch.setattr(dg.DagsterInstance, "handle_new_event", kept)
+    with pytest.raises(KeyboardInterrupt):
+        execute(folder.recipe, stages=["raw_corpus", "signatures"], settings=folder.settings)
+    assert [run.status for run in folder.runs()] == [dg.DagsterRunStatus.CANCELED]
+    assert "PIPELINE_FAILURE" not in events, "nobody is alarmed"
+    monkeypatch.undo()
+    done = execute(folder.recipe, stages=["raw_corpus"], settings=folder.settings)
+    assert len(done.built) == (3 if where == "in a step" else 0), "the next one goes on from there"
+    assert folder.runs()[0].status == dg.DagsterRunStatus.SUCCESS
 
 
 def test_a_job_launched_without_partitions_says_what_to_do(tmp_path: Path) -> None:
