@@ -101,7 +101,10 @@ def describe_record(record: dict[str, Any]) -> str:
 
 
 def _describe_trial(record: dict[str, Any]) -> str:
-    values = ", ".join(f"{key} {value}" for key, value in record["values"].items())
+    values = ", ".join(
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in record["values"].items()
+    )
     figures = [
         f"{name.replace('_', ' ')} {value:.4g}"
         for name, value in record.items()

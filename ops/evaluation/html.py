@@ -159,7 +159,7 @@ def page_context(
         own: the sections that its kind has behind the result.
         behind: those behind the data.
     """
-    trained = any(report.curves.model_dump().values())
+    trained = any(report.curves.model_dump().values()) or any(t.source != "training" for t in report.learned)
     sampled = report.samples or getattr(report, "mistakes", ())
     sections = [("result", "Result"), *own, *([("training", "Training")] if trained else []), ("data", "Data")]
     sections += [*behind, *([("samples", "Samples")] if sampled else [])]

@@ -116,7 +116,34 @@ _RESULT = (
 """
 )
 
-TRAINING = """{%- if charts.loss or charts.accuracy %}
+
+def _learned(condition: str) -> str:
+    """The part of a template with what was learned, of those tables for which the condition holds."""
+    return """{%- for table in r.learned %}{% set at = "learned." ~ loop.index0 ~ ".rows." %}
+{%- if CONDITION %}{%- if table.curves %}
+<div class="card"><figure><h3>{{ table.curves.of|capitalize }} of each trial</h3>
+<ul class="legend"><li><i class="baseline"></i>chosen</li>{% if table.curves.lines|length > 1 %}<li><i class="majority"></i>the others</li>{% endif %}</ul>
+{{ learned_charts[loop.index0] }}
+<figcaption>The longest training of each trial{% if table.curves.by == "cpu_seconds" %}; its CPU-seconds are spread evenly over its steps{% endif %}. What is higher lies on the upper edge.</figcaption></figure></div>
+{% endif %}
+<div class="card"><details open><summary>What <b>{{ user(table.step) }}</b> learned from {% if table.source == "training" -%}
+the training rows{% else %}short trainings, judged on the validation split{% endif %}</summary>
+<div class="scroll" tabindex="0" role="group" aria-label="Learned by {{ table.step }}">
+<table>
+<thead><tr>{% for name in table.rows[0] %}<th scope="col">{{ name|replace("_", " ")|capitalize|replace("Cpu", "CPU") }}</th>{% endfor %}</tr></thead>
+<tbody>
+{%- for row in table.rows[:rows_shown] %}{% set place = at ~ loop.index0 ~ "." %}
+<tr>{% for name, value in row.items() %}<td>{% if value is none %}&ndash;{% elif value is sameas true %}yes{% elif value is sameas false %}
+{%- elif value is number %}{{ fig(place ~ name, "short") }}{% else %}{{ user(value) }}{% endif %}</td>{% endfor %}</tr>
+{%- endfor %}
+</tbody></table></div></details></div>
+{%- endif %}
+{%- endfor %}
+""".replace("CONDITION", condition)
+
+
+TRAINING = (
+    """{%- if charts.loss or charts.accuracy or r.learned|selectattr("source", "ne", "training")|list %}
 <section id="training">
 <h2>Training</h2>
 <p class="lead">What the validation split said while the model learned. No curve uses test rows.</p>
@@ -130,10 +157,13 @@ TRAINING = """{%- if charts.loss or charts.accuracy %}
 <div class="card"><figure><h3>Accuracy</h3><ul class="legend"><li><i class="model"></i>validation</li></ul>{{ charts.accuracy }}</figure></div>
 {%- endif %}
 </div>
-</section>
+"""
+    + _learned('table.source != "training"')
+    + """</section>
 {%- endif %}
 
 """
+)
 
 DATA = """<section id="data">
 <h2>Data</h2>
@@ -157,26 +187,7 @@ DATA = """<section id="data">
 </tbody></table>
 </div>
 {%- endif %}
-{%- for table in r.learned %}{% set at = "learned." ~ loop.index0 ~ ".rows." %}
-{%- if table.curves %}
-<div class="card"><figure><h3>{{ table.curves.of|capitalize }} of each trial</h3>
-<ul class="legend"><li><i class="baseline"></i>chosen</li>{% if table.curves.lines|length > 1 %}<li><i class="majority"></i>the others</li>{% endif %}</ul>
-{{ learned_charts[loop.index0] }}
-<figcaption>The longest training of each trial{% if table.curves.by == "cpu_seconds" %}; its CPU-seconds are spread evenly over its steps{% endif %}. What is higher lies on the upper edge.</figcaption></figure></div>
-{% endif %}
-<div class="card"><details open><summary>What <b>{{ user(table.step) }}</b> learned from {% if table.source == "training" -%}
-the training rows{% else %}short trainings, judged on the validation split{% endif %}</summary>
-<div class="scroll" tabindex="0" role="group" aria-label="Learned by {{ table.step }}">
-<table>
-<thead><tr>{% for name in table.rows[0] %}<th scope="col">{{ name|replace("_", " ")|capitalize|replace("Cpu", "CPU") }}</th>{% endfor %}</tr></thead>
-<tbody>
-{%- for row in table.rows[:rows_shown] %}{% set place = at ~ loop.index0 ~ "." %}
-<tr>{% for name, value in row.items() %}<td>{% if value is none %}&ndash;{% elif value is sameas true %}yes{% elif value is sameas false %}
-{%- elif value is number %}{{ fig(place ~ name, "short") }}{% else %}{{ user(value) }}{% endif %}</td>{% endfor %}</tr>
-{%- endfor %}
-</tbody></table></div></details></div>
-{%- endfor %}
-"""
+""" + _learned('table.source == "training"')
 
 _BALANCE = """<div class="pair">
 <div class="card"><figure><h3>Class balance</h3>

@@ -89,7 +89,7 @@ main,.top,footer{max-width:1080px;margin:0 auto;padding:0 28px}
 h1{font-size:38px;line-height:1.15;letter-spacing:-.02em;margin:0 0 10px;overflow-wrap:anywhere}
 .purpose{font-size:18px;color:var(--soft);max-width:46em;margin:0 0 4px;white-space:pre-line;overflow-wrap:anywhere}
 .kind{color:var(--soft);font-size:14px;margin:0 0 26px}
-.verdict{border-radius:14px;padding:24px 28px 22px;background:var(--tint);border-left:6px solid var(--model);margin:0 0 18px}
+.verdict{border-radius:14px;padding:24px 28px 22px;background:var(--tint);border-left:6px solid var(--model);margin:22px 0 18px}
 .verdict.worse,.verdict.even{background:var(--warm);border-color:var(--baseline)}
 .verdict.useless{background:var(--alarm);border-color:var(--loss)}
 .verdict h2{font-size:15px;margin:0 0 8px;padding:0;border:0;color:var(--model);letter-spacing:0}

@@ -102,6 +102,21 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
+def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """Round values that cover [low, high] on a logarithmic scale: 1, 2, 5 of each power of ten, or fewer of them."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        # Numbers are read as they are written: 10.0**-5 times 2 is not 0.00002.
+        marks = [float(f"{factor}e{power}") for power in range(first, last + 1) for factor in factors]
+        least = max((mark for mark in marks if mark <= low), default=marks[0])
+        top = min((mark for mark in marks if mark >= high), default=marks[-1])
+        found = [mark for mark in marks if least <= mark <= top]
+        if 2 <= len(found) <= most:
+            return found
+    every = max(1, -(-(last - first) // (most - 1)))
+    return [float(f"1e{power}") for power in range(first, max(last, first + 1) + every, every)]
+
+
 def tick_label(value: float, step: float) -> str:
     """The value with as many decimals as the distance of the ticks needs; thousands as k."""
     if abs(step) >= 1000:

@@ -31,7 +31,7 @@ _ROWS = """<section id="trials">
 <div class="card scroll" tabindex="0" role="group" aria-label="Trials">
 <table>
 <thead><tr><th scope="col" class="n">Trial</th>{% for key in r.over %}<th scope="col">{{ user(key) }}</th>{% endfor %}
-<th scope="col" class="n">Steps</th>{% for name in r.metrics %}<th scope="col" class="n">{{ user(name|replace("_", " ")) }}</th>{% endfor %}<th scope="col">State</th></tr></thead>
+<th scope="col" class="n">Steps</th>{% for name in r.metrics %}<th scope="col" class="n">{{ user(named(name)) }}</th>{% endfor %}<th scope="col">State</th></tr></thead>
 <tbody>
 {%- for row in r.rows %}{% set at = "rows." ~ loop.index0 %}
 <tr{% if row.chosen %} class="model"{% endif %}><th scope="row" class="n">{{ fig(at ~ ".trial", "count") }}</th>
@@ -53,7 +53,7 @@ _CURVES = """{%- if charts.curves %}<section id="learning">
 
 _CHARTS = """{%- if charts.dots %}<section id="values">
 <h2>Values</h2>
-<p class="lead">{{ r.of }} of each trial by the value of each key. The chosen trial is orange; grey ones were stopped early.</p>
+<p class="lead">{{ r.of }} of each trial by the value of each key. The chosen trial is orange{% if r.halved %}; grey ones were stopped early{% endif %}.</p>
 {%- for pair in charts.dots|batch(2) %}<div class="pair">{% for chart in pair %}<div class="card"><figure>{{ chart }}</figure></div>{% endfor %}</div>{% endfor %}
 </section>{% endif %}
 """
@@ -120,6 +120,8 @@ class SweepReport(Config):
     """Names of the figures."""
     of: str
     """The figure that is drawn."""
+    halved: bool
+    """Whether some trials were stopped early."""
     rows: list[SweepRow]
     """The trials, best first."""
     curves: TrialCurves | None
@@ -156,17 +158,23 @@ def sweep_report(
         verdict=_verdict(sweep, found, len(last)),
         over=list(sweep.over),
         metrics=metrics,
-        of=found["judged"].replace("_", " ").capitalize(),
+        of=named(found["judged"]),
+        halved=len({row["rung"] for row in last.values() if "steps" in row}) > 1,
         rows=rows,
         curves=trial_curves(found, curves),
     )
+
+
+def named(metric: str) -> str:
+    """A figure's name for the reader: `valid_loss` is the validation loss."""
+    return metric.replace("valid_", "validation_", 1).replace("_", " ").capitalize()
 
 
 def _verdict(sweep: Sweep, found: Mapping[str, Any], trials: int) -> SweepVerdict:
     values = ", ".join(f"{key} {said(value)}" for key, value in found["chosen"]["values"].items())
     trainings = sum("steps" in row for row in found["trials"])
     how = {"tpe": "by Parzen estimators", "random": "at random", "grid": "in a grid"}[sweep.search]
-    detail = f"{trials} trials chosen {how}, {trainings} trainings, judged by {found['judged'].replace('_', ' ')}."
+    detail = f"{trials} trials chosen {how}, {trainings} trainings, judged by {named(found['judged']).lower()}."
     if found["cut"] is not None:
         untried = found["cut"]["untried"]
         what = f"{untried} trials were not begun" if untried else "longer trainings were left out"
@@ -204,12 +212,13 @@ def render_sweep(report: SweepReport, drawn: list[Chart]) -> str:
     sections = [*([("values", "Values")] if drawn else []), ("trials", "Trials")]
     learned = report.curves and trials_chart(report.curves)
     sections = [*([("learning", "Learning")] if learned else []), *sections]
-    return page(report, TEMPLATE, {"dots": drawn, "curves": learned}, lambda fig: {"tiles": [], "sections": sections})
+    context = {"tiles": [], "sections": sections, "named": named}
+    return page(report, TEMPLATE, {"dots": drawn, "curves": learned}, lambda fig: context)
 
 
 def sweep_markdown(report: SweepReport, drawn: Sequence[Chart], cpu_s: Mapping[int, float]) -> str:
     """Markdown with what was chosen, the trials, what each took in all, and the charts as SVG data URIs."""
-    head = ("Trial", *report.over, "Steps", *report.metrics, "CPU-seconds", "State")
+    head = ("Trial", *report.over, "Steps", *map(named, report.metrics), "CPU-seconds", "State")
     rows = [
         (
             str(row.trial),

@@ -202,7 +202,8 @@ def _learned(build: Build) -> list[Learned]:
         learned.append(Learned(step="augmentation.strength", source="validation", rows=trials))
     if SWEEP in build.inputs:
         # A dot would lead further down in the report's data.
-        trials = [{name.replace(".", " "): value for name, value in row.items()} for row in swept(build.one(SWEEP))]
+        words = {"rung": "round"}
+        trials = [{words.get(k, k.replace(".", " ")): v for k, v in row.items()} for row in swept(build.one(SWEEP))]
         learned.append(Learned(step=SWEEP, source="validation", rows=trials, curves=_curves(build.one(SWEEP))))
     return learned
 

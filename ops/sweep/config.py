@@ -61,6 +61,13 @@ class Halving(Config):
     first: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
     """Share of the recipe's own training that those of the first round have at least."""
 
+    @model_validator(mode="after")
+    def _has_rounds(self) -> Halving:
+        if self.first * self.factor > 1 + 1e-9:
+            least = f"first: {self.first:g}, and factor {self.factor} makes more than the whole training of it"
+            raise ValueError(f"{least}: nothing would be halved; at most {1 / self.factor:.3g}")
+        return self
+
 
 class Sweep(Config):
     """A search of settings by trainings of the recipe's model, judged on the validation split.

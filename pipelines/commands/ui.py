@@ -38,10 +38,12 @@ def ui(
             give(shown)
         else:
             say("\n".join(f"{name:<8} {url}{HINTS.get(name, '')}" for name, url in shown.items()))
-            say(f"recipes  {', '.join(recipes())}  (those in folders of {FOLDERS_VARIABLE} and those that ship)")
+            sound = [name for name, path in recipes().items() if path not in broken]
+            say(f"recipes  {', '.join(sound)}  (those in folders of {FOLDERS_VARIABLE} and those that ship)")
             say("Ctrl-C ends all of them")
 
-    for path, problem in broken_recipes():
+    broken = dict(broken_recipes())
+    for path, problem in broken.items():
         say(f"warning: {path} is wrong, none of its assets can be shown\n{problem}")
     settings = load_settings()
     dagster_port, tracking_port = port or settings.pages.dagster_port, mlflow_port or settings.pages.mlflow_port

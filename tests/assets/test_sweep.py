@@ -34,6 +34,8 @@ def test_it_waits_for_its_turn_and_the_model_waits_for_it(tmp_path: Path) -> Non
 def test_trials_are_told_in_a_line() -> None:
     row = {"trial": 3, "rung": 0, "steps": 1200, "values": {RATE: 0.01}}
     assert describe_record(row) == "trial 3 (training.learning_rate 0.01): 1,200 steps"
+    drawn = {**row, "values": {RATE: 0.00375619614449984, "model.depth": 2}}
+    assert describe_record(drawn) == "trial 3 (training.learning_rate 0.003756, model.depth 2): 1,200 steps"
     ended = {**row, "state": "finished", "valid_loss": 0.25, "valid_accuracy": None}
     assert describe_record(ended) == "trial 3 (training.learning_rate 0.01): finished, valid loss 0.25"
 

@@ -17,8 +17,10 @@ import pytest
 from ops.errors import ConfigError, ServiceDown
 from ops.storage import lock
 from pipelines import ui
+from pipelines.commands import ui as ui_command
 from pipelines.ui import Page, pages, running, serve
 from resources.settings import Settings, TrackingSettings, load_settings
+from tests.tiny import tiny_recipe
 
 LISTEN = """
 import socket, sys, time
@@ -155,3 +157,18 @@ def test_trainings_from_the_page_are_told_of_no_server(settings: Settings, monke
     with pytest.raises(ServiceDown, match="enough"):
         serve(settings, port=free_port(), mlflow_port=free_port(), on_ready=lambda pages: None)
     assert len(given) == 1 and "MLFLOW_TRACKING_URI" not in given[0]
+
+
+def test_recipes_that_cannot_be_shown_are_not_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tiny_recipe(tmp_path, name="sound")
+    (tmp_path / "broken.yaml").write_text("name: another\n")
+    monkeypatch.setenv("SATIETY_RECIPES", str(tmp_path))
+    monkeypatch.setenv("SATIETY_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(ui, "serve", lambda settings, *, port, mlflow_port, on_ready: on_ready([]))
+    ui_command.ui(port=None, mlflow_port=None)
+    said = capsys.readouterr().err
+    assert "broken.yaml is wrong, none of its assets can be shown" in said
+    listed = next(line for line in said.splitlines() if line.startswith("recipes"))
+    assert "sound" in listed and "broken" not in listed

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ops.evaluation.svg import Chart, Scale, dot, stroke, text, tick_label, ticks
+from ops.evaluation.svg import Chart, Scale, dot, log_ticks, stroke, text, tick_label, ticks
 from ops.evaluation.text import clip
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 480.0, 270.0, 58.0, 462.0, 14.0, 226.0
@@ -61,10 +61,10 @@ def sweep_chart(
 
 def _axis(values: list[float], log: bool) -> tuple[list[tuple[float, str]], list[float]]:
     """Marks of a range, each with its label, and where the values are."""
-    shown = [math.log10(value) for value in values] if log else values
-    marks = ticks(min(shown), max(shown), 5)
-    scale = Scale(marks[0], marks[-1], LEFT + 8, RIGHT - 8)
-    return [(scale(m), f"{10**m:.3g}" if log else f"{m:g}") for m in marks], [scale(value) for value in shown]
+    marks = log_ticks(min(values), max(values)) if log else ticks(min(values), max(values), 5)
+    place = math.log10 if log else float
+    scale = Scale(place(marks[0]), place(marks[-1]), LEFT + 8, RIGHT - 8)
+    return [(scale(place(mark)), f"{mark:g}") for mark in marks], [scale(place(value)) for value in values]
 
 
 def said(value: Any) -> str:

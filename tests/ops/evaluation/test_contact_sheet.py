@@ -166,7 +166,11 @@ def test_the_page_says_how_strong_the_changes_were(strength: float, said: str) -
 def test_the_page_says_which_rows_taught_what() -> None:
     tables = [Learned(step="impute", rows=[{"mean": 1.0}])]
     tables += [Learned(step="augmentation.strength", source="validation", rows=[{"strength": 0.5, "cpu_seconds": 2}])]
-    said = " ".join(Page(render(text_report(learned=tables))).text().split())
+    page = render(text_report(learned=tables))
+    section = page.split('<section id="data">')
+    assert ">impute<" in section[1] and ">augmentation.strength<" not in section[1]
+    assert ">augmentation.strength<" in section[0].split('<section id="training">')[1], "trials are trainings"
+    said = " ".join(Page(page).text().split())
     assert "What impute learned from the training rows" in said
     assert "What augmentation.strength learned from short trainings, judged on the validation split" in said
     assert "CPU seconds" in said

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.evaluation.svg import Scale, element, number, text, tick_label, ticks
+from ops.evaluation.svg import Scale, element, log_ticks, number, text, tick_label, ticks
 
 finite = st.floats(-1e6, 1e6)
 
@@ -18,6 +18,21 @@ def test_ticks_are_round_and_cover_the_range(low: float, width: float) -> None:
     assert 2 <= len(marks) <= 8
     labels = [tick_label(mark, step) for mark in marks]
     assert len(set(labels)) == len(labels)
+
+
+@given(st.floats(1e-12, 1e12), st.floats(1.0, 1e20))
+def test_marks_of_a_logarithmic_scale_are_round_and_cover_the_range(low: float, ratio: float) -> None:
+    marks = log_ticks(low, low * ratio)
+    assert marks[0] <= low * (1 + 1e-9) and marks[-1] >= low * ratio * (1 - 1e-9)
+    assert 2 <= len(marks) <= 8
+    assert all(f"{mark:e}".split("e")[0] in {"1.000000", "2.000000", "3.000000", "5.000000"} for mark in marks)
+    assert marks == sorted(set(marks))
+
+
+def test_marks_of_learning_rates() -> None:
+    assert log_ticks(0.00045, 0.0041) == [0.0002, 0.0005, 0.001, 0.002, 0.005]
+    assert log_ticks(0.001, 0.001) == [0.001, 0.01]
+    assert log_ticks(1e-5, 3.0) == [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0]
 
 
 def test_labels() -> None:

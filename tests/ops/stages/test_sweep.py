@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ops.errors import CheckFailed, TrainingFailed
-from ops.evaluation.sweep import sweep_report
+from ops.evaluation.sweep import charts, render_sweep, sweep_report
 from ops.recipe import Recipe
 from ops.stages.chain import stages
 from ops.stages.settled import swept
@@ -162,7 +162,14 @@ def test_halving_keeps_those_that_did_best(text: World, tmp_path: Path) -> None:
     assert found["chosen"]["values"] == {RATE: best[1]}
     recipe = other.recipe()
     assert recipe.sweep is not None
-    rows = sweep_report(recipe.name, recipe.description, recipe.sweep, found, [{}] * 12).rows
+    report = sweep_report(recipe.name, recipe.description, recipe.sweep, found, [{}] * 12)
+    rows = report.rows
+    assert "grey ones were stopped early" in render_sweep(report, charts(report, recipe.sweep, found))
+    assert (report.of, report.halved) == ("Validation loss", True)
+    alike = {**found, "trials": [{**row, "rung": 0} for row in found["trials"]]}
+    whole = sweep_report(recipe.name, recipe.description, recipe.sweep, alike, [{}] * 12)
+    page = render_sweep(whole, charts(whole, recipe.sweep, alike))
+    assert "stopped early" not in page and "judged by validation loss" in page
     assert [row.steps for row in rows] == [20] * 3 + [7] * 6 and rows[0].chosen
 
 
