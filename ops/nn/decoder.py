@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ops.nn.anatomy import Anatomy
-from ops.nn.block import Block, start
+from ops.nn.block import Block, carried, start
 from ops.nn.cache import KeyValueCache
 from ops.nn.norms import make_norm
 
@@ -52,7 +52,7 @@ class Decoder(nn.Module):
             memory: (B, S, D), what a decoder made with `cross` looks at.
             memory_mask: (B, S) bool, true where there is something to look at.
         """
-        first = x
+        x = first = carried(x)
         for number, block in enumerate(self.blocks):
             extra = self.values[str(number)](tokens) if str(number) in self.values else None
             layer = None if cache is None else cache.layers[number]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ops.nn.anatomy import Anatomy
-from ops.nn.block import Block, start
+from ops.nn.block import Block, carried, start
 from ops.nn.norms import make_norm
 
 
@@ -21,7 +21,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(B, T, D) to (B, T, D); mask (B, T) as in `Attention`."""
-        first = x
+        x = first = carried(x)
         for block in self.blocks:
             x = block(x, mask, first=first)
         normed: Tensor = self.norm(x)

@@ -142,8 +142,9 @@ class TrainingConfig(Config):
     """Most examples that a process computes at once; gradients of several such parts add up to those of its share of
     the batch. `auto` halves the share until its longest examples fit in the memory; null takes it whole."""
     precision: Literal["float32", "bfloat16", "float16", "float64"] = "float32"
-    """Type of matrix products; weights and what the optimiser knows have 32 bits, or 64. With float16 the loss is
-    scaled, and updates whose gradients overflow are left out. float64 is for comparisons to many digits."""
+    """Type of matrix products; weights and what the optimiser knows have 32 bits, or 64. With bfloat16 what goes from
+    block to block has 16 bits too. With float16 the loss is scaled, and updates whose gradients overflow are left out.
+    float64 is for comparisons to many digits."""
     compile: bool = False
     """Let torch translate the model to machine code first: half a minute, which pays in long runs on GPUs."""
     deterministic: bool = True

@@ -84,12 +84,13 @@ class Update:
             weight.grad = None
         strategy, group = self._strategy, self._strategy.group
         pieces = parts(batch.to(group.device), strategy.part[1], micro_batch)
-        loss = 0.0
+        losses = []
         for number, piece in enumerate(pieces, 1):
             with strategy.accumulating(last=number == len(pieces)):
-                loss += float(self._backward(piece))
+                losses.append(self._backward(piece))
         strategy.agree(self._running, int((batch.weights > 0).sum()))
-        said = loss if strategy.speaks else 0.0
+        # Only now, so that a GPU need not wait for this process between parts.
+        said = sum(map(float, losses)) if strategy.speaks else 0.0
         sums = group.total(torch.tensor([said, stop], dtype=torch.float64, device=group.sums)).tolist()
         self.scale.take_back(self._model)
         norm = strategy.clip(self._model, self._config.clip_norm, self._config.clip_value)

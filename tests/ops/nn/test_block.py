@@ -96,3 +96,23 @@ def test_residual_scalars_weigh_what_came_into_the_first_block_in_all(make: type
         expected = scalars[0] * expected + scalars[1] * x
     given = (x,) if isinstance(stack, Encoder) else (x, torch.zeros(2, 4, dtype=torch.int64))
     assert torch.allclose(stack(*given), nn.functional.layer_norm(expected, (8,)), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [Encoder, Decoder])
+def test_what_goes_from_block_to_block_has_16_bits_where_products_are_of_bfloat16(kind: type[nn.Module]) -> None:
+    """In float16 the sums of many blocks could overflow: they stay in 32 bits, as they are without mixed precision."""
+    torch.manual_seed(0)
+    stack = kind(Anatomy(dim=16, heads=2, depth=3, inner=32, residual_scalars=True))
+    types: list[torch.dtype] = []
+    for block in stack.get_submodule("blocks").children():
+        block.register_forward_pre_hook(lambda _block, given: types.append(given[0].dtype))
+        block.register_forward_hook(lambda _block, _given, said: types.append(said.dtype))
+    x, more = torch.randn(2, 8, 16), (torch.zeros(2, 8, dtype=torch.int64),) if kind is Decoder else ()
+    exact = stack(x, *more)
+    assert set(types) == {torch.float32}
+    for precision, carried in ((torch.bfloat16, torch.bfloat16), (torch.float16, torch.float32)):
+        types.clear()
+        with torch.autocast("cpu", precision):
+            said = stack(x, *more)
+        assert set(types) == {carried}, precision
+        assert torch.allclose(said.float(), exact, atol=0.1) and not torch.equal(said.float(), exact)
