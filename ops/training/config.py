@@ -9,6 +9,14 @@ from pydantic import Field, field_validator, model_validator
 from ops.config import Config
 from ops.training.parallel.settings import OWNERS, SERVED, Parallel, StrategyName
 
+READERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "momentum": ("optimizer", ("sgd", "muon")),
+    "momentum_warmup": ("optimizer", ("sgd", "muon")),
+    "betas": ("optimizer", ("adam", "adamw", "muon")),
+    "cooldown": ("schedule", ("trapezoid",)),
+}
+"""Settings that only some choices of another one look at: beside the others they would do nothing, and are refused."""
+
 
 class Loader(Config):
     """How training gets at its examples. None of it changes what is learned, only how long it waits for batches."""
@@ -82,7 +90,8 @@ class TrainingConfig(Config):
     steps: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     """Updates of the weights; give this or `epochs`."""
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 64
-    """Examples in one update, over all processes together."""
+    """Examples in one update, over all processes together. More than there are to train on are refused, but for the
+    default, which then takes all of them."""
     bucketing: bool = True
     """Put texts of like length into one batch, which spares padding."""
     optimizer: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
@@ -91,7 +100,7 @@ class TrainingConfig(Config):
     learning_rate: Annotated[float, Field(gt=0.0, le=100.0)] = 0.002
     """Learning rate after the warm-up (with Muon: that of AdamW's share)."""
     muon_learning_rate: Annotated[float, Field(gt=0.0, le=100.0)] = 0.02
-    """Learning rate of Muon after the warm-up."""
+    """Learning rate of Muon after the warm-up; other optimisers do not look at it, so that they can be compared."""
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.95
     """Momentum of SGD and Muon."""
     momentum_warmup: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
@@ -205,9 +214,20 @@ class TrainingConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _momentum_is_there(self) -> TrainingConfig:
-        if self.momentum_warmup and self.optimizer in ("adam", "adamw"):
-            raise ValueError(f"momentum_warmup is for sgd and muon: {self.optimizer} has betas")
+    def _nothing_without_effect(self) -> TrainingConfig:
+        for name, (chooser, readers) in READERS.items():
+            chosen, default = getattr(self, chooser), type(self).model_fields[name].default
+            if chosen not in readers and getattr(self, name) != default:
+                what = " or ".join(readers)
+                raise ValueError(f"{name} is for {chooser} {what}; {chosen} does not look at it: leave it at {default}")
+        if self.weight_decay_schedule != "constant" and not self.weight_decay:
+            raise ValueError("weight_decay_schedule: a weight_decay of 0 has nothing to fall from")
+        return self
+
+    @model_validator(mode="after")
+    def _wide_enough(self) -> TrainingConfig:
+        if self.precision == "float64" and self.accelerator == "mps":
+            raise ValueError("precision: Apple's GPUs have no float64; say accelerator: cpu")
         return self
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ from ops.training import random_state
 from ops.training.altering import alteration
 from ops.training.averaging import Average
 from ops.training.champion import Champion
+from ops.training.config import TrainingConfig
 from ops.training.crew import Crew, hired
 from ops.training.data import load_examples
 from ops.training.distributed import Group
@@ -30,7 +31,7 @@ from ops.training.optimizer import Optimizers
 from ops.training.order import Order
 from ops.training.parallel.choice import strategy_of
 from ops.training.peak import counted_flops, peak_flops
-from ops.training.precision import PRODUCTS, WEIGHTS, lower
+from ops.training.precision import PRODUCTS, lower, place
 from ops.training.progress import Progress
 from ops.training.result import describe, write_result
 from ops.training.run import RunSpec
@@ -70,15 +71,10 @@ class Trainer:
         self._data = load_examples(
             run.inputs, self._spec.dtype, self._classes, self._config.loader.memory << 20, self._task.label_shape
         )
-        if self._config.patience is not None and not len(self._data["valid"]):
-            raise ConfigError(
-                "the validation split has no examples, by which patience is measured",
-                where="training.patience",
-                hint="leave patience out, or give split.valid a share",
-            )
+        _check_sizes(self._config, len(self._data["train"]), len(self._data["valid"]))
         random_state.seed_everything(run.seed)  # the same weights in every process
         precision = self._config.precision
-        self._model = self._kind.build(self._spec, self._outputs).to(group.device, WEIGHTS[precision])
+        self._model = place(self._kind.build(self._spec, self._outputs), group.device, precision)
         self._parameters = sum(weight.numel() for weight in self._model.parameters())  # whole, as they are here
         lower(self._model, group.device, precision)
         self._order = Order(self._data["train"].length, self._config.batch_size, run.seed, self._config.bucketing)
@@ -366,6 +362,26 @@ class Trainer:
         relation = None if counted is None else counted / (FORWARD_AND_BACKWARD * self._flops(batch.width))
         peak = peak_flops(self._group.device, PRODUCTS[self._config.precision])
         return report(total, parameters, self._run.world_size, peak, relation)
+
+
+def _check_sizes(config: TrainingConfig, train: int, valid: int) -> None:
+    """Whether there are as many examples to train and to judge on as the settings count on.
+
+    Raises:
+        ConfigError: there are fewer.
+    """
+    if config.patience is not None and not valid:
+        raise ConfigError(
+            "the validation split has no examples, by which patience is measured",
+            where="training.patience",
+            hint="leave patience out, or give split.valid a share",
+        )
+    if config.batch_size > max(train, TrainingConfig.model_fields["batch_size"].default):
+        raise ConfigError(
+            f"{config.batch_size} examples in a batch are more than there are to train on: {train}",
+            where="training.batch_size",
+            hint=f"say {train} to take all of them in each step, or fewer",
+        )
 
 
 def _not_finite(what: str, step: int, why: str) -> CheckFailed:

@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ops.errors import ConfigError
+
 WEIGHTS = {
     "float32": torch.float32,
     "bfloat16": torch.float32,
@@ -25,6 +27,17 @@ FIRST_SCALE = 2.0**16
 LARGEST_SCALE = 2.0**24
 PATIENCE = 2000
 """Steps without an overflow after which the scale is doubled."""
+
+
+def place(model: nn.Module, device: torch.device, precision: str) -> nn.Module:
+    """The model with its weights on the device, of the type that the precision asks for.
+
+    Raises:
+        ConfigError: the device has no numbers of such a type.
+    """
+    if precision == "float64" and device.type == "mps":
+        raise ConfigError("Apple's GPUs have no float64", where="training.precision", hint="say accelerator: cpu")
+    return model.to(device, WEIGHTS[precision])
 
 
 def lower(model: nn.Module, device: torch.device, precision: str) -> None:

@@ -23,6 +23,8 @@ class Model(Config):
     modality: ClassVar[str]
     counted: ClassVar[bool] = True
     """Whether torch's counter of operations knows all that the model does."""
+    batch_norms: ClassVar[bool] = False
+    """Whether it has batch norms: what it says of an example in training then depends on the others of the batch."""
 
     if TYPE_CHECKING:
         kind: Any

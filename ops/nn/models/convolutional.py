@@ -18,6 +18,7 @@ class Convolutional(Model):
     """A network of convolutions in stages, each but the first at half the height and width of the one before."""
 
     modality: ClassVar[str] = "image"
+    batch_norms: ClassVar[bool] = True
 
     widths: Annotated[tuple[Channels, ...], Field(min_length=1, max_length=8, strict=False)]
     """Channels of each stage; each but the first halves the image."""

@@ -39,6 +39,8 @@ def strategy_problems(training: TrainingConfig, launch: LaunchConfig, model: Mod
         yield from _stages(model, world)
     if training.sync_batch_norm and strategy in ("tensor", "fsdp_tensor", "pipeline"):
         yield ("training", "sync_batch_norm"), f"{strategy} is for models that have no batch norms"
+    elif training.sync_batch_norm and not model.batch_norms:
+        yield ("training", "sync_batch_norm"), f"{model.kind} has no batch norms"
 
 
 def oversubscribed(launch: LaunchConfig, trainings: int = 1) -> str:

@@ -20,7 +20,7 @@ from ops.training.order import Order
 from ops.training.parallel.base import Strategy
 from ops.training.parallel.server import PLACE
 from ops.training.parallel.wire import LostError, connect, receive, send
-from ops.training.precision import WEIGHTS, lower
+from ops.training.precision import lower, place
 from ops.training.run import RunSpec
 from ops.training.signals import Stop
 from ops.training.update import batch_loss
@@ -83,8 +83,8 @@ class Helper:
         self._alter = alteration(run, self._examples)
         self._order = Order(self._examples.length, config.batch_size, run.seed, config.bucketing)
         self.total = config.steps or self._order.steps_per_epoch * (config.epochs or 1)
-        self.model: nn.Module = kind.build(self._spec, self._task.outputs(classes, self._spec))
-        self.model.to(group.device, WEIGHTS[config.precision]).train()
+        built = kind.build(self._spec, self._task.outputs(classes, self._spec))
+        self.model: nn.Module = place(built, group.device, config.precision).train()
         lower(self.model, group.device, config.precision)
         self._strategy = Strategy(Group(device=group.device))
         self._strategy.prepare(self.model)

@@ -66,6 +66,41 @@ def test_a_step_is_what_it_says() -> None:
     assert torch.allclose(logits, told @ net.head.weight.T + net.head.bias, atol=1e-5)
 
 
+def test_what_is_read_is_read_from_both_ends_and_begins_the_decoder() -> None:
+    """Row by row and cell by cell; the decoder begins with tanh(W s) of the states at both ends of reading."""
+    net: Any = network()
+    tokens, lengths = torch.randint(2, 8, (3, 5)), torch.tensor([5, 1, 3])
+    (states, keys, inside), (begin, mixed) = net.read(tokens, lengths)
+    names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+    ways = [tuple(net.encoder.get_parameter(name + end) for name in names) for end in ("", "_reverse")]
+    for row, length in enumerate(lengths.tolist()):
+        seen: list[list[Tensor]] = []
+        for way, places in zip(ways, (range(length), reversed(range(length))), strict=True):
+            hidden, found = torch.zeros(1, 5), {}
+            for place in places:
+                hidden = gru_step(net.source.weight[tokens[row, place]][None], hidden, way)
+                found[place] = hidden[0]
+            seen.append([found[place] for place in range(length)])
+        both = torch.stack([torch.cat(pair) for pair in zip(*seen, strict=True)])
+        assert torch.allclose(states[row, :length], both, atol=1e-5) and states[row, length:].abs().sum() == 0
+        ends = torch.cat((seen[0][-1], seen[1][0]))
+        assert torch.allclose(begin[row], torch.tanh(net.bridge.weight @ ends + net.bridge.bias), atol=1e-5)
+    assert torch.equal(inside.sum(dim=1), lengths) and mixed.abs().sum() == 0
+    assert torch.equal(keys, net.attention.key(states))
+
+
+def test_embeddings_and_what_the_last_layer_reads_are_dropped_from_in_training() -> None:
+    net: Any = network(dim=40, hidden=20, dropout=0.4)
+    given: dict[str, Tensor] = {}
+    net.encoder.register_forward_pre_hook(lambda _module, inputs: given.update(source=inputs[0].data))
+    net.decoder.register_forward_pre_hook(lambda _module, inputs: given.update(target=inputs[0][:, :40]))
+    net.head.register_forward_pre_hook(lambda _module, inputs: given.update(said=inputs[0]))
+    tokens, lengths, before, _ = drawn(torch.Generator().manual_seed(0))
+    for share in (0.4, 0.0):
+        net.train(share > 0)(tokens, lengths, before)
+        assert [float((x == 0).double().mean()) for x in given.values()] == pytest.approx([share] * 3, abs=0.05)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_padding_does_not_matter_and_later_tokens_do_not_leak(kind: Any) -> None:
     net = network(kind)

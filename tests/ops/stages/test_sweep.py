@@ -238,7 +238,7 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(text: World, tmp_path: Pa
 def test_values_between_the_ends_that_do_not_go_together_are_refused_and_the_rest_goes_on(
     text: World, tmp_path: Path
 ) -> None:
-    over = {DIM: {"low": 16, "high": 18}, "training.momentum": [0.9, 0.9]}
+    over = {DIM: {"low": 16, "high": 18}, "training.clip_norm": [0.9, 0.9]}
     world, launch = made(text, tmp_path, over=over, search="grid"), Planted(lambda run: run["model"]["dim"])
     found = search(world, launch)
     states = [row["state"] for row in found["trials"]]

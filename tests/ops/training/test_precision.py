@@ -10,11 +10,12 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
+from ops.errors import ConfigError
 from ops.training.distributed import Group
 from ops.training.parallel.base import Strategy
 from ops.training.parallel.pipeline import Pipeline
 from ops.training.parallel.sharded import Sharded
-from ops.training.precision import PATIENCE, LossScale, lower
+from ops.training.precision import PATIENCE, LossScale, lower, place
 from tests.ops.training.runs import hashes, log, records, text_run, work
 
 
@@ -101,3 +102,11 @@ def test_no_strategy_cuts_off_what_is_infinite(strategy: Callable[[Group], Strat
     model = nn.Linear(2, 1, bias=False)
     model.weight.grad = torch.tensor([[float("inf"), 3.0]])
     assert not np.isfinite(strategy(Group()).clip(model, None, 1.0))
+
+
+def test_what_the_device_has_no_numbers_for_is_named() -> None:
+    """With `accelerator: auto` the device is known only when training begins."""
+    with pytest.raises(ConfigError, match="Apple's GPUs have no float64") as found:
+        place(nn.Linear(1, 1), torch.device("mps"), "float64")
+    assert found.value.where == "training.precision"
+    assert place(nn.Linear(1, 1), torch.device("cpu"), "float64").get_parameter("weight").dtype == torch.float64

@@ -295,6 +295,14 @@ def test_wrong_settings_exit_with_2(tmp_path: Path, change: dict[str, Any], said
     assert said in log(run)
 
 
+def test_a_batch_that_the_examples_do_not_fill_is_named(tmp_path: Path) -> None:
+    """There are 48; the default of 64, which nobody chose, takes all of them."""
+    run = text_run(tmp_path / "more", {"batch_size": 65})
+    assert work(run) == 2
+    assert "training.batch_size: 65 examples in a batch are more than there are to train on: 48" in log(run)
+    assert work(text_run(tmp_path / "default", {"batch_size": 64, "steps": 2})) == 0
+
+
 def test_a_file_that_is_no_run_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from ops.training import worker
 

@@ -44,6 +44,7 @@ ENCODER = TransformerEncoder(heads=4, dim=128, depth=2)
         ({"strategy": "pipeline"}, 3, ENCODER, "depth", "3 stages need 3 blocks at least, not 2"),
         ({"strategy": "pipeline"}, 2, TextCnn(), "strategy", "no stack of blocks"),
         ({"strategy": "tensor", "sync_batch_norm": True}, 2, ENCODER, "sync_batch_norm", "no batch norms"),
+        ({"sync_batch_norm": True}, 2, ENCODER, "sync_batch_norm", "transformer_encoder has no batch norms"),
     ],
 )
 def test_wrong_pairs(training: dict[str, Any], processes: int, model: Any, place: str, message: str) -> None:
