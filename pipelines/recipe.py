@@ -314,10 +314,11 @@ def _placed(
         return Problem(changed[0], 0, 0, text)
     if part == "value":
         path = _mentioned(document, path, text)
-    for length in range(len(path), -1, -1):
-        above = path[:length]
+    uppers = [path[:length] for length in range(len(path), -1, -1)]
+    for above in uppers:  # the file's own positions are of what such a change has replaced
         if above in labels:
             return Problem(labels[above], 0, 0, text)
+    for above in uppers:
         key, value = document.keys.get(above), document.values.get(above)
         if value is None and key is None:
             continue

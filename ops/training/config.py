@@ -218,8 +218,8 @@ class TrainingConfig(Config):
         for name, (chooser, readers) in READERS.items():
             chosen, default = getattr(self, chooser), type(self).model_fields[name].default
             if chosen not in readers and getattr(self, name) != default:
-                what = " or ".join(readers)
-                raise ValueError(f"{name} is for {chooser} {what}; {chosen} does not look at it: leave it at {default}")
+                what, usual = " or ".join(readers), list(default) if isinstance(default, tuple) else default
+                raise ValueError(f"{name} is for {chooser} {what}; {chosen} does not look at it: leave it at {usual}")
         if self.weight_decay_schedule != "constant" and not self.weight_decay:
             raise ValueError("weight_decay_schedule: a weight_decay of 0 has nothing to fall from")
         return self

@@ -295,6 +295,8 @@ def test_set_changes_a_key(recipe_folder: Path, override: str, read: object) -> 
         ("seed=[1", "--set seed: not YAML"),
         ("seed=", "--set seed: 'seed' is '', not a whole number"),
         ("source.path=none.csv", "--set source.path: "),
+        ("model={kind: transformer_encodr}", "--set model: unknown kind 'transformer_encodr'; did you mean"),
+        ("model={kind: resnet}", "--set model: resnet reads image, not text"),
         ("cleaning[1].minimun=2", "--set cleaning[1].minimun: unknown key 'minimun'; did you mean 'minimum'?"),
         ("sweep={over: {training.batch_size: {low: 1, high: 4, stp: 2}}}", "unknown key 'stp'; did you mean 'step'?"),
         ("sweep={over: {training.batch_siz: [4]}}", "did you mean 'training.batch_size'?"),
