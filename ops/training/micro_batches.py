@@ -94,4 +94,6 @@ def _attempt(
 
 
 def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    """Whether that is what went wrong: CPUs and Apple's GPUs say so in words alone."""
+    words = ("can't allocate memory", "out of memory")
+    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)

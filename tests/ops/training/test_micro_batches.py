@@ -102,10 +102,18 @@ def test_without_it_too_large_a_batch_fails(tmp_path: Path) -> None:
     assert work(text_run(tmp_path)) == 99
 
 
-def test_where_nothing_fits_it_says_so() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("Tried to allocate"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB, other allocations: 1 GB, max allowed: 9 GB)."),
+    ],
+)
+def test_where_nothing_fits_it_says_so(error: RuntimeError) -> None:
     class Greedy(nn.Module):
         def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-            raise torch.OutOfMemoryError("Tried to allocate")
+            raise error
 
     ones = np.ones(4, np.int64)
     examples = Examples((np.zeros(4, "<u2"),), 0 * ones, np.arange(4), ones, 0 * ones)
