@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -14,7 +16,9 @@ from ops.errors import ConfigError
 from ops.training.averaging import Average
 from ops.training.config import Averaging
 from ops.training.progress import Progress
-from tests.ops.training.runs import hashes, log, records, text_run, work, work_together
+from tests.ops.training.runs import hashes, log, records, text_run, work, work_together, write_cache
+
+TRAINED: list[tuple[list[int], int | None, str, int]] = [([n % 3, n % 5], n % 3, "train", 0) for n in range(30)]
 
 
 def test_settings_of_the_other_kind_are_refused() -> None:
@@ -88,17 +92,40 @@ def test_a_moving_average_is_torchs_once_its_decay_is_reached() -> None:
     assert same(average, other)
 
 
-def test_the_first_weights_are_soon_forgotten() -> None:
+@pytest.mark.parametrize("start", [0.0, 0.25])
+def test_the_first_weights_are_soon_forgotten(start: float) -> None:
+    """Steps are counted from where averaging begins, with the weights of the first one after it."""
     model = nn.Linear(1, 1, bias=False)
-    average = Average(Averaging(kind="ema", decay=0.99), model, 100)
-    wanted = 0.0
+    average = Average(Averaging(kind="ema", decay=0.99, start=start), model, 100)
+    wanted, before = 0.0, round(100 * start)
     for number in range(1, 40):
         with torch.no_grad():
             model.weight.fill_(float(number))
         average.follow(number)
-        kept = min(0.99, number / (9 + number))
-        wanted = kept * wanted + (1 - kept) * number if number > 1 else 1.0
+        assert bool(average.tensors) == (number > before)
+        taken = max(1, number - before)
+        kept = min(0.99, taken / (9 + taken))
+        wanted = kept * wanted + (1 - kept) * number if taken > 1 else number
     assert float(average.tensors["weight"]) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_where_nothing_is_judged_the_result_is_the_average(tmp_path: Path) -> None:
+    """The mean of what runs of one, two and three steps leave."""
+
+    def left(name: str, steps: int, **settings: Any) -> dict[str, torch.Tensor]:
+        plain = {"steps": steps, "schedule": "constant", "warmup": 0.0, "log_every": 1, **settings}
+        run = text_run(tmp_path / name, plain)
+        told = json.loads(run.read_text())
+        told["inputs"] = [write_cache(tmp_path / f"cache-{name}", TRAINED, "<u2")]
+        run.write_text(json.dumps(told))
+        assert work(run) == 0
+        return load_file(run.parent / "result" / "model.safetensors")
+
+    each = [left(str(steps), steps) for steps in (1, 2, 3)]
+    mean = left("mean", 3, averaging={"kind": "swa"})
+    for name, value in mean.items():
+        assert torch.allclose(value, torch.stack([weights[name] for weights in each]).mean(dim=0), atol=1e-6), name
+    assert any(not torch.allclose(value, each[-1][name], atol=1e-4) for name, value in mean.items())
 
 
 def test_in_place_is_the_average_and_afterwards_the_weights() -> None:
