@@ -100,7 +100,7 @@ class Trainer:
         self._flops_of: dict[int, int] = {}
         self._snapshots = Snapshots(run, group, self._strategy.stream)
         self._spending = Spending(group, self._resume(), started, self._helpers(crew))
-        self._strategy.goes_on(self._progress.step)
+        self._strategy.goes_on(self._progress.step, self._progress.left_out)
         if self._progress.micro_batch is None:
             self._progress.micro_batch = self._micro_batch()
 
@@ -175,7 +175,7 @@ class Trainer:
         self._spending.count(seen, operations, operations)
         # Gradients and sums are those of all processes: each comes to the same decision.
         if not found.usable:
-            self._roll_back("loss", step)
+            self._roll_back("loss", step, self._strategy.taken(step))
             return None
         with self._spending.timed("computing"):
             learning_rate = self._update.step(step, found.overflow)
@@ -193,12 +193,18 @@ class Trainer:
     def _leave_out(self) -> int:
         """Go on to the next step without an update; returns 0: who asks to stop is heard in that one."""
         self._progress.step += 1
+        self._strategy.stepped(self._model, self._progress.step)
         self._average.follow(self._progress.step)
         self._write({"left_out": 1})
         return 0
 
-    def _roll_back(self, what: str, step: int) -> None:
-        """Go back to a checkpoint, from where the batch of `step` is left out, or all up to it; see `Progress`.
+    def _roll_back(self, what: str, step: int, batch: int | None = None) -> None:
+        """Go back to a checkpoint, from where a bad batch is left out, or all up to it; see `Progress`.
+
+        Args:
+            what: what is not finite.
+            step: the update that was not made, or the last one that was.
+            batch: the step whose batch was bad, where that is another.
 
         Raises:
             CheckFailed: there is none, or it was done too often.
@@ -210,8 +216,8 @@ class Trainer:
         # Without an older one that checkpoint may be good all the same: what spoilt the weights may lie behind it.
         if self._resume(older) is None and (older is None or self._resume() is None):
             raise _not_finite(what, step, ", and there is no checkpoint to go back to")
-        self._progress.follow(before, step, self._config.checkpoint_every)
-        self._strategy.goes_on(self._progress.step)
+        self._progress.follow(before, step, self._config.checkpoint_every, batch)
+        self._strategy.goes_on(self._progress.step, self._progress.left_out)
         self._model.train()
         self._clock = (time.perf_counter(), 0)
         left = "that batch is" if older is None else "all batches in between are"
@@ -288,9 +294,12 @@ class Trainer:
         Returns:
             Whether training goes on from here; False where it went back to the checkpoint before.
         """
+        wanted = stopping or not self._progress.doubtful
         with self._spending.timed("saving"):
+            if wanted:
+                self._settle()  # first: nobody may change what was looked at
             whole = self._strategy.finite(self._model)
-            if whole and (stopping or not self._progress.doubtful):
+            if whole and wanted:
                 self._write_checkpoint()
         if not whole:
             self._roll_back("largest weight", self._progress.step - 1)
@@ -300,7 +309,6 @@ class Trainer:
         self._strategy.settle(self._model.state_dict(), self._optimizers.state(), self._average.tensors)
 
     def _write_checkpoint(self) -> None:
-        self._settle()
         weights, average = (self._strategy.whole(each) for each in (self._model.state_dict(), self._average.tensors))
         optimizer = self._strategy.whole_state(self._optimizers.state())
         tensors = dict(zip(_TENSORS, (weights, optimizer, self._champion.weights, average), strict=True))

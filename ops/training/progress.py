@@ -43,14 +43,16 @@ class Progress:
         """The step before which the checkpoint must be that a bad batch of `step` sends back to; None for any."""
         return self.back if self.setbacks and step < self.until else None
 
-    def follow(self, before: Progress, step: int, good: int) -> None:
+    def follow(self, before: Progress, step: int, good: int, batch: int | None = None) -> None:
         """Take over from where a bad batch was met, having gone back from there to this checkpoint.
 
         Args:
             before: where training was.
-            step: the bad batch's.
+            step: the update that was not made.
             good: good updates after which this counts as overcome.
+            batch: the step whose batch was bad, where updates are not made in the order of batches.
         """
-        first = step if before.older_than(step) is None else self.step
-        self.left_out = sorted({*before.left_out, *range(first, step + 1)})
+        bad = step if batch is None else batch
+        between = range(self.step, max(step, bad) + 1) if before.older_than(step) is not None else [bad]
+        self.left_out = sorted({*before.left_out, *between})
         self.setbacks, self.back, self.until = before.setbacks + 1, self.step, step + 1 + good

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -118,10 +118,19 @@ class Strategy:
         return float(self.group.total(torch.tensor(float(not own), device=self.group.sums))) == 0.0
 
     def stepped(self, model: nn.Module, step: int) -> None:
-        """Called after each step of the optimisers, with the number of steps made."""
+        """Called after each step of the optimisers, and where one is left out, with the number of steps made."""
 
-    def goes_on(self, step: int) -> None:
-        """Called before training begins or goes on, with the number of steps made."""
+    def goes_on(self, step: int, left_out: Collection[int] = ()) -> None:
+        """Called before training begins or goes on.
+
+        Args:
+            step: number of steps made.
+            left_out: steps whose batches are left out.
+        """
+
+    def taken(self, step: int) -> int:
+        """The step whose batch the gradients of the last `backward` are of; `step` itself where they come in order."""
+        return step
 
     def close(self) -> None:
         """Called when training has ended in this process, in any way."""

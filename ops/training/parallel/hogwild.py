@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -37,6 +38,11 @@ class Hogwild(Server):
         _share(model, self._folder / SHARED, fresh=True)
         super().prepare(model)
 
+    def load(self, model: nn.Module, weights: Mapping[str, Tensor]) -> None:
+        """Put weights into the model while nobody steps: a step under way would mix into them what they replace."""
+        self.settle()
+        super().load(model, weights)
+
     def backward(self, batch: Batch, loss: Loss, scale: float) -> Tensor:
         """Wait until somebody has made a step; there are no gradients here."""
         with self._changed:
@@ -45,6 +51,7 @@ class Hogwild(Server):
             self._wait_for(lambda: bool(self._ledger.arrived))
             unit = next(iter(self._ledger.arrived))
             _, value, count, self._norm = self._ledger.arrived.pop(unit)
+            self._taken = unit[0]
         return torch.tensor(value / count * batch.count, dtype=torch.float64)
 
     def clip(self, model: nn.Module, longest: float | None, largest: float | None = None) -> float:

@@ -6,7 +6,7 @@ import hmac
 import logging
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,13 +34,15 @@ class _Ledger:
 
     Attributes:
         number: of the stretch.
-        following: the next step whose batch is given out, where workers run ahead.
+        following: the next step whose batch is given out, where workers run ahead; -1 before training goes on.
+        left_out: steps whose batches are not given out.
         waiting: units that nobody works on.
         arrived: gradients, sums of losses, units of loss and lengths by unit, in the order in which they came.
     """
 
     number: int = 0
-    following: int = 0
+    following: int = -1
+    left_out: frozenset[int] = frozenset()
     waiting: list[Unit] = field(default_factory=list)
     arrived: dict[Unit, tuple[dict[str, Tensor], float, int, float]] = field(default_factory=dict)
 
@@ -69,6 +71,7 @@ class Server(Strategy):
         self._folder, self._workers, self._total, self._staleness = folder, workers, total, staleness
         self._changed = threading.Condition()
         self._ledger, self._version, self._weights, self._over = _Ledger(), 0, b"", False
+        self._taken = 0
         self._cpu: dict[str, float] = {}
         self._working = 0
         self._listening: socket.socket | None = None
@@ -96,14 +99,18 @@ class Server(Strategy):
         """Put weights into the model, and forget what was asked for before."""
         super().load(model, weights)
         with self._changed:
-            self._ledger = _Ledger(self._ledger.number + 1, -1)
+            self._ledger = _Ledger(self._ledger.number + 1)
         self._publish(0)
 
-    def goes_on(self, step: int) -> None:
-        """Take note that training goes on after so many steps."""
+    def goes_on(self, step: int, left_out: Collection[int] = ()) -> None:
+        """Take note that training goes on after so many steps, and let workers begin."""
         with self._changed:
-            self._version, self._ledger.following = step, step
+            self._version, self._ledger.following, self._ledger.left_out = step, step, frozenset(left_out)
             self._changed.notify_all()
+
+    def taken(self, step: int) -> int:
+        """Without a bound, what had come first."""
+        return step if self._staleness is not None else self._taken
 
     def backward(self, batch: Batch, loss: Loss, scale: float) -> Tensor:
         """Wait for the gradients of the next update; those of `batch` itself where updates are in order."""
@@ -119,6 +126,7 @@ class Server(Strategy):
                 ready = self._ready()
                 units = [ready] if ready is not None else []
             found = [self._ledger.arrived.pop(unit) for unit in units]
+            self._taken = units[0][0]
         for name, weight in self._module.named_parameters():
             pieces = [gradients[name] for gradients, *_ in found if name in gradients]
             if pieces:
@@ -174,6 +182,8 @@ class Server(Strategy):
         ledger = self._ledger
         if ledger.waiting:
             return ledger.waiting.pop(0)
+        while ledger.following in ledger.left_out:
+            ledger.following += 1
         ahead = ledger.following - self._version
         bounded = self._staleness is not None and ahead > self._staleness
         if self._staleness == 0 or bounded or not 0 <= ledger.following < self._total:

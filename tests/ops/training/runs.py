@@ -109,8 +109,11 @@ def _written(folder: Path, training: dict[str, Any] | None, told: dict[str, Any]
 
 
 def start(run: Path, rank: int = 0, world: int = 1, port: int = 0, **environment: Any) -> int:
-    """Start a worker in a forked process, which has torch imported already; returns its process id."""
+    """Start a worker in a forked process, which has its modules imported already; returns its process id."""
     from ops.training import loop, worker  # noqa: F401
+
+    if world > 1:
+        from ops.training.parallel import fsdp_tensor  # noqa: F401
 
     child = os.fork()
     if child:

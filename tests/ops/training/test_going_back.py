@@ -119,7 +119,7 @@ def left_out(run: Path) -> list[int]:
     return [line["step"] for line in records(run) if "left_out" in line]
 
 
-SPOILT = [("ddp", 1), ("zero1", 2)]
+SPOILT = [("ddp", 1), ("zero1", 2), ("parameter_server", 3)]
 SLOW = [("fsdp", 2), ("pipeline", 2), ("local_sgd", 2)]
 
 

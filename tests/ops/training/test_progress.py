@@ -35,3 +35,13 @@ def test_the_second_time_all_in_between_are_left_out_and_what_was_before_stays_s
     progress.follow(before, 8, good=2)
     assert progress.left_out == [2, 4, 5, 6, 7, 8]
     assert (progress.setbacks, progress.back, progress.until) == (2, 4, 11)
+
+
+def test_what_comes_in_another_order_is_left_out_by_its_own_step() -> None:
+    """Of a server without a bound: the seventh update was not made, for what had come of the ninth batch."""
+    progress = Progress(step=4)
+    progress.follow(Progress(step=6), 6, good=2, batch=8)
+    assert (progress.left_out, progress.until) == ([8], 9)
+    again = Progress(step=2)
+    again.follow(progress, 5, good=2, batch=7)
+    assert again.left_out == [2, 3, 4, 5, 6, 7, 8]
