@@ -8,7 +8,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,10 +16,13 @@ from typing import Any
 import pytest
 
 from ops.errors import CheckFailed, DiskFull, Interrupted, SatietyError, Temporary
-from ops.storage import Counts, Output, Slot, Store
+from ops.stages.chain import stage_named
+from ops.stages.run import partitions_of, wanted
+from ops.storage import Counts, Output, Slot, Store, lock
 from pipelines import cli, console
 from pipelines.commands.report import figures
 from pipelines.plan import Item, Plan
+from pipelines.recipe import load
 
 ROOT = Path(__file__).parents[2]
 PANELS = (
@@ -40,7 +42,7 @@ def satiety(*arguments: str, cwd: Path | None = None, **environment: str) -> sub
         text=True,
         cwd=cwd or ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -345,26 +347,34 @@ def test_what_the_terminal_cannot_show_is_escaped(recipe_folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_is_resumed_by_the_pasted_line(recipe_folder: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+def test_an_interrupted_run_is_resumed_by_the_pasted_line(recipe_folder: Path, store: Store) -> None:
+    """In the middle: one partition waits for another process, which holds it until the run is interrupted."""
     command = [sys.executable, "-m", "pipelines.cli", "run", "tiny.yaml", "--set", "seed=5"]
     stages = ["--stage", "raw_corpus", "--stage", "signatures", "--stage", "duplicates"]
-    process = subprocess.Popen(
-        [*command, *stages],
-        cwd=recipe_folder,
-        env=environment,
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    seen = process.stderr.readline()  # the plan's summary: Dagster is being imported now
-    time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=120)
-    assert "build" in seen
-    if process.returncode == 0:
-        pytest.skip("the run was faster than the signal")
+    recipe = load(str(recipe_folder / "tiny.yaml"), ["seed=5"]).recipe
+    stage = stage_named(recipe, "raw_corpus")
+    key = partitions_of(stage, recipe)[-1]
+    slot = store.slot("tiny", "raw_corpus", key)
+    with lock.hold(slot.lock_path(wanted(stage, recipe, key, store).fingerprint), "another run"):
+        process = subprocess.Popen(
+            [*command, *stages],
+            cwd=recipe_folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stderr is not None
+            seen = [process.stderr.readline()]
+            while "waiting for" not in seen[-1]:
+                seen.append(process.stderr.readline())
+                assert seen[-1], seen
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=300)
+        finally:
+            process.kill()
+    assert "build" in seen[0]
     assert process.returncode == 130
     assert "Traceback" not in err
     line = err.splitlines()[-1]

@@ -41,30 +41,69 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ops.training.parallel.checks.cores_here", lambda: 8)
 
 
-class Slow(Planted):
-    """The earlier a training is begun the longer it takes; how many ran at once at the most, and who was given up."""
+LONGEST = 60
+"""Steps of a training to the end; earlier rounds of halving are shorter."""
 
-    def __init__(self, loss: Callable[[Run], float], **settings: Any) -> None:
+
+class Slow(Planted):
+    """Those that are begun first wait for one another and end the last first; who was given up, and how many ran."""
+
+    def __init__(self, loss: Callable[[Run], float], together: int = 0, **settings: Any) -> None:
+        """Nothing is trained.
+
+        Args:
+            loss: of a run.
+            together: how many wait for one another.
+            settings: see `Planted`.
+        """
         super().__init__(loss, **settings)
         self.most, self.ended = 0, list[float]()
-        self._now, self._lock = 0, threading.Lock()
+        self.begun, self._together, self._over, self._changed = 0, together, set[int](), threading.Condition()
+
+    def may_end(self, number: int, run: Run) -> bool:
+        """Whether a training, begun as that one, may end by now."""
+        later = range(number + 1, self._together)
+        return self.begun >= self._together and self._over.issuperset(later)
 
     def __call__(self, run_file: Path, recipe: Recipe, on_record: Any) -> None:
-        with self._lock:
-            self._now += 1
-            self.most = max(self.most, self._now)
-            number = len(self.runs)
-        try:
-            for _ in range(max(1, 6 - number)):
-                time.sleep(0.01)
+        run, limit = json.loads(run_file.read_text()), time.monotonic() + 120
+        with self._changed:
+            number, self.begun = self.begun, self.begun + 1
+            self.most = max(self.most, self.begun - len(self._over))
+            self._changed.notify_all()
+            while not self.may_end(number, run):
+                assert time.monotonic() < limit, "those that it waits for did not come"
                 if given_up():
                     (run_file.parent / SPENT).write_text("0.5\n0.25\n")
-                    self.ended.append(json.loads(run_file.read_text())["training"]["learning_rate"])
+                    self.ended.append(run["training"]["learning_rate"])
                     raise TrainingFailed("as it was asked to")
+                self._changed.wait(0.01)
+        try:
             super().__call__(run_file, recipe, on_record)
         finally:
-            with self._lock:
-                self._now -= 1
+            with self._changed:
+                self._over.add(number)
+                self._changed.notify_all()
+
+
+class Caught(Slow):
+    """When so many have begun, of the longest the second ends, then the first; the others go on until they are ended.
+
+    Attributes:
+        rates: learning rates of the longest, in their order.
+        wanted: how many, of all lengths, have begun then.
+    """
+
+    rates: list[float]
+    wanted: int
+
+    def may_end(self, number: int, run: Run) -> bool:
+        """As said above; those of earlier rounds whenever they like."""
+        if run["training"]["steps"] < LONGEST:
+            return True
+        place = self.rates.index(run["training"]["learning_rate"])
+        second = (self.rates[1], LONGEST) in self.tried
+        return self.begun >= self.wanted and (place == 1 or (place == 0 and second))
 
 
 def files(world: World) -> dict[str, bytes]:
@@ -92,8 +131,9 @@ def test_the_result_is_the_same_bytes_however_many_run_at_once(
     settings: dict[str, Any], text: World, tmp_path: Path
 ) -> None:
     found, told = {}, {}
+    waiting = "clip_norm" not in str(settings)  # some of those are refused, and no training waits for them
     for at_once in (1, 2, 5):
-        world, launch = made(text, tmp_path / str(at_once), **settings, at_once=at_once), Slow(bad)
+        world, launch = made(text, tmp_path / str(at_once), **settings, at_once=at_once), Slow(bad, waiting * at_once)
         said: list[dict[str, Any]] = []
         recipe = world.recipe()
         build_stage(stage_named(recipe, "sweep"), recipe, ALL, world.store, Services(launch, said.append))
@@ -106,48 +146,58 @@ def test_the_result_is_the_same_bytes_however_many_run_at_once(
 
 
 def test_what_was_begun_before_the_budget_was_spent_is_ended_and_counted(text: World, tmp_path: Path) -> None:
-    """Each takes 2 CPU-seconds but nobody knows before the first has ended; four have begun by then."""
+    """Each takes 2 CPU-seconds but nobody knows before one has ended; four have begun by then."""
     settings: dict[str, Any] = {"over": {RATE: RATES}, "search": "grid", "budget_cpu_s": 1.5}
-    world, launch = made(text, tmp_path, **settings, at_once=4), Slow(far)
+    world, launch = made(text, tmp_path, **settings, at_once=4), Caught(far)
+    launch.rates, launch.wanted = RATES, 4
     worlds.build(world.recipe(), world.store, ["sweep"], launch)
     found, cost = world.version("sweep").json("sweep.json"), world.version("sweep").cost or {}
     assert [row["trial"] for row in found["trials"]] == [0] and found["cut"]["untried"] == 8
-    done = len(launch.runs) - 1
-    assert done + len(launch.ended) == 3
-    assert cost["in_vain_cpu_s"] == pytest.approx(2 * done + 0.75 * len(launch.ended))
+    assert [rate for rate, _ in launch.tried] == [RATES[1], RATES[0]] and sorted(launch.ended) == RATES[2:4]
+    assert cost["in_vain_cpu_s"] == pytest.approx(2 + 2 * 0.75)
     assert cost["cpu_s"] == pytest.approx(2 + cost["in_vain_cpu_s"]) and len(cost["trials"]) == 1
 
 
-class Dearer(Slow):
+class Dearer(Planted):
     """A training of the second round takes three times what one of the first took."""
 
     def __call__(self, run_file: Path, recipe: Recipe, on_record: Any) -> None:
-        self.cpu_s = 6.0 if recipe.training.steps == 60 else 2.0
+        self.cpu_s = 6.0 if recipe.training.steps == LONGEST else 2.0
         super().__call__(run_file, recipe, on_record)
+
+
+class DearerCaught(Caught, Dearer):
+    """Both."""
+
+
+class DearerSlow(Slow, Dearer):
+    """Both."""
 
 
 def test_what_is_ended_in_a_later_round_is_counted_too(text: World, tmp_path: Path) -> None:
     """The first round lets expect too little: three have begun when the budget is spent."""
     settings: dict[str, Any] = {"over": {RATE: RATES}, "search": "grid", "halving": {"factor": 2, "first": 0.5}}
-    world, launch = made(text, tmp_path, **settings, budget_cpu_s=23.0, at_once=4), Dearer(far)
+    world, launch = made(text, tmp_path, **settings, budget_cpu_s=23.0, at_once=4), DearerCaught(far)
+    launch.rates, launch.wanted = sorted(RATES, key=lambda rate: abs(math.log10(rate / 0.01))), 9 + 3
     worlds.build(world.recipe(), world.store, ["sweep"], launch)
-    cost, done = world.version("sweep").cost or {}, len(launch.runs) - 10
-    assert done + len(launch.ended) == 2
-    assert cost["in_vain_cpu_s"] == pytest.approx(6 * done + 0.75 * len(launch.ended))
+    cost = world.version("sweep").cost or {}
+    assert [rate for rate, _ in launch.tried[9:]] == [launch.rates[1], launch.rates[0]]
+    assert launch.ended == [launch.rates[2]]
+    assert cost["in_vain_cpu_s"] == pytest.approx(6 + 0.75)
     assert cost["cpu_s"] == pytest.approx(24 + cost["in_vain_cpu_s"])
 
 
 def test_what_a_training_takes_is_expected_of_its_own_round(text: World, tmp_path: Path) -> None:
     """After 24 of 29 CPU-seconds one of 6 is on its way: there is no room for a third of this round."""
     settings: dict[str, Any] = {"over": {RATE: RATES}, "search": "grid", "halving": {"factor": 2, "first": 0.5}}
-    world, launch = made(text, tmp_path, **settings, budget_cpu_s=29.0, at_once=2), Dearer(far)
+    world, launch = made(text, tmp_path, **settings, budget_cpu_s=29.0, at_once=2), DearerSlow(far, 2)
     worlds.build(world.recipe(), world.store, ["sweep"], launch)
     assert (len(launch.runs), launch.ended) == (9 + 2, [])
 
 
 def test_a_budget_that_is_foreseen_is_not_overspent(text: World, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"over": {RATE: RATES}, "search": "grid", "budget_cpu_s": 11.0}
-    world, launch = made(text, tmp_path, **settings, at_once=2), Slow(far)
+    world, launch = made(text, tmp_path, **settings, at_once=2), Slow(far, 2)
     worlds.build(world.recipe(), world.store, ["sweep"], launch)
     assert len(launch.runs) == 6 and launch.ended == []
     assert (world.version("sweep").cost or {})["cpu_s"] == 12.0
@@ -156,7 +206,7 @@ def test_a_budget_that_is_foreseen_is_not_overspent(text: World, tmp_path: Path)
 def test_values_that_come_again_do_not_make_trainings_look_cheap(text: World, tmp_path: Path) -> None:
     """With 4 of 5.5 CPU-seconds spent and one of 2 on its way there is no room for another."""
     settings: dict[str, Any] = {"over": {RATE: [RATES[0]] * 6 + RATES[1:]}, "search": "grid", "budget_cpu_s": 5.5}
-    world, launch = made(text, tmp_path, **settings, at_once=2), Slow(far)
+    world, launch = made(text, tmp_path, **settings, at_once=2), Slow(far, 2)
     worlds.build(world.recipe(), world.store, ["sweep"], launch)
     states = [row["state"] for row in world.version("sweep").json("sweep.json")["trials"]]
     assert states == ["finished"] + ["repeated"] * 5 + ["finished"] * 2
@@ -167,7 +217,7 @@ def test_where_one_fails_the_others_are_ended_and_what_had_ended_is_not_trained_
     text: World, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {"over": {RATE: RATES}, "search": "grid", "at_once": 3}
-    world, launch = made(text, tmp_path, **settings), Slow(far, fails=4)
+    world, launch = made(text, tmp_path, **settings), Slow(far, 3, fails=4)
     with pytest.raises(TrainingFailed, match="as planted"):
         worlds.build(world.recipe(), world.store, ["sweep"], launch)
     again = Slow(far)
@@ -179,12 +229,13 @@ def test_where_one_fails_the_others_are_ended_and_what_had_ended_is_not_trained_
 
 def test_what_a_training_took_that_diverged_is_its_own(text: World, tmp_path: Path) -> None:
     """Beside it another one works hard, which must not be counted twice."""
+    worked = threading.Event()
 
     class Working(Planted):
         def __call__(self, run_file: Path, recipe: Recipe, on_record: Any) -> None:
             rate = json.loads(run_file.read_text())["training"]["learning_rate"]
             if rate > 0.1:
-                time.sleep(0.3)
+                assert worked.wait(120)
                 (run_file.parent / SPENT).write_text("1.500\n")
                 (run_file.parent / "metrics.jsonl").write_text('{"step": 2, "loss": 4.0}\n{"step": 4, "loss": 90.0}\n')
                 raise CheckFailed("as planted")
@@ -192,6 +243,7 @@ def test_what_a_training_took_that_diverged_is_its_own(text: World, tmp_path: Pa
             (run_file.parent / SPENT).write_text("1.0\n2.5\n" if rate == 0.01 else "1.0\n")
             program = "import time\nwhile time.process_time() < 0.4: pass"
             subprocess.run([sys.executable, "-S", "-c", program], check=True)
+            worked.set()
             super().__call__(run_file, recipe, on_record)
 
     world = made(text, tmp_path, over={RATE: [0.2, 0.01, 0.02]}, search="grid", at_once=2)
@@ -276,6 +328,13 @@ def below(process: psutil.Process) -> list[psutil.Process]:
     return [one for one in process.children(recursive=True) if one.status() != psutil.STATUS_ZOMBIE]
 
 
+def until(condition: Callable[[], bool]) -> None:
+    limit = time.monotonic() + 180
+    while not condition():
+        assert time.monotonic() < limit, "it did not happen"
+        time.sleep(0.05)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_end_ends_all_and_the_rest_goes_on(number: int, text: World, tmp_path: Path) -> None:
@@ -292,17 +351,14 @@ def test_an_end_ends_all_and_the_rest_goes_on(number: int, text: World, tmp_path
         while seen[-1] != "0 finished\n":
             seen.append(process.stdout.readline())
             assert seen[-1] in ("0 finished\n", "2 None\n")
+        until(lambda: len(below(psutil.Process(process.pid))) >= 3)  # the second one's guard, torchrun and rank
         family = below(psutil.Process(process.pid))
         process.send_signal(number)
         try:
-            process.wait(60)
+            process.wait(180)
         finally:
             process.kill()
-        deadline = time.monotonic() + 30
-        while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family):
-            assert time.monotonic() < deadline, "a process was left"
-            time.sleep(0.05)
-    assert len(family) >= 3  # the second training's guard, torchrun and rank
+        until(lambda: not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in family))
     rest = Planted(far)
     worlds.build(world.recipe("sweep.at_once=1"), world.store, ["sweep"], rest)
     assert [steps for _, steps in rest.tried] == [50_000, 50_001]

@@ -163,7 +163,7 @@ def records(run: Path) -> Iterator[dict[str, Any]]:
 
 def wait_for_lines(run: Path, count: int) -> None:
     """Wait until a run has written that many lines of metrics."""
-    metrics, deadline = run.parent / "metrics.jsonl", time.monotonic() + 60
+    metrics, deadline = run.parent / "metrics.jsonl", time.monotonic() + 180
     while not metrics.exists() or len(metrics.read_bytes().splitlines()) < count:
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -38,29 +38,60 @@ def test_without_staleness_it_is_one_process(tmp_path: Path, single: Path) -> No
     assert not (tmp_path / "work" / PLACE).exists()
 
 
+@pytest.fixture
+def two_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every gradient is of the weights two updates before, however fast workers are; without a bound not in order."""
+    bounded, following = Server._ready, Server._next
+
+    def ready(self: Server) -> tuple[int, int] | None:
+        given, arrived = min(self._version + 3, self._total), self._ledger.arrived
+        if self._ledger.following < given or len(arrived) < given - self._version:
+            return None
+        return bounded(self) if self._staleness is not None else (max, min)[self._version % 2](arrived)
+
+    def next_(self: Server) -> tuple[int, int] | None:
+        return following(self) if self._ledger.following <= self._version + 2 else None
+
+    monkeypatch.setattr(Server, "_ready", ready)
+    monkeypatch.setattr(Server, "_next", next_)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("two_behind")
 @pytest.mark.parametrize("staleness", [2, "any"])
 def test_with_stale_gradients_it_learns(tmp_path: Path, staleness: Any) -> None:
-    settings = {**SERVED, "parallel": {"staleness": staleness}, "steps": 90, "learning_rate": 0.01}
+    settings = {**SERVED, "parallel": {"staleness": staleness}, "steps": 60, "learning_rate": 0.01}
     run = trained(tmp_path, 3, settings)
     judged = [line["valid_accuracy"] for line in records(run) if "valid_loss" in line]
-    assert max(judged) > 0.6  # by chance a third; how stale gradients are is up to the machine
+    assert max(judged) > 0.8  # by chance a third
 
 
 @pytest.mark.slow
-def test_a_worker_may_die_and_come_back(tmp_path: Path, single: Path) -> None:
+def test_a_worker_may_die_and_come_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One is killed while it works, the other goes on with its work; a third comes when it likes. Nothing changes."""
     settings = {"precision": "float64", "log_every": 1, "evaluate_every": 3, "clip_norm": 0.5, "clip_value": 0.1}
-    settings |= {"averaging": {"kind": "ema", "decay": 0.5, "start": 0.3}, "steps": 160, **SERVED}
+    settings |= {"averaging": {"kind": "ema", "decay": 0.5, "start": 0.3}, "steps": 30, **SERVED}
     model = {"kind": "transformer_encoder", "dim": 8, "depth": 2, "heads": 2, "dropout": 0.0}
     run = text_run(tmp_path / "run", settings, model=model, world_size=3)
-    ranks = [start(run, rank, 3) for rank in range(3)]
-    wait_for(lambda: (run.parent / "metrics.jsonl").exists() and sum(1 for _ in records(run)) > 20)
-    os.kill(ranks[2], signal.SIGKILL)
+    compute, died, came = Helper.compute, tmp_path / "died", tmp_path / "came"
+
+    def computed(self: Helper, unit: tuple[int, int, int]) -> Any:
+        """Holding a part of a batch, the first worker waits for what the other one does with the other part."""
+        role = os.environ.get("ROLE")
+        if role == "dies" and unit[0] >= 8:
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        elif role == "comes back":
+            came.touch()
+        elif role is None and unit[0] in (10, 25):
+            wait_for((died if unit[0] == 10 else came).exists)
+        return compute(self, unit)
+
+    monkeypatch.setattr(Helper, "compute", computed)
+    ranks = [start(run, 0, 3), start(run, 1, 3), start(run, 2, 3, ROLE="dies")]
     assert finish(ranks[2]) == -signal.SIGKILL
-    seen = sum(1 for _ in records(run))
-    wait_for(lambda: sum(1 for _ in records(run)) > seen + 20)
-    back = start(run, 2, 3)
+    wait_for(lambda: any(line["step"] >= 12 for line in records(run)))
+    back = start(run, 2, 3, ROLE="comes back")
     assert [finish(rank) for rank in (*ranks[:2], back)] == [0, 0, 0]
     alone = text_run(tmp_path / "alone", {**settings, "strategy": "ddp"}, model=model)
     assert finish(start(alone)) == 0
@@ -68,7 +99,7 @@ def test_a_worker_may_die_and_come_back(tmp_path: Path, single: Path) -> None:
 
 
 def wait_for(condition: Any) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 180
     while not condition():
         assert time.monotonic() < until, "it did not happen"
         time.sleep(0.01)
@@ -100,7 +131,7 @@ class Workers:
                 step, weights = head[0]["step"], head[1]
                 answer = self._answers.setdefault(step, threading.Event())
                 self.asked.put((step, float(weights["bias"][0])))
-                answer.wait(10)
+                answer.wait(180)
                 gradients = {name: torch.full_like(value, float(step)) for name, value in weights.items()}
                 send(line, {"who": step, "cpu_s": 0.0, "loss": 2.0 * step, "count": 2}, gradients)
         except LostError:
@@ -111,7 +142,7 @@ class Workers:
 
     def heard(self, count: int) -> dict[int, float]:
         """The steps that were asked for, and the first weight's value there; no more than so many come."""
-        found = dict(self.asked.get(timeout=10) for _ in range(count))
+        found = dict(self.asked.get(timeout=180) for _ in range(count))
         time.sleep(0.1)
         assert self.asked.empty()
         return found
