@@ -129,10 +129,14 @@ def _failed_check(instance: dg.DagsterInstance, run_id: str) -> CheckFailed | No
         event = record.event_log_entry.dagster_event
         found = event.asset_check_evaluation_data if event is not None else None
         if found is not None and not found.passed:
-            values = ", ".join(f"{name} {value.value}" for name, value in found.metadata.items())
+            values = ", ".join(f"{name} {_shown(value.value)}" for name, value in found.metadata.items())
             where = found.asset_key.to_user_string()
             return CheckFailed(f"the check {found.check_name} did not pass: {values}", where=where)
     return None
+
+
+def _shown(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _cause(error: BaseException) -> SatietyError | None:

@@ -79,6 +79,8 @@ def describe_record(record: dict[str, Any]) -> str:
         return f"{record['steps']:,} steps at strength {record['strength']:g}"
     if "trial" in record:
         return _describe_trial(record)
+    if "cut" in record:
+        return f"the {record['cut']}"
     words = [f"step {record['step']:,}"] if "step" in record else []
     names = (
         ("loss", "loss"),
@@ -166,8 +168,9 @@ class Lines:
                 if self.stage.done < self.stage.of and now - self.last >= LINE_SECONDS:
                     self._line(self.stage.line(now))
             elif event.what == "record":
-                self.stage.note = describe_record(event.data.get("record", event.data))
-                if "valid_loss" in event.data.get("record", event.data) or now - self.last >= LINE_SECONDS:
+                record = event.data.get("record", event.data)
+                self.stage.note = describe_record(record)
+                if {"valid_loss", "cut"} & record.keys() or now - self.last >= LINE_SECONDS:
                     self._line(f"{self.stage.name}: {self.stage.note}")
             elif event.what == "download":
                 self.stage.note = describe_download(event.data)

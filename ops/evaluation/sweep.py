@@ -176,10 +176,16 @@ def _verdict(sweep: Sweep, found: Mapping[str, Any], trials: int) -> SweepVerdic
     how = {"tpe": "by Parzen estimators", "random": "at random", "grid": "in a grid"}[sweep.search]
     detail = f"{trials} trials chosen {how}, {trainings} trainings, judged by {named(found['judged']).lower()}."
     if found["cut"] is not None:
-        untried = found["cut"]["untried"]
-        what = f"{untried} trials were not begun" if untried else "longer trainings were left out"
-        detail += f" The budget of {found['cut']['budget_cpu_s']:g} CPU-seconds was spent: {what}."
+        detail += f" The {cut_said(found['cut'])}."
     return SweepVerdict(outcome="even" if found["cut"] else "better", title="Chosen", headline=values, detail=detail)
+
+
+def cut_said(cut: Mapping[str, Any]) -> str:
+    """What a budget that was spent left out."""
+    untried = cut["untried"]
+    trials = "1 trial was" if untried == 1 else f"{untried} trials were"
+    what = f"{trials} not begun" if untried else "longer trainings were left out"
+    return f"budget of {cut['budget_cpu_s']:g} CPU-seconds was spent: {what}"
 
 
 def charts(report: SweepReport, sweep: Sweep, found: Mapping[str, Any]) -> list[Chart]:

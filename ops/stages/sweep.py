@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from ops.abreast import Abreast
 from ops.errors import CheckFailed
-from ops.evaluation.sweep import charts, render_sweep, sweep_report
+from ops.evaluation.sweep import charts, cut_said, render_sweep, sweep_report
 from ops.recipe import Recipe
 from ops.stages.model import model_stage
 from ops.stages.settled import FOUND, LEARNED, STRENGTH, SWEEP
@@ -257,6 +257,8 @@ def _write(build: Build, hunt: _Hunt, best: int) -> None:
         "trials": hunt.rows,
         "cut": {"budget_cpu_s": sweep.budget_cpu_s, "untried": wanted - len(hunt.values)} if hunt.cut else None,
     }
+    if found["cut"] is not None:
+        build.services.on_record({"cut": cut_said(found["cut"])})
     build.output.json(FOUND, found)
     build.output.json(LEARNED, hunt.curves)
     page = sweep_report(build.recipe.name, build.recipe.description, sweep, found, hunt.curves)

@@ -10,10 +10,11 @@ import dagster as dg
 import pytest
 
 from assets.collect import assets
+from ops.evaluation.sweep import cut_said
 from ops.storage import Store
 from ops.torchrun import POOL
 from pipelines.execute import execute
-from pipelines.progress import describe_record
+from pipelines.progress import Lines, describe_record
 from pipelines.recipe import load_file
 from resources.progress import Event
 from resources.settings import EngineSettings, TrackingSettings, load_settings
@@ -38,6 +39,13 @@ def test_trials_are_told_in_a_line() -> None:
     assert describe_record(drawn) == "trial 3 (training.learning_rate 0.003756, model.depth 2): 1,200 steps"
     ended = {**row, "state": "finished", "valid_loss": 0.25, "valid_accuracy": None}
     assert describe_record(ended) == "trial 3 (training.learning_rate 0.01): finished, valid loss 0.25"
+    cut = {"cut": cut_said({"budget_cpu_s": 0.5, "untried": 1})}
+    assert describe_record(cut) == "the budget of 0.5 CPU-seconds was spent: 1 trial was not begun"
+    said: list[str] = []
+    lines = Lines(clock=lambda: 0.0, write=said.append)
+    for event in (Event("stage", "sweep", {"partitions": 1}), Event("record", "sweep", {"record": cut})):
+        lines.on_event(event)
+    assert said == [f"sweep: {describe_record(cut)}"]
 
 
 @pytest.mark.slow

@@ -196,13 +196,17 @@ def test_the_score_is_compared_where_it_is_asked_for(text: World, tmp_path: Path
     assert found["chosen"]["values"] == {RATE: 0.01}
 
 
+def page(world: World) -> str:
+    return world.version("sweep").file("sweep.html").read_text()
+
+
 def test_no_training_begins_when_the_budget_is_spent(text: World, tmp_path: Path) -> None:
     rates = [0.1, 0.02, 0.01, 0.001]
     world, launch = made(text, tmp_path, over={RATE: rates}, search="grid", budget_cpu_s=3.9), Planted(far)
     found = search(world, launch)
     assert [rate for rate, _ in launch.tried] == rates[:2] and found["chosen"]["values"] == {RATE: 0.02}
     assert found["cut"] == {"budget_cpu_s": 3.9, "untried": 2}
-    assert "2 trials were not begun" in world.version("sweep").file("sweep.html").read_text()
+    assert "The budget of 3.9 CPU-seconds was spent: 2 trials were not begun." in page(world)
     # Within a round it is those that did best before that are trained longer.
     halving = {"factor": 2, "first": 0.5}
     other = made(text, tmp_path / "b", over={RATE: rates}, search="grid", budget_cpu_s=9, halving=halving)

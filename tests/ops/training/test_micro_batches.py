@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ops.errors import ConfigError
 from ops.nn.models.transformer_decoder import TransformerDecoder
@@ -17,8 +18,12 @@ from ops.tasks.language_model import LanguageModel
 from ops.tasks.text_classification import TextClassification
 from ops.training.config import TrainingConfig
 from ops.training.data import Examples
+from ops.training.distributed import Group
 from ops.training.loader import Batch
 from ops.training.micro_batches import largest, parts
+from ops.training.optimizer import Optimizers
+from ops.training.parallel.base import Strategy
+from ops.training.update import Update
 from tests.ops.training.runs import hashes, log, records, text_run, work, work_together
 
 CPU = torch.device("cpu")
@@ -59,6 +64,35 @@ def test_the_gradients_are_those_of_the_whole_batch(tmp_path: Path, micro_batch:
     parted = text_run(tmp_path / "parted", {**settings, "micro_batch": micro_batch}, model=MODEL)
     assert work(whole) == 0 and work(parted) == 0
     assert losses(parted) == pytest.approx(losses(whole), abs=1e-12)
+
+
+@pytest.mark.parametrize("micro_batch", [None, 1, 2])
+def test_each_token_counts_alike_however_long_the_texts_are(micro_batch: int | None) -> None:
+    """Three windows of 4, 1 and 2 tokens, padded: what comes is torch's mean over the seven of them."""
+    task, spec = LanguageModel.model_validate({"input": "text", "context": 4}), TextSpec(vocabulary=9, max_length=4)
+    values, lengths = np.array([[2, 5, 6, 5, 8], [2, 7, 0, 0, 0], [4, 4, 4, 0, 0]], "<u2"), np.array([5, 2, 3])
+    torch.manual_seed(3)
+    model = TransformerDecoder(dim=8, depth=1, heads=2).build(spec, 9).double()
+    for weight in model.parameters():
+        nn.init.normal_(weight, std=0.3)
+    inputs, labels = task.collate(values, lengths, spec), torch.from_numpy(task.targets(values, lengths, np.zeros(3)))
+    units = int(task.units(lengths).sum())
+    config, strategy = TrainingConfig(steps=1, clip_norm=None), Strategy(Group())
+    strategy.prepare(model)
+    update = Update(config, 1, task, model, Optimizers(model, config, strategy), strategy)
+    found = update.gradients(Batch(units, 3, 5, inputs, labels, torch.ones(3).double()), False, micro_batch)
+    mine = [weight.grad.clone() for weight in model.parameters() if weight.grad is not None]
+    model.zero_grad()
+    told = [(0, 0, 5), (0, 1, 6), (0, 2, 5), (0, 3, 8), (1, 0, 7), (2, 0, 4), (2, 1, 4)]
+    said = model(*inputs)
+    chosen = torch.stack([said[row, place] for row, place, _ in told])
+    mean = functional.cross_entropy(chosen, torch.tensor([token for *_, token in told]))
+    torch.autograd.backward(mean)
+    assert found.loss == pytest.approx(7 * float(mean.detach()))
+    theirs = [weight.grad for weight in model.parameters() if weight.grad is not None]
+    assert found.norm == pytest.approx(float(torch.cat([each.reshape(-1) for each in theirs]).norm()))
+    for left, right in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(left, right, atol=1e-12, rtol=0)
 
 
 def test_two_processes_accumulate_what_one_computes_at_once(tmp_path: Path) -> None:

@@ -14,11 +14,15 @@ import torch
 
 from ops.evaluation.measure import Meter
 from ops.training import random_state, spending
+from ops.training.checkpoint import Checkpoint
 from ops.training.distributed import Group
 from ops.training.heartbeat import Heartbeat
 from ops.training.journal import Journal, history
+from ops.training.run import read_run
 from ops.training.signals import Stop
+from ops.training.snapshots import Snapshots
 from ops.training.spending import Spending
+from tests.ops.training.runs import text_run
 
 
 def test_the_journal_goes_on_where_the_checkpoint_was(tmp_path: Path) -> None:
@@ -55,6 +59,22 @@ def test_random_states_come_back_exactly() -> None:
     assert draw() != first
     random_state.restore(kept)
     assert draw() == first
+
+
+@pytest.mark.parametrize("streams", [[0], [0, 0], [0, 1]])
+def test_random_states_are_of_as_many_processes_that_draw_by_the_same_streams(
+    tmp_path: Path, streams: list[int]
+) -> None:
+    """A checkpoint of one process goes on with its state; one of others (who dropped other values) with fresh ones."""
+    run = read_run(text_run(tmp_path))
+    random_state.seed_everything(7)
+    state = {"random": [random_state.capture().decode()] * len(streams), "streams": streams}
+    going_on = torch.randn(3).tolist()
+    random_state.seed_everything(random_state.seed_of_rank(run.seed, 0, 5))
+    fresh = torch.randn(3).tolist()
+    random_state.seed_everything(1)
+    Snapshots(run, Group()).restore_random(Checkpoint(5, {"state.json": json.dumps(state).encode()}))
+    assert torch.randn(3).tolist() == (going_on if streams == [0] else fresh)
 
 
 def test_ranks_and_steps_draw_differently() -> None:

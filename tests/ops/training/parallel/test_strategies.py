@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.ops.training.runs import log, records, text_run, work, work_together, write_cache
+from tests.ops.training.runs import hashes, log, records, text_run, work, work_together, write_cache
 
 AVERAGE = {"kind": "ema", "decay": 0.5, "start": 0.3}
 EXACT = {"precision": "float64", "log_every": 1, "evaluate_every": 3, "clip_norm": 0.5, "clip_value": 0.1}
@@ -138,7 +138,7 @@ def go_on(run: Path, after: int, world: int, strategy: str) -> None:
 
 
 SHORT = ((2, 1, "ddp"), (4, 2, "tensor"))
-LONG = ((2, 1, "ddp"), (3, 2, "tensor"), (4, 2, "pipeline"), (5, 2, "zero1"))
+LONG = ((2, 1, "ddp"), (3, 2, "tensor"), (4, 2, "pipeline"), (5, 2, "zero1"), (6, 1, "ddp"))
 
 
 @pytest.mark.parametrize("ways", [SHORT, pytest.param(LONG, marks=pytest.mark.slow)])
@@ -148,6 +148,19 @@ def test_a_run_goes_on_under_other_strategies(tmp_path: Path, single: Path, ways
     for after, world, strategy in ways:
         go_on(run, after, world, strategy)
     same(run, single)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["tensor", "pipeline"])
+def test_killed_the_bits_are_the_same_with_dropout(tmp_path: Path, strategy: str) -> None:
+    """Those that share a batch drop the same values before and after; `zero1` and `fsdp` are in `test_families`."""
+    settings = {"strategy": strategy, "precision": "float32", "steps": 9, "checkpoint_every": 2}
+    model = {**TEXT, "dropout": 0.2}
+    whole = trained(tmp_path / "whole", 2, settings, model=model)
+    run = text_run(tmp_path / "killed", {**EXACT, **settings}, model=model, world_size=2)
+    assert work_together(run, SATIETY_FAULT="kill@110")[0] == -signal.SIGKILL
+    assert work_together(run) == [0, 0]
+    assert "going on after step" in log(run) and hashes(run) == hashes(whole)
 
 
 @pytest.mark.slow
