@@ -12,6 +12,9 @@ SPENT = "spent.txt"
 """In a run's folder: a line for each start of its processes with the CPU-seconds that all of them took, however they
 ended."""
 
+WARNINGS = "warnings.jsonl"
+"""In a run's folder: what the first process warned of (`said`, at a `time`), which the launcher hands on."""
+
 ENDPOINT = r"^([A-Za-z0-9.\-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$"
 
 

@@ -24,7 +24,7 @@ from typing import Any
 
 from ops.abreast import given_up
 from ops.errors import ConfigError, Temporary, TrainingFailed
-from ops.launch import SPENT, LaunchConfig
+from ops.launch import SPENT, WARNINGS, LaunchConfig
 from ops.training.parallel.checks import oversubscribed
 from resources.processes import OwnedTree
 from resources.tail import Tail
@@ -135,6 +135,8 @@ class LaunchResult:
 def launch(plan: LaunchPlan, on_record: Callable[[Record], None] = lambda record: None) -> LaunchResult:
     """Train: start the ranks, hand each metrics record to `on_record` within 0.2 s, and return when all ended well.
 
+    What the first rank warns of (a damaged checkpoint, a loss that is not finite) is warned of here.
+
     Leaving this function in any way, also by an exception of `on_record` or a Ctrl-C, ends all processes first; so does
     whoever gives up this thread's work (`ops.abreast`).
 
@@ -174,7 +176,7 @@ class _Attempt:
         self.records = 0
         self.startup_s: float | None = None
         self.logs = _next_folder(plan.work / "logs")
-        self._metrics = Tail(plan.work / "metrics.jsonl")
+        self._metrics, self._warnings = Tail(plan.work / "metrics.jsonl"), Tail(plan.work / WARNINGS)
         self._pulse = _Pulse(plan.work / "heartbeat")
 
     def run(self) -> None:
@@ -220,6 +222,8 @@ class _Attempt:
             self.records += 1
             self._pulse.felt()
             self.on_record(record)
+        for warning in self._warnings.poll():
+            log.warning("%s", warning.get("said"))
 
 
 class _Pulse:

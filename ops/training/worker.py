@@ -25,6 +25,7 @@ os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from ops.errors import ConfigError, SatietyError, Temporary
+from ops.launch import WARNINGS
 from ops.storage.files import remove_tree
 from ops.training.run import RunSpec, read_run
 from ops.training.signals import Stop
@@ -138,15 +139,30 @@ def _lost_contact(error: RuntimeError) -> bool:
 
 
 def _open_log(folder: Path, rank: str) -> None:
-    """Messages go to `logs/rank<N>.log`, warnings also to standard error; errors are printed there by `_fail`."""
+    """Messages go to `logs/rank<N>.log`, warnings also to standard error; errors are printed there by `_fail`.
+
+    Those of the first process stand in `warnings.jsonl` too, for who started it.
+    """
     logs = folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    to_file = logging.FileHandler(logs / f"rank{rank}.log", encoding="utf-8")
+    to_file: logging.Handler = logging.FileHandler(logs / f"rank{rank}.log", encoding="utf-8")
     to_screen = logging.StreamHandler()
-    to_screen.addFilter(lambda record: record.levelno == logging.WARNING)
+    handlers = [to_file, to_screen]
+    if rank == "0":
+        handlers.append(logging.FileHandler(folder / WARNINGS, encoding="utf-8", delay=True))
+        handlers[-1].setFormatter(_AsJson())
+    for handler in handlers[1:]:
+        handler.addFilter(lambda record: record.levelno == logging.WARNING)
     logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[to_file, to_screen], force=True
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=handlers, force=True
     )
+
+
+class _AsJson(logging.Formatter):
+    """A message as a line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps({"said": record.getMessage(), "time": record.created})
 
 
 def _fail(error: SatietyError) -> int:

@@ -13,6 +13,7 @@ truncate        lines of metrics that the second attempt takes back first
 first           first step, by number of the attempt
 no_result       leave none
 environment     write the environment to a file
+warns           what rank 0 warns of at its end
 gloo            sum over all ranks in every step
 """
 
@@ -55,6 +56,9 @@ def main() -> int:
             beat(work, step)
     if run.get("gloo"):
         leave()
+    if rank == 0 and run.get("warns"):
+        with (work / "warnings.jsonl").open("a") as file:
+            file.write(json.dumps({"said": run["warns"], "time": time.time()}) + "\n")
     if (code := run.get("exit", {}).get(str(rank))) and fails:
         print(f"the worker says {code}", file=sys.stderr)
         return int(code)

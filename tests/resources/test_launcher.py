@@ -87,6 +87,15 @@ def test_records_arrive_while_two_ranks_train(tmp_path: Path) -> None:
     assert alive(pids(tmp_path)) == []
 
 
+def test_what_the_first_rank_warns_of_is_warned_of_once_in_each_attempt(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "warnings.jsonl").write_text('{"said": "of an earlier run", "time": 1.0}\n')
+    launch(plan(tmp_path, {"retries": 1}, warns="mind the step", exit={"0": 75}, fail_attempts=1))
+    said = [record.getMessage() for record in caplog.records if record.name == "satiety.launcher"]
+    assert [text for text in said if "mind" in text or "earlier" in text] == ["mind the step"] * 2
+
+
 @BOTH_STARTS
 def test_settings_that_a_rank_refuses_are_not_tried_again(tmp_path: Path, fork: bool) -> None:
     with pytest.raises(ConfigError, match="the worker says 2"):

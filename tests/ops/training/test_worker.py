@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from ops.launch import WARNINGS
 from ops.storage.hashing import sha256_file
 from ops.training.result import load_model
 from tests.ops.training.runs import (
@@ -220,6 +221,8 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert f"checkpoint {newest} cannot be used" in log(run)
     assert "going on after step" in log(run)
     assert hashes(run) == expected
+    (warned,) = (run.parent / WARNINGS).read_text().splitlines()  # for who started it
+    assert json.loads(warned)["said"].startswith(f"checkpoint {newest} cannot be used")
 
 
 def test_without_any_whole_checkpoint_it_starts_over(tmp_path: Path, expected: dict[str, str]) -> None:

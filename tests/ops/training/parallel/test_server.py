@@ -133,7 +133,7 @@ class Workers:
                 self.asked.put((step, float(weights["bias"][0])))
                 answer.wait(180)
                 gradients = {name: torch.full_like(value, float(step)) for name, value in weights.items()}
-                send(line, {"who": step, "cpu_s": 0.0, "loss": 2.0 * step, "count": 2}, gradients)
+                send(line, {"who": step, "cpu_s": 0.5, "loss": 2.0 * step, "count": 2}, gradients)
         except LostError:
             pass
 
@@ -188,6 +188,7 @@ def test_no_gradient_is_further_behind_than_the_bound_and_updates_are_in_order(
     for step in range(3):
         update(server, model, step)
         assert workers.heard(1) == {step + 3: step + 1.0}  # at most two updates behind again
+    assert server.spent() == (1.5, 0)  # what three of them have told
 
 
 @pytest.mark.parametrize("served", ["any"], indirect=True)
