@@ -173,6 +173,20 @@ def test_halving_keeps_those_that_did_best(text: World, tmp_path: Path) -> None:
     assert [row.steps for row in rows] == [20] * 3 + [7] * 6 and rows[0].chosen
 
 
+def test_what_was_stopped_early_is_not_chosen_by_the_figure_of_its_short_training(text: World, tmp_path: Path) -> None:
+    """Longer trainings do worse here, all of them: figures of different lengths are not compared."""
+
+    def worse(run: Run) -> float:
+        return far(run) + (9 if run["training"]["steps"] > 7 else 0)
+
+    settings: dict[str, Any] = {"over": {RATE: [0.001, 0.012, 1.0, 0.1, 10.0]}, "search": "grid"}
+    world = made(text, tmp_path, **settings, halving={"factor": 3, "first": 0.1})
+    found = search(world, launch := Planted(worse))
+    assert [steps for _, steps in launch.tried] == [7] * 5 + [20] * 2
+    assert found["chosen"]["values"] == {RATE: 0.012}
+    assert found["trials"][1]["valid_loss"] < 2 < 9 < found["trials"][5]["valid_loss"]
+
+
 @pytest.mark.parametrize(("diverge", "chosen"), [([0.01], 0.02), ([0.01, 0.02], 0.1)])
 def test_what_did_well_in_a_short_training_and_diverges_in_a_longer_one_is_not_chosen(
     diverge: list[float], chosen: float, text: World, tmp_path: Path
