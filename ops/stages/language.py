@@ -45,7 +45,7 @@ def language_report(build: Build, given: Given) -> LanguageReport:
     last = seen > 0
     rows = pl.concat([v.parquet("data.parquet", [task.input, "id", "split"]) for v in build.every("shards").values()])
     texts = rows.filter(pl.col("split") == "test")
-    nats, hits = tell_split(model, caches, "test")
+    nats, hits = tell_split(model, caches, "test", build.services.predictors)
     # Training windows lie one behind the other: read as whole texts, contexts of n-grams reach over their ends.
     baseline = recipe.evaluation.baseline.fit_tell(_joined(runs["train"]), runs["test"])
     return build_language_report(

@@ -105,22 +105,38 @@ def predict(
 
 
 def tell(
-    model: nn.Module, task: LanguageModel, spec: Spec, examples: Examples
+    model: nn.Module, task: LanguageModel, spec: Spec, examples: Examples, part: int = 0, parts: int = 1
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Of each token told, window by window: its loss in nats, and whether it was thought most likely."""
+    """Of each token told, window by window: its loss in nats, and whether it was thought most likely.
+
+    Args:
+        model: the network.
+        task: gives the losses.
+        spec: what the model reads.
+        examples: the windows.
+        part: number of this process, and `parts` how many there are; see `predict`.
+        parts: number of processes.
+    """
     strategy = alone(model)
     units = task.units(examples.length)
-    starts = np.cumsum(units) - units
     nats, hits = np.zeros(int(units.sum()), np.float32), np.zeros(int(units.sum()), np.bool_)
-    for rows in batches(examples.length):
+    for rows in shares(examples.length, part, parts):
         values, logits = _forward(model, task, spec, examples, rows, strategy)
         targets = task.targets(values, examples.length[rows], examples.label[rows])
         labels = torch.from_numpy(targets)
         row, place = np.nonzero(np.arange(targets.shape[1]) < units[rows][:, None])
-        at = starts[rows][row] + place
+        at = places(units, rows)
         nats[at] = task.nats(logits, labels).numpy()[row, place]
         hits[at] = (logits.argmax(dim=-1) == labels).numpy()[row, place]
     return nats, hits
+
+
+def places(units: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where the units of some examples are among those of all, example by example."""
+    starts = np.cumsum(units) - units
+    row, place = np.nonzero(np.arange(int(units[rows].max(initial=0))) < units[rows][:, None])
+    found: NDArray[np.int64] = starts[rows][row] + place
+    return found
 
 
 def shares(lengths: NDArray[np.int64], part: int, parts: int) -> Iterator[NDArray[np.int64]]:
