@@ -11,9 +11,12 @@ from sklearn import metrics
 from ops.errors import IntegrityError
 from ops.training import evaluate as module
 from ops.training.data import Examples, load_examples
-from ops.training.evaluate import batches, evaluate, predict
+from ops.training.distributed import Group
+from ops.training.evaluate import Verdict, batches, evaluate, predict
+from ops.training.parallel.local_sgd import LocalSgd
 from ops.training.result import Trained, describe, is_done, load_model, write_result
 from ops.training.run import read_run
+from tests.ops.training.parallel.apart import together
 from tests.ops.training.runs import text_run
 
 
@@ -47,6 +50,25 @@ def test_loss_and_metrics_are_those_of_single_examples(
     assert verdict.metrics["accuracy"] == pytest.approx(metrics.accuracy_score(labels, said.argmax(1)))
     assert verdict.tally == metrics.confusion_matrix(labels, said.argmax(1)).tolist()
     assert verdict.examples == len(examples)
+
+
+def test_who_has_no_example_of_a_batch_counts_none(
+    judged: tuple[Trained, Examples], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """48 examples in batches of 47: of the last one the second process only stands in with the first one's."""
+    trained, examples = judged
+    monkeypatch.setattr(module, "BATCH", 47)
+    alone = evaluate(trained.network, trained.task, trained.spec, examples, 3)
+    assert len(examples) == 48 and alone.loss > 0.1
+
+    def told(group: Group) -> Verdict:
+        strategy = LocalSgd(group, 1)  # shares batches, and wraps nothing
+        strategy.prepare(trained.network)
+        return evaluate(trained.network, trained.task, trained.spec, examples, 3, strategy)
+
+    for verdict in together(tmp_path, 2, told):
+        assert verdict.tally == alone.tally and verdict.metrics == alone.metrics and verdict.examples == 48
+        assert verdict.loss == pytest.approx(alone.loss, rel=1e-6)
 
 
 def test_batches_have_each_example_once_and_lengths_alike() -> None:
