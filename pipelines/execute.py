@@ -14,7 +14,7 @@ from pathlib import Path
 import dagster as dg
 
 from assets.factory import asset_key
-from ops.errors import CheckFailed, ConfigError, DiskFull, Interrupted, SatietyError
+from ops.errors import CheckFailed, ConfigError, DiskFull, Interrupted, SatietyError, StorageError
 from ops.recipe import Recipe
 from pipelines import abandoned
 from pipelines.build import recipe_definitions, shared_definitions
@@ -167,9 +167,22 @@ def _full_disks_named(home: Path) -> Iterator[None]:
         # What SQLite cannot do for lack of space it also calls an I/O error.
         full |= any("disk I/O error" in text for text in said) and shutil.disk_usage(home).free < ROOM
         if not full:
+            _raise_limited(said, home, error)
             raise
         hint = "make room, or name another folder with SATIETY_HOME; what was committed is kept"
         raise DiskFull("no space left for Dagster's databases", where=str(home), hint=hint) from error
+
+
+def _raise_limited(said: list[str], home: Path, error: Exception) -> None:
+    """Raise what it is where SQLite says that it may not write, or cannot for a limit of this process."""
+    if any("attempt to write a readonly database" in text for text in said):
+        hint = "ask for the right to write there, or name another folder with SATIETY_HOME"
+        raise StorageError("Dagster's databases may not be written", where=str(home), hint=hint) from error
+    if any("disk I/O error" in text for text in said):
+        hint = "look at `ulimit -f`, which limits the size of files, and at the disk"
+        raise StorageError(
+            "Dagster's databases cannot be written: disk I/O error", where=str(home), hint=hint
+        ) from error
 
 
 def _ranges(recipe: Recipe, partitions: list[str] | None) -> list[dict[str, str]]:

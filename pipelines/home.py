@@ -19,7 +19,7 @@ def prepare_home(settings: Settings) -> Path:
     `dagster.yaml` that is there already is left as it is: it may be the team's own.
 
     Raises:
-        StorageError: the folder cannot be made, or is a file.
+        StorageError: the folder cannot be made, or is a file, or may not be written.
     """
     home = settings.dagster_home
     try:
@@ -29,6 +29,17 @@ def prepare_home(settings: Settings) -> Path:
         raise StorageError(
             f"Dagster's home folder cannot be made: {error.strerror}", where=str(home), hint=hint
         ) from error
+    try:
+        _fill(home)
+    except PermissionError as error:
+        hint = "ask for the right to write there, or name another folder with SATIETY_HOME"
+        raise StorageError(
+            f"Dagster's home folder cannot be written: {error.strerror}", where=str(home), hint=hint
+        ) from error
+    return home
+
+
+def _fill(home: Path) -> None:
     config = home / "dagster.yaml"
     ready = home / ".ready"
     with FileLock(str(home / ".lock")):
@@ -40,4 +51,3 @@ def prepare_home(settings: Settings) -> Path:
             with dg.DagsterInstance.from_config(str(home)) as instance:
                 instance.get_run_records(limit=1)
             ready.touch()
-    return home

@@ -36,6 +36,14 @@ NO_FOLDER_SYNC_HERE = frozenset({errno.EINVAL, errno.EOPNOTSUPP, errno.EACCES})
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
+HINTS = {
+    errno.EACCES: "ask for the right to write there, or name another folder with SATIETY_STORE",
+    errno.EROFS: "name another folder with SATIETY_STORE",
+    errno.EFBIG: "a file may not be larger here: see `ulimit -f`",
+}
+"""What to do about errors of the system that no second try mends."""
+
+
 def translate(error: OSError, operation: str, path: Path, needed: int = 0) -> StorageError:
     """The typed error for a failed system call.
 
@@ -53,7 +61,8 @@ def translate(error: OSError, operation: str, path: Path, needed: int = 0) -> St
             where=str(path),
             hint="free some space (`satiety gc` lists what can go) and run again",
         )
-    return StorageError(f"{operation} failed: {error.strerror or error}", where=str(path))
+    hint = HINTS.get(error.errno or 0)
+    return StorageError(f"{operation} failed: {error.strerror or error}", where=str(path), hint=hint)
 
 
 def _free_space(path: Path) -> tuple[int, int]:

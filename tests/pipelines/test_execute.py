@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from ops.errors import CheckFailed, ConfigError, SatietyError
+from ops.errors import CheckFailed, ConfigError, DiskFull, SatietyError, StorageError
 from ops.recipe import Recipe
 from pipelines.build import recipe_definitions, shared_definitions
 from pipelines.execute import execute
@@ -157,6 +157,28 @@ def test_a_run_that_ctrl_c_ended_is_canceled_not_failed(
     done = execute(folder.recipe, stages=["raw_corpus"], settings=folder.settings)
     assert len(done.built) == (3 if where == "in a step" else 0), "the next one goes on from there"
     assert folder.runs()[0].status == dg.DagsterRunStatus.SUCCESS
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("(sqlite3.OperationalError) attempt to write a readonly database", "SATIETY_HOME"),
+        ("(sqlite3.OperationalError) disk I/O error", "ulimit -f"),
+    ],
+)
+def test_databases_that_cannot_be_written_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, hint: str
+) -> None:
+    folder = Folder(tmp_path)
+    folder.settings.home.mkdir(parents=True, exist_ok=True)
+
+    def planted(*arguments: Any) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr("pipelines.execute._execute", planted)
+    with pytest.raises(StorageError, match=hint) as caught:
+        execute(folder.recipe, settings=folder.settings)
+    assert not isinstance(caught.value, DiskFull) and caught.value.exit_code == 74
 
 
 def test_a_job_launched_without_partitions_says_what_to_do(tmp_path: Path) -> None:

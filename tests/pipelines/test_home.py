@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -73,3 +75,16 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     settings.home.touch()
     with pytest.raises(StorageError, match=r"Dagster's home folder cannot be made: .*SATIETY_HOME"):
         prepare_home(settings)
+
+
+def test_a_home_that_may_not_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings(tmp_path, {})
+    prepare_home(settings)
+
+    def refused(path: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr("pipelines.home.FileLock", refused)
+    with pytest.raises(StorageError, match=r"cannot be written: Permission denied \(.*SATIETY_HOME") as caught:
+        prepare_home(settings)
+    assert caught.value.where == str(settings.dagster_home)

@@ -145,3 +145,6 @@ def test_a_used_up_quota_is_told_apart(tmp_path: Path) -> None:
     assert isinstance(error, DiskFull)
     assert error.message.startswith("the disk quota is used up: write needs 10 bytes, ")
     assert not isinstance(translate(OSError(errno.EROFS, "Read-only file system"), "mkdir", tmp_path), DiskFull)
+    for number, hint in ((errno.EACCES, "SATIETY_STORE"), (errno.EROFS, "SATIETY_STORE"), (errno.EFBIG, "ulimit -f")):
+        assert hint in str(translate(OSError(number, os.strerror(number)), "write", tmp_path))
+    assert str(translate(OSError(errno.EIO, "I/O"), "write", tmp_path)) == f"{tmp_path}: write failed: I/O"
