@@ -61,7 +61,7 @@ def translate(error: OSError, operation: str, path: Path, needed: int = 0) -> St
             where=str(path),
             hint="free some space (`satiety gc` lists what can go) and run again",
         )
-    hint = HINTS.get(error.errno or 0)
+    hint = HINTS.get(error.errno or 0, "")
     return StorageError(f"{operation} failed: {error.strerror or error}", where=str(path), hint=hint)
 
 
