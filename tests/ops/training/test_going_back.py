@@ -250,6 +250,17 @@ def test_what_is_no_number_is_never_the_best() -> None:
     assert champion.found is not None and champion.found["step"] == 1 and champion.stale == 2
 
 
+def test_patience_counts_evaluations_in_a_row_and_equals_go_by_the_loss() -> None:
+    champion = Champion(TrainingConfig(steps=1, patience=2), TextClassification(input="a", label="b"))
+    seen = [(0.5, 1.0, 0), (0.4, 0.9, 1), (0.6, 1.0, 0), (0.6, 1.1, 1), (0.6, 0.9, 0), (0.6, 0.9, 1), (0.5, 0.1, 2)]
+    for step, (score, loss, stale) in enumerate(seen):
+        weight = torch.tensor([float(step)])
+        champion.judge(step, Verdict(loss, {"accuracy": score}, [], 1), {"w": weight})
+        weight.fill_(-1.0)  # training goes on in the same memory
+        assert (champion.stale, champion.given_up) == (stale, stale == 2)
+    assert champion.found is not None and champion.found["step"] == 4 and champion.weights["w"].tolist() == [4.0]
+
+
 def test_patience_needs_a_validation_split(tmp_path: Path) -> None:
     run = text_run(tmp_path, {"patience": 2})
     told = json.loads(run.read_text())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import signal
 from pathlib import Path
 from typing import Any
@@ -177,6 +178,25 @@ def test_the_longest_examples_are_tried_and_nothing_is_changed() -> None:
     assert seen == [[3, 3, 2]]
     assert torch.equal(model.norm.running_mean, before) and torch.equal(torch.get_rng_state(), drawn)  # type: ignore[arg-type]
     assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_memory_for_the_optimisers_state_is_taken_while_it_is_tried() -> None:
+    class Heavy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1237, 3))
+
+        def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+            held = [o for o in gc.get_objects() if type(o) in (Tensor, nn.Parameter)]
+            found.append(sum(value.shape == self.weight.shape for value in held))
+            return tokens.float() @ self.weight[:3]
+
+    found: list[int] = []
+    ones = np.ones(4, np.int64)
+    examples = Examples((np.zeros(12, "<u2"),), 0 * ones, 3 * np.arange(4), 3 * ones, 0 * ones)
+    task, spec = TextClassification(input="text", label="label"), TextSpec(vocabulary=9, max_length=3)
+    assert largest(Heavy(), task, spec, examples, 4, CPU) == 4
+    assert found == [3]  # the weight itself, and Adam's two means
 
 
 def test_auto_is_for_whole_models() -> None:

@@ -49,6 +49,22 @@ def test_the_scale_falls_with_overflows_and_rises_after_many_steps_without() -> 
     assert other.value == 1.0 and not other.can_fall
 
 
+def test_only_steps_in_a_row_without_an_overflow_raise_the_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As torch's own scaler, with the same patience."""
+    monkeypatch.setattr("ops.training.precision.PATIENCE", 5)
+    ours = LossScale("float16")
+    theirs = torch.amp.GradScaler("cpu", init_scale=ours.value, growth_interval=5)
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=0.0)
+    for overflow in [*[False] * 4, True, *[False] * 11, True, True, *[False] * 6]:
+        theirs.scale(weight.sum()).backward()  # type: ignore[no-untyped-call]
+        weight.grad = torch.full((1,), float("inf") if overflow else 0.0)
+        theirs.step(optimizer)
+        theirs.update()
+        ours.note(overflow)
+        assert ours.value == theirs.get_scale()
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_training_in_16_bits_learns_and_goes_on_to_the_same_bits(tmp_path: Path, precision: str) -> None:
     settings = {"precision": precision, "log_every": 1, "learning_rate": 0.01, "steps": 20}
