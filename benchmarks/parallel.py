@@ -18,6 +18,13 @@ from benchmarks.measure import Figure
 from ops.storage.hashing import sha256_file
 
 STEPS = 20
+MODEL = {"kind": "transformer_encoder", "dim": 16, "depth": 2, "heads": 4, "dropout": 0.0}
+T5 = {"model": {**MODEL, "positions": "t5", "kv_heads": 1, "projections": "separate"}}
+TIED = {
+    "task": {"kind": "language_model", "input": "text", "context": 8},
+    "model": {**MODEL, "kind": "transformer_decoder", "block": "gpt2"},
+    "classes": [],
+}
 WAYS: dict[str, tuple[int, dict[str, Any]]] = {
     "accumulation": (1, {"micro_batch": 3}),
     "ddp(2)": (2, {"strategy": "ddp"}),
@@ -28,6 +35,12 @@ WAYS: dict[str, tuple[int, dict[str, Any]]] = {
     "fsdp x tensor(4)": (4, {"strategy": "fsdp_tensor"}),
 }
 """Processes and settings of each."""
+OTHERS: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {
+    "tensor(2), T5's bias and one head of keys": (2, {"strategy": "tensor"}, T5),
+    "fsdp x tensor(4), T5's bias and one head of keys": (4, {"strategy": "fsdp_tensor"}, T5),
+    "pipeline(2), a tied head": (2, {"strategy": "pipeline"}, TIED),
+}
+"""Processes, settings, and what else the run says: weights that processes share in other ways than matrices."""
 
 
 def parallel(repeats: int) -> list[Figure]:
@@ -36,12 +49,15 @@ def parallel(repeats: int) -> list[Figure]:
     Texts of two to twelve words with padding, in batches of 10 (the last one of an epoch has fewer), two blocks of
     width 16, AdamW, clipping. Nothing is timed, so that once is enough however many `repeats` are asked for.
     """
-    figures = []
+    figures, plain = [], {}
     with tempfile.TemporaryDirectory(prefix="satiety-bench-") as folder:
         entry = _cache(Path(folder) / "cache")
-        losses, weights = _train(Path(folder) / "single", entry, 1, {})
-        for name, (world, settings) in WAYS.items():
-            found, own = _train(Path(folder) / name.replace(" ", "_"), entry, world, settings)
+        ways = {name: (*way, dict[str, Any]()) for name, way in WAYS.items()} | OTHERS
+        for number, (name, (world, settings, more)) in enumerate(ways.items()):
+            if (told := json.dumps(more)) not in plain:
+                plain[told] = _train(Path(folder) / f"single-{number}", entry, 1, {}, more)
+            losses, weights = plain[told]
+            found, own = _train(Path(folder) / str(number), entry, world, settings, more)
             apart = float(np.abs(found - losses).max())
             weight = max(float(np.abs(own[key] - value).max()) for key, value in weights.items())
             worst, detail = max(apart, weight), {"weights": weight}
@@ -54,7 +70,9 @@ def parallel(repeats: int) -> list[Figure]:
     return figures
 
 
-def _train(work: Path, entry: dict[str, Any], world: int, settings: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _train(
+    work: Path, entry: dict[str, Any], world: int, settings: dict[str, Any], more: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
     """The loss of each step, and the weights in the end."""
     from safetensors.numpy import load_file
 
@@ -62,7 +80,7 @@ def _train(work: Path, entry: dict[str, Any], world: int, settings: dict[str, An
     plain = {"steps": STEPS, "batch_size": 10, "log_every": 1, "select": "last", "precision": "float64"}
     run = {
         "task": {"kind": "text_classification", "input": "text", "label": "label"},
-        "model": {"kind": "transformer_encoder", "dim": 16, "depth": 2, "heads": 4, "dropout": 0.0},
+        "model": MODEL,
         "training": {**plain, "accelerator": "cpu", **settings},
         "seed": 3,
         "classes": ["x", "y", "z"],
@@ -70,6 +88,7 @@ def _train(work: Path, entry: dict[str, Any], world: int, settings: dict[str, An
         "input": {"kind": "text", "vocabulary": 12, "max_length": 12, "pad": 0},
         "work": str(work),
         "world_size": world,
+        **more,
     }
     (work / "run.json").write_text(json.dumps(run))
     with socket.socket() as probe:

@@ -82,8 +82,13 @@ def _division(model: Model, size: int) -> Iterator[Problem]:
         elif chosen is not None and chosen("projections") == "joint":
             yield ("model", "projections"), f"{what}, nor share them with projections: joint; say separate"
     inner: int = getattr(model, "inner", 0)
-    if inner % size:
+    if not fills(inner, size):
         yield ("model", "feed_forward"), f"{size} processes cannot divide the width {inner} inside feed-forward layers"
+
+
+def fills(width: int, size: int) -> bool:
+    """Whether each of so many processes gets something of a width, in equal parts of which the last one has fewer."""
+    return -(-width // size) * (size - 1) < width
 
 
 def _stages(model: Model, world: int) -> Iterator[Problem]:

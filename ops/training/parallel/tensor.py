@@ -15,8 +15,10 @@ from ops.nn.decoder import Decoder
 from ops.nn.feed_forward import FeedForward
 from ops.nn.relations import DistanceBias, RelativePositions
 from ops.training.distributed import Group
+from ops.training.parallel.checks import fills
 from ops.training.parallel.own_head import OwnHead
 from ops.training.parallel.sharded import Sharded, local
+from ops.training.parallel.uneven_rows import UnevenRows
 
 Orders = dict[str, Tensor]
 """By name of a weight, the order in which its rows lie: process by process."""
@@ -108,8 +110,10 @@ def divide(model: nn.Module, mesh: DeviceMesh) -> Division:
         if isinstance(module, Attention):
             _attention(name, module, mesh, division)
         elif isinstance(module, FeedForward):
-            _check(name, "inside the feed-forward layers", module.project_in.out_features, mesh.size())
-            plan[f"{name}.project_out"] = RowwiseParallel()
+            width = module.project_in.out_features
+            if not fills(width, mesh.size()):
+                _refuse(name, "inside the feed-forward layers", width, mesh.size())
+            plan[f"{name}.project_out"] = RowwiseParallel() if width % mesh.size() == 0 else UnevenRows()
             plan[f"{name}.project_in"] = ColwiseParallel()
             if module.gate is not None:
                 plan[f"{name}.gate"] = ColwiseParallel()
@@ -183,8 +187,12 @@ def _by_heads(module: Attention, size: int) -> Tensor:
 
 def _check(name: str, what: str, count: int, size: int) -> None:
     if count % size:
-        raise ConfigError(
-            f"{name} has a number {what} ({count}) that {size} processes cannot divide",
-            where="training.strategy",
-            hint="change the model or the number of processes that share a matrix",
-        )
+        _refuse(name, what, count, size)
+
+
+def _refuse(name: str, what: str, count: int, size: int) -> None:
+    raise ConfigError(
+        f"{name} has a number {what} ({count}) that {size} processes cannot divide",
+        where="training.strategy",
+        hint="change the model or the number of processes that share a matrix",
+    )

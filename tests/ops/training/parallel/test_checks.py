@@ -37,7 +37,7 @@ ENCODER = TransformerEncoder(heads=4, dim=128, depth=2)
             "kv_heads",
             "divide 3 heads of keys",
         ),
-        ({"strategy": "tensor"}, 2, TransformerEncoder(feed_forward=7), "feed_forward", "divide the width 7"),
+        ({"strategy": "tensor"}, 4, TransformerEncoder(feed_forward=6), "feed_forward", "divide the width 6"),
         ({"strategy": "tensor"}, 2, TextCnn(), "strategy", "no heads of attention"),
         ({"strategy": "fsdp_tensor"}, 3, ENCODER, "tensor", "no groups of 2"),
         ({"strategy": "fsdp_tensor", "parallel": {"tensor": 8}}, 8, ENCODER, "heads", "8 processes cannot divide"),
@@ -67,7 +67,7 @@ def test_wrong_pairs(training: dict[str, Any], processes: int, model: Any, place
         ),
         ("tensor", 2, TransformerEncoder(positions="t5")),
         ("fsdp_tensor", 4, TransformerDecoder(positions="relative")),
-        ("tensor", 4, TransformerDecoder(heads=4, kv_heads=2)),
+        ("tensor", 4, TransformerDecoder(heads=4, kv_heads=2, activation="swiglu")),
         ("pipeline", 2, TransformerDecoder(block="gpt2")),
     ],
 )

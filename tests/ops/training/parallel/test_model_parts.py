@@ -15,8 +15,9 @@ DECODER = {"kind": "transformer_decoder", "dim": 8, "depth": 3, "heads": 2, "blo
 TIED = {"task": {"kind": "language_model", "input": "text", "context": 6}, "classes": [], "model": DECODER}
 """GPT-2's head is its embedding's matrix."""
 T5 = {"model": {**TEXT, "heads": 4, "positions": "t5"}}
-ONE_KEY = {"model": {**T5["model"], "kv_heads": 1, "projections": "separate"}}
-"""Multi-query attention: every head of queries looks at the same keys and values."""
+ODD = {"activation": "swiglu", "feed_forward": 21}
+ONE_KEY = {"model": {**T5["model"], "kv_heads": 1, "projections": "separate", **ODD}}
+"""Multi-query attention: every head of queries looks at the same keys and values. And a width that does not divide."""
 
 GPIPE = {"strategy": "pipeline", "parallel": {"schedule": "gpipe", "microbatches": 2}}
 WAYS: dict[str, tuple[int, dict[str, Any], dict[str, Any]]] = {

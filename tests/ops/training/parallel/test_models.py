@@ -163,6 +163,20 @@ def test_gradients_of_four_processes_are_those_of_one(tmp_path: Path, positions:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
+    ("width", "world", "make"), [(10, 4, TensorParallel), (3, 4, lambda group: FsdpTensor(group, 2))]
+)
+def test_a_width_that_does_not_divide(
+    tmp_path: Path, width: int, world: int, make: Callable[[Group], Strategy]
+) -> None:
+    """Of ten 3, 3, 3 and 1; of three 2 and 1, of which two processes then have pieces of 1 and 1, or of 1 and 0."""
+    settings = {"feed_forward": width, "activation": "swiglu", "kv_heads": 4, "bias": True}
+    expected = gradients(Strategy(Group()), language_model(**settings))
+    for found in together(tmp_path, world, lambda group: every(group, {"": make}, **settings)):
+        same(found[""], expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
     ("kv_heads", "world", "make"),
     [(1, 2, TensorParallel), (2, 4, TensorParallel), (1, 4, lambda group: FsdpTensor(group, 2))],
 )

@@ -41,7 +41,7 @@ def test_rows_of_a_joint_projection_lie_by_heads() -> None:
     [
         ({"heads": 1}, "a number of heads (1) that 2 processes cannot divide"),
         ({"kv_heads": 1}, "a number of heads of keys and values (1)"),
-        ({"inner": 7}, "a number inside the feed-forward layers (7)"),
+        ({"inner": 1}, "a number inside the feed-forward layers (1)"),
     ],
 )
 def test_models_that_cannot_be_divided(model: dict[str, Any], message: str) -> None:
