@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ops.errors import ConfigError
 from ops.nn.models.base import Model
 from ops.nn.models.series_transformer import SeriesTransformer
+from ops.nn.models.transformer import Transformer
 from ops.nn.models.transformer_decoder import TransformerDecoder
 from ops.nn.models.transformer_encoder import TransformerEncoder
 from ops.nn.models.vision_transformer import VisionTransformer
@@ -221,3 +222,19 @@ def test_designs_of_a_block_are_told_apart() -> None:
         "modern": ("rms_norm", "pre", "rotary", "relu2", False),
     }
     assert TransformerEncoder() == TransformerEncoder(block="gpt2")
+
+
+@pytest.mark.parametrize("kind", [TransformerEncoder, TransformerDecoder, VisionTransformer, SeriesTransformer])
+def test_each_setting_of_a_block_reaches_the_blocks(kind: type[Transformer]) -> None:
+    """None of them is as by default, whatever the kind."""
+    said: dict[str, Any] = {
+        "dim": 48, "depth": 3, "heads": 6, "kv_heads": 2, "dropout": 0.37, "drop_path": 0.21, "norm": "rms_norm",
+        "norm_place": "post", "positions": "relative", "activation": "swiglu", "bias": False, "projections": "separate",
+        "qk_norm": True, "zero_init": True, "residual_scalars": True,
+    }  # fmt: skip
+    contrary = {"norm": "layer_norm", "norm_place": "pre", "positions": "none", "activation": "relu", "bias": True,
+                "projections": "joint", "qk_norm": False, "zero_init": False, "residual_scalars": False}  # fmt: skip
+    for chosen in (said, {**said, **contrary}):
+        made = kind.model_validate({**chosen, "feed_forward": 52}).anatomy(17)
+        assert {name: getattr(made, name) for name in chosen} == chosen
+        assert (made.inner, made.length) == (52, 17)

@@ -10,6 +10,8 @@ import torch
 from ops.nn import flops
 from ops.nn.anatomy import Anatomy
 from ops.nn.attention import attend
+from ops.nn.decoder import Decoder
+from ops.nn.encoder import Encoder
 from ops.nn.relations import (
     BUCKETS,
     CLIP,
@@ -116,6 +118,17 @@ def test_order_matters_and_a_shift_does_not(kind: str) -> None:
 
     assert torch.allclose(mixed(x, 0), mixed(x, 9), atol=1e-5)
     assert not torch.allclose(mixed(x, 0), mixed(x.flip(2), 0).flip(2), atol=1e-3)
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_decoder_has_all_groups_for_what_is_behind(causal: bool) -> None:
+    made = Anatomy(dim=8, depth=1, heads=2, inner=8, positions="t5")
+    relation = (Decoder if causal else Encoder)(made).blocks[0].get_submodule("attention").get_submodule("relation")
+    assert isinstance(relation, DistanceBias)
+    torch.nn.init.normal_(relation.table)
+    bias = relation.bias(torch.zeros(1, 2, 200, 4), 0, 200)
+    seen = bias[0, 0].tril() if causal else bias[0, 0]
+    assert len(set(seen[seen != 0].tolist())) == (BUCKETS if causal else BUCKETS - 1)  # none is ahead by nothing
 
 
 def test_added_positions_leave_attention_alone() -> None:
