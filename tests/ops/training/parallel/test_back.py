@@ -15,6 +15,7 @@ from ops.training.loop import Trainer
 from ops.training.parallel.server import Server
 from ops.training.parallel.server_worker import Helper, Told
 from ops.training.snapshots import Snapshots
+from tests.ops.training.parallel.test_server import wait_for
 from tests.ops.training.parallel.test_strategies import same
 from tests.ops.training.runs import finish, free_port, hashes, log, records, start, text_run, work, work_together
 from tests.ops.training.test_going_back import BAD, bad_batch, left_out, spoil
@@ -64,13 +65,16 @@ def mortal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def bad_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What workers of a server find of the batch of the eighth step is no number, whenever it is computed."""
-    compute = Helper.compute
+def bad_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What workers of a server find of the batch of the eighth step is no number; nobody runs far ahead of it."""
+    compute, found = Helper.compute, tmp_path / "found"
 
     def computed(self: Helper, unit: tuple[int, int, int]) -> Told:
         told = compute(self, unit)
+        if unit[0] > 9:
+            wait_for(found.exists)
         if unit[0] == 7:
+            found.touch()
             told["loss"] = float("nan")
             for weight in self.model.parameters():
                 weight.grad = torch.full_like(weight, float("nan"))
@@ -99,7 +103,7 @@ def test_workers_that_run_ahead_leave_the_batch_out(tmp_path: Path, staleness: A
 
     It may come so late that the checkpoint lies behind its step: then there is no step without an update.
     """
-    run = text_run(tmp_path, {**LONG, **SERVED, "parallel": {"staleness": staleness}}, world_size=3)
+    run = text_run(tmp_path, {**LONG, **SERVED, "steps": 20, "parallel": {"staleness": staleness}}, world_size=3)
     assert work_together(run, 3) == [0, 0, 0]
     found = newest(run.parent / "checkpoints", pytest.fail)
     assert found is not None and found.state["left_out"] == [7]
