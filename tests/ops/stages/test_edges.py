@@ -80,7 +80,7 @@ def test_one_class_is_not_enough(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("end", "overrides", "hint"),
     [
-        (b"\xff", (), "no row could be read; `satiety peek tiny/raw_corpus` shows the rejects"),
+        (b"\xff", (), "the source has no rows, or all were rejected; `satiety peek tiny/raw_corpus` shows the rejects"),
         (b"", ("cleaning=[{kind: length, minimum: 100}]",), "dropped {rows} of {rows} rows: length.too_short"),
     ],
 )
