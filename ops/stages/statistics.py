@@ -136,7 +136,7 @@ def _where_rows_went(build: Build) -> str:
     counts = [version.manifest.counts for version in build.every("clean_corpus").values()]
     came = sum(found.rows_in for found in counts if found is not None)
     if not came:
-        return f"the source has no rows, or all were rejected; `satiety peek {name}/raw_corpus` shows the rejects and why"
+        return f"the source has no rows, or all were rejected; `satiety peek {name}/raw_corpus` shows the rejects"
     dropped: Counter[str] = Counter()
     for found in counts:
         dropped.update(found.dropped if found is not None else {})
