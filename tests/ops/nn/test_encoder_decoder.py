@@ -126,6 +126,17 @@ def test_rows_may_be_chosen_while_writing() -> None:
         assert torch.allclose(after, network(source, lengths, before)[rows, 6:], atol=1e-5)
 
 
+def test_a_cache_that_is_cleared_is_for_another_memory() -> None:
+    network = awake(anatomy(positions="rotary", convolution=3))
+    source, lengths, before = batch()
+    with torch.no_grad():
+        cache = network.cache(3, 10)
+        network.write(before[:, :6], network.read(source, lengths), cache)
+        cache.clear()
+        found = network.write(before, network.read(source.flip(0), lengths), cache)
+        assert torch.allclose(found, network(source.flip(0), lengths, before), atol=1e-5)
+
+
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_padding_and_what_comes_later_do_not_matter(settings: dict[str, Any]) -> None:
     network = awake(anatomy(**settings))

@@ -11,11 +11,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from ops.errors import ConfigError
 from ops.nn.models.base import Model
 from ops.nn.models.series_transformer import SeriesTransformer
+from ops.nn.models.spectrogram_transformer import SpectrogramTransformer
 from ops.nn.models.transformer import Transformer
 from ops.nn.models.transformer_decoder import TransformerDecoder
 from ops.nn.models.transformer_encoder import TransformerEncoder
 from ops.nn.models.vision_transformer import VisionTransformer
-from ops.nn.spec import ImageSpec, SeriesSpec, Spec, TextSpec
+from ops.nn.spec import ImageSpec, SeriesSpec, SoundSpec, Spec, TextSpec
 from ops.registry import discover
 
 TEXT = TextSpec(vocabulary=50, max_length=12)
@@ -174,6 +175,17 @@ def test_flops_of_a_shorter_text() -> None:
 @pytest.mark.parametrize(("model", "spec"), MODELS)
 def test_parameters_are_those_of_the_network(model: Model, spec: Spec) -> None:
     assert model.parameters(spec, 7) == sum(weight.numel() for weight in model.build(spec, 7).parameters())
+
+
+def test_the_stem_has_the_channels_that_a_recipe_says() -> None:
+    sound = SoundSpec(frames=8, mels=4)
+    kinds: list[tuple[type[Model], Spec, str]] = [
+        (VisionTransformer, IMAGE, "patches.stem.0"),
+        (SpectrogramTransformer, sound, "stem.0"),
+    ]
+    for kind, spec, place in kinds:
+        model = kind.model_validate({"stem": "convolution", "stem_channels": 7, "dim": 16})
+        assert len(model.build(spec, 3).get_submodule(place).get_parameter("weight")) == 7
 
 
 @pytest.mark.parametrize("kind", [TransformerEncoder, TransformerDecoder, VisionTransformer, SeriesTransformer])

@@ -34,6 +34,12 @@ def test_only_learned_positions_are_trained_and_stored() -> None:
     assert not SinusoidalPositions(3, 4).state_dict()
 
 
+def test_learned_positions_start_small() -> None:
+    torch.manual_seed(0)
+    table = LearnedPositions(50, 64).table.detach()
+    assert float(table.std()) == pytest.approx(0.02, rel=0.05) and abs(float(table.mean())) < 0.002
+
+
 def test_the_mean_is_over_what_is_there() -> None:
     x, mask = torch.randn(3, 5, 2), torch.arange(5) < torch.tensor([5, 2, 1])[:, None]
     pooled = MeanPooling()(x, mask)
