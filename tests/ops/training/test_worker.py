@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from ops.launch import WARNINGS
@@ -412,3 +413,12 @@ def test_what_is_imported_is_not_searched_for_garbage(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, str(text_run(tmp_path, {"steps": 1, "log_every": 1}))]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "(True, True, 0)"
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_a_recipe_says_whether_only_deterministic_algorithms_are_used(tmp_path: Path, deterministic: bool) -> None:
+    from ops.training import worker
+
+    with pytest.MonkeyPatch.context() as patch:  # in the child: what it sets stays there
+        patch.setattr(worker, "_join_and_train", lambda *_: 0 if torch.are_deterministic_algorithms_enabled() else 1)
+        assert work(text_run(tmp_path, {"deterministic": deterministic})) == (0 if deterministic else 129)
