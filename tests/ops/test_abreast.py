@@ -82,10 +82,16 @@ def test_an_error_is_raised_in_its_turn_and_none_begins_after_it() -> None:
 
 def test_whoever_leaves_ends_what_runs_and_waits_for_it() -> None:
     ended: list[int] = []
+    all_run = threading.Barrier(3)
+
+    def short() -> int:
+        all_run.wait(60)
+        return 7
 
     def patient(number: int) -> Callable[[], int]:
         def work() -> int:
-            deadline = time.monotonic() + 20
+            all_run.wait(60)
+            deadline = time.monotonic() + 120
             while not given_up() and time.monotonic() < deadline:
                 time.sleep(0.01)
             ended.append(number)
@@ -93,7 +99,7 @@ def test_whoever_leaves_ends_what_runs_and_waits_for_it() -> None:
 
         return work
 
-    work = [lambda: 7, patient(1), patient(2)]
+    work = [short, patient(1), patient(2)]
     with pytest.raises(KeyboardInterrupt), Abreast(work, 3, always) as abreast:
         assert abreast.take() == 7
         raise KeyboardInterrupt
