@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ops.recipe import Recipe
     from ops.storage import Store, Version
     from ops.training.generate import Writer
+    from ops.training.sampling import Sampling
 
 
 def generate(
@@ -43,11 +44,8 @@ def generate(
     The model in use is taken, and every byte of it verified first; where the recipe says something else by now, that is
     told. The prompt is normalised as the training texts were.
     """
-    import math
-
     from ops.errors import ConfigError
     from ops.storage import Store
-    from ops.training.sampling import Sampling
     from pipelines.console import give, say
     from pipelines.recipe import load
     from resources.settings import load_settings
@@ -56,18 +54,13 @@ def generate(
     if loaded.task.form != "stream":
         hint = "a recipe with the task language_model does"
         raise ConfigError(f"{loaded.task.kind} writes no text", where=f"{recipe}: task.kind", hint=hint)
-    for option, value in (("--temperature", temperature), ("--top-p", top_p)):
-        if math.isnan(value):
-            raise ConfigError("is no number", where=option)
-    if top_p == 0.0:
-        raise ConfigError("0 leaves no token to choose from", where="--top-p", hint="give more than 0, up to 1")
+    sampling = _sampling(temperature, top_k, top_p, seed)
     writer = _writer(loaded, recipe, Store(load_settings().store))
     begin = _normalised(loaded, _given(prompt))
     unknown = _unknown(writer, begin)
     if unknown:
         tokens = "1 token" if unknown == 1 else f"{unknown} tokens"
         say(f"the vocabulary does not know {tokens} of the prompt; the model sees [UNK] there")
-    sampling = Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
     pieces = writer.write(begin, length, sampling, stop.replace("\\n", "\n"), cached=not no_cache)
     if as_json:
         settings = {"length": length, "stop": stop, **sampling.model_dump(mode="json")}
@@ -77,6 +70,21 @@ def generate(
     for piece in pieces:
         typer.echo(piece, nl=False)
     typer.echo()
+
+
+def _sampling(temperature: float, top_k: int, top_p: float, seed: int) -> Sampling:
+    """How tokens are drawn, from the options; what no token could be drawn by is named."""
+    import math
+
+    from ops.errors import ConfigError
+    from ops.training.sampling import Sampling
+
+    for option, value in (("--temperature", temperature), ("--top-p", top_p)):
+        if math.isnan(value):
+            raise ConfigError("is no number", where=option)
+    if top_p == 0.0:
+        raise ConfigError("0 leaves no token to choose from", where="--top-p", hint="give more than 0, up to 1")
+    return Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
 
 
 def _writer(recipe: Recipe, reference: str, store: Store) -> Writer:
