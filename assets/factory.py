@@ -20,6 +20,20 @@ from ops.storage import sha256_json
 from ops.torchrun import POOL, failure
 from resources.workspace import Workspace
 
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+WHOLE = "satiety/whole"
+"""Tag of a run that was asked for over all partitions there were: what has come behind them since is not of it."""
+
+
+def of_run(recipe: Recipe, tags: Mapping[str, str]) -> Recipe:
+    """The recipe with the partitions that a run is of: all by default; of one over the whole, those of its range.
+
+    A run's process may begin some time after the run was asked for, and knows files that have come in between. Folds
+    must not look for their partitions, which nobody asked for.
+    """
+    return recipe.between(tags[RANGE_START], tags[RANGE_END]) if WHOLE in tags else recipe
+
 
 def asset_key(recipe: Recipe, stage: str) -> dg.AssetKey:
     """`<recipe>/<stage>`."""
@@ -83,21 +97,22 @@ def stage_asset(
 
     def body(context: dg.AssetExecutionContext, workspace: dg.ResourceParam[Workspace]) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster does not see through a subscript
         with shown_errors():
+            now = of_run(recipe, context.run.tags)
             keys = chosen_partitions(context) if stage.partitioned else None
             told = partial(_log, context)
             if train is not None:
-                built = [train(context, workspace, recipe, stage)]
+                built = [train(context, workspace, now, stage)]
             else:
-                built = workspace.build(recipe, stage, keys, on_built=told)
+                built = workspace.build(now, stage, keys, on_built=told)
         versions = {b.partition: b.version for b in built}
         if stage.partitioned:
             for b in built:
                 context.add_asset_metadata(partition_metadata(b), partition_key=b.partition)
-        checks = [check.result(context.asset_key, recipe, versions) for check in look.checks]
-        metadata = run_metadata(recipe, look, built)
+        checks = [check.result(context.asset_key, now, versions) for check in look.checks]
+        metadata = run_metadata(now, look, built)
         if after is not None:
             outcomes = {check.name: result.passed for check, result in zip(look.checks, checks, strict=True)}
-            metadata |= after(workspace, recipe, versions, outcomes)
+            metadata |= after(workspace, now, versions, outcomes)
         return dg.MaterializeResult(
             metadata=metadata,
             data_version=dg.DataVersion(data_version(versions)),

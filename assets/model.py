@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets.factory import asset_key, common, run_metadata
+from assets.factory import asset_key, common, of_run, run_metadata
 from assets.look import Check, Look, Verdict, Versions
 from ops.recipe import Recipe
 from ops.stages.chain import stage_named
@@ -62,16 +62,17 @@ def model(recipe: Recipe) -> dg.AssetsDefinition:
 
     def train(context: dg.OpExecutionContext, live: Listener) -> dg.MaterializeResult[None]:
         workspace: Workspace = context.resources.workspace
-        built, link = _train(context, workspace, recipe, stage, live)
+        now = of_run(recipe, context.run.tags)
+        built, link = _train(context, workspace, now, stage, live)
         versions = {ALL: built.version}
-        metadata = run_metadata(recipe, look(recipe), [built])
+        metadata = run_metadata(now, look(now), [built])
         if link is not None:
             metadata["mlflow"] = dg.MetadataValue.url(link)
         return dg.MaterializeResult(
             asset_key=key,
             metadata=metadata,
             data_version=dg.DataVersion(built.version.digest),
-            check_results=[check.result(key, recipe, versions) for check in look(recipe).checks],
+            check_results=[check.result(key, now, versions) for check in look(now).checks],
         )
 
     inputs = [wanted.stage for wanted in stage.inputs]

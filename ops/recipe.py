@@ -14,6 +14,7 @@ from ops.cleaning.split import Split
 from ops.config import Config
 from ops.cron import check_cron
 from ops.deduplication.base import WholeCorpus
+from ops.errors import ConfigError
 from ops.evaluation.baselines.base import Baseline
 from ops.fitting import FittedStep
 from ops.launch import LaunchConfig
@@ -162,6 +163,20 @@ class Recipe(Config):
         """This recipe with the partitions that it has now: a run is of one moment, whatever files come meanwhile."""
         found = self.model_copy()
         found._keys = tuple(self.partition_keys())
+        return found
+
+    def between(self, first: str, last: str) -> Recipe:
+        """This recipe with the partitions from one to another of those that it has.
+
+        Raises:
+            ConfigError: it has not both.
+        """
+        keys = self.partition_keys()
+        for key in (first, last):
+            if key not in keys:
+                raise ConfigError(f"{self.name} has no partition {key} any more", hint="start the run anew")
+        found = self.model_copy()
+        found._keys = tuple(keys[keys.index(first) : keys.index(last) + 1])
         return found
 
     def partition_keys(self) -> list[str]:

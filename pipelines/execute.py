@@ -13,14 +13,13 @@ from pathlib import Path
 
 import dagster as dg
 
-from assets.factory import asset_key
+from assets.factory import RANGE_END, RANGE_START, asset_key
 from ops.errors import CheckFailed, ConfigError, DiskFull, Interrupted, SatietyError, StorageError
 from ops.recipe import Recipe
 from pipelines import abandoned
 from pipelines.build import recipe_definitions, shared_definitions
 from pipelines.home import prepare_home
 from pipelines.interrupts import recorded_as_canceled
-from pipelines.jobs import RANGE_END, RANGE_START
 from pipelines.signals import Signals
 from resources.progress import Event, listening
 from resources.settings import Settings

@@ -7,12 +7,10 @@ from typing import Any
 
 import dagster as dg
 
-from assets.factory import asset_key
+from assets.factory import RANGE_END, RANGE_START, WHOLE, asset_key
 from ops.recipe import Recipe
 from ops.stages.chain import DATA_STAGES, stages
 
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
 SINGLE_RUN = "Press All to launch all partitions as one run: some stages see a part of the corpus, some all of it."
 
 
@@ -35,7 +33,7 @@ class Jobs:
     @property
     def all_partitions(self) -> dict[str, str]:
         """The run tags by which one run covers every partition."""
-        return {RANGE_START: self.keys[0], RANGE_END: self.keys[-1]}
+        return {RANGE_START: self.keys[0], RANGE_END: self.keys[-1], WHOLE: "yes"}
 
     def outdated(self, recipe: Recipe) -> dg.SkipReason | None:
         """Why no run can be asked for now, if files that are partitions have come or gone since the recipe was loaded.

@@ -12,8 +12,10 @@ import pytest
 
 from ops.errors import CheckFailed, ConfigError, DiskFull, SatietyError, StorageError
 from ops.recipe import Recipe
+from ops.storage import Store
 from pipelines.build import recipe_definitions, shared_definitions
 from pipelines.execute import execute
+from pipelines.jobs import jobs
 from pipelines.recipe import load_file
 from resources.progress import Event
 from resources.settings import EngineSettings, Settings, TrackingSettings, load_settings
@@ -88,6 +90,32 @@ def test_a_file_that_comes_in_the_middle_is_for_the_next_run(tmp_path: Path) -> 
     assert folder.recipe.partition_keys() == ["inbox/first.csv", "inbox/second.csv"]
     done = execute(folder.recipe, stages=list(DATA), settings=folder.settings)
     assert "token_cache[inbox/second.csv]" in done.built and "raw_corpus[inbox/first.csv]" in done.reused
+
+
+def test_a_run_of_the_pages_is_of_the_files_that_it_was_asked_for(tmp_path: Path) -> None:
+    """Files come before the run's process begins: behind those it was asked for, in front of them and among them."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    for name in ("b", "d"):
+        write_rows(inbox / f"{name}.csv", seed=ord(name))
+    folder = Folder(tmp_path, source={"path": "inbox/*.csv"}, partitions={"by": "file", "hash": None})
+    tags = jobs(folder.recipe).all_partitions
+    for name in ("a", "c", "e"):
+        write_rows(inbox / f"{name}.csv", seed=ord(name))
+    recipe = load_file(tmp_path / "tiny.yaml")
+    made = dg.Definitions.merge(recipe_definitions(recipe, folder.settings), shared_definitions(folder.settings))
+    job = made.resolve_job_def("tiny_data")
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert job.execute_in_process(instance=instance, tags=tags).success
+    store = Store(folder.settings.store)
+    built = [key for key in recipe.partition_keys() if store.slot("tiny", "token_cache", key).current() is not None]
+    assert built == ["inbox/b.csv", "inbox/c.csv", "inbox/d.csv"]
+    (inbox / "b.csv").unlink()
+    made = dg.Definitions.merge(
+        recipe_definitions(load_file(tmp_path / "tiny.yaml"), folder.settings), shared_definitions(folder.settings)
+    )
+    with dg.DagsterInstance.ephemeral() as instance, pytest.raises(Exception, match=r"b\.csv"):
+        made.resolve_job_def("tiny_data").execute_in_process(instance=instance, tags=tags)
 
 
 def test_a_second_run_builds_nothing(folder: Folder) -> None:

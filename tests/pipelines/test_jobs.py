@@ -32,6 +32,7 @@ def test_one_run_covers_all_partitions_in_their_order(tmp_path: Path) -> None:
     assert made.all_partitions == {
         "dagster/asset_partition_range_start": "00",
         "dagster/asset_partition_range_end": "11",
+        "satiety/whole": "yes",
     }
 
 
